@@ -1,0 +1,45 @@
+"""The one tree of exceptions; each is also the builtin that a caller would expect."""
+
+
+class InvprobError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class ArgumentError(InvprobError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class ShapeError(InvprobError, ValueError):
+    """A tensor or an operator does not fit where it was put."""
+
+
+class UnknownNameError(InvprobError, LookupError):
+    """Nothing is registered under that name."""
+
+
+class FileError(InvprobError, OSError):
+    """A file cannot be read, understood or written."""
+
+
+class GeneratorFileError(FileError):
+    """A generator file is unreadable, or its tensors do not match the network."""
+
+
+class MeasurementError(InvprobError, ValueError):
+    """Measurements do not belong to the operator, or hold what they should not."""
+
+
+class RunError(InvprobError, RuntimeError):
+    """A run folder is in use, taken, or holds something else."""
+
+
+class DeviceError(InvprobError, RuntimeError):
+    """The device that was asked for is not there."""
+
+
+class PerceptualError(InvprobError, RuntimeError):
+    """A perceptual network was named that cannot be loaded."""
+
+
+class ContractError(InvprobError, AssertionError):
+    """An operator or a prior breaks a law of its contract."""

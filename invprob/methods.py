@@ -1,0 +1,211 @@
+"""Methods by name: each row of the paper's Table 1 as prior, terms, optimiser and schedule."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from invprob.callbacks import Callback
+from invprob.errors import ArgumentError, ShapeError
+from invprob.losses import DataMisfit, PerceptualTerm, Term, is_image
+from invprob.measurements import Measurements
+from invprob.perceptual import PerceptualDistance
+from invprob.priors.base import Prior
+from invprob.priors.files import load_generator
+from invprob.priors.heads import HeadShape, Preset
+from invprob.priors.parts import (
+    FreeContent,
+    FreeNoise,
+    LearnedConstant,
+    Part,
+    ProjectedContent,
+    ProjectedStyles,
+    Readout,
+    StoredNoise,
+    WPlus,
+)
+from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.stylegan2 import Generator
+from invprob.registry import register
+from invprob.schedules import Schedule, cosine_trapezoid
+from invprob.solver.loop import solve
+from invprob.solver.optimisers import Adam, Optimiser
+from invprob.solver.solution import Solution
+from invprob.types import Shape
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a method is made for: a generator, the shapes on both sides of the operator, a network."""
+
+    generator: Generator
+    image_shape: Shape
+    measurement_shape: Shape
+    perceptual: PerceptualDistance | None = None
+
+    @property
+    def sampling(self) -> float:
+        """Measurements for each image element."""
+        return math.prod(self.measurement_shape) / math.prod(self.image_shape)
+
+    def terms(self) -> list[Term]:
+        """1.0 · data misfit + 1.5 · LPIPS, the latter where the measurement is an image."""
+        terms: list[Term] = [DataMisfit()]
+        if self.perceptual is not None and is_image(self.measurement_shape):
+            terms.append(PerceptualTerm(self.perceptual))
+        return terms
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything `solve` needs besides measurements and operator."""
+
+    prior: Prior
+    terms: Sequence[Term]
+    optimiser: Optimiser
+    schedule: Schedule
+    steps: int
+
+
+Method: TypeAlias = Callable[..., Recipe]
+
+
+def make(
+    name: str,
+    generator: Generator,
+    image_shape: Shape,
+    *,
+    measurement_shape: Shape | None = None,
+    perceptual: PerceptualDistance | None = None,
+    **options: Any,
+) -> Recipe:
+    """Build the recipe of a named method; `options` are the method's keyword parameters.
+
+    `measurement_shape` None means that of the image. Raises `UnknownNameError` for the name,
+    `ArgumentError` for an option, `ShapeError` where the generator draws another size.
+    """
+    if tuple(generator.image_shape) != tuple(image_shape):
+        raise ShapeError(
+            f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
+            f"are of images of shape {tuple(image_shape)}; measure at the generator's size"
+        )
+    setting = Setting(generator, image_shape, measurement_shape or image_shape, perceptual)
+    method = register.method[name]
+    try:
+        return method(setting, **options)
+    except TypeError as error:
+        raise ArgumentError(f"method {name!r}: {error}") from None
+
+
+def restore(
+    measurements: Measurements,
+    method: str = "sphinx",
+    generator: Generator | str | Path = "faces-128",
+    *,
+    perceptual: PerceptualDistance | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Solution:
+    """Restore images from measurements with a named method: `make` and `solve` in one.
+
+    `steps` None takes the method's own number; `options` are the method's.
+    """
+    network = generator if isinstance(generator, Generator) else load_generator(generator)
+    operator = measurements.operator()
+    recipe = make(
+        method,
+        network,
+        measurements.image_shape,
+        measurement_shape=operator.measurement_shape,
+        perceptual=perceptual,
+        **(options or {}),
+    )
+    return solve(
+        measurements,
+        operator,
+        recipe.prior,
+        terms=recipe.terms,
+        optimiser=recipe.optimiser,
+        schedule=recipe.schedule,
+        steps=recipe.steps if steps is None else steps,
+        seed=seed,
+        callbacks=callbacks,
+    )
+
+
+Choice = Literal["auto", "free", "stored"]
+Rate = Annotated[float, "maximum learning rate of Adam"]
+
+# Below this many measurements an image element free noise maps fit the data and spoil the image.
+ENOUGH_FOR_NOISE = 0.5
+
+
+def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
+    if choice not in ("auto", "free", "stored"):
+        raise ArgumentError(f"noise must be auto, free or stored, not {choice!r}")
+    free = choice == "free" or (choice == "auto" and setting.sampling >= ENOUGH_FOR_NOISE)
+    return FreeNoise(regulariser=regulariser, lr_scale=lr_scale) if free else StoredNoise()
+
+
+@register.method("sphinx")
+def sphinx(
+    setting: Setting,
+    *,
+    preset: Annotated[Preset, "head widths: paper (d=16) or official (d=32)"] = "paper",
+    d: Annotated[int | None, "bottleneck width; default: the preset's"] = None,
+    around: Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"] = "mean",
+    content: Annotated[
+        Literal["auto", "head", "constant"], "content: P_c or the constant"
+    ] = "auto",
+    noise: Annotated[Choice, "noise maps: free (B), stored, or free where data suffice"] = "auto",
+    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
+    noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 10.0,
+    readout: Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"] = "mean_w",
+    learning_rate: Rate = 0.004,
+    steps: Annotated[int, "optimisation steps"] = 400,
+) -> Recipe:
+    """SPHInX: heads P_s and P_c trained on fresh draws, with noise maps B (ICML 2022, algorithm 1)."""
+    shape = HeadShape.preset(preset, setting.generator.style_width, d)
+    head = content == "head" or (content == "auto" and setting.sampling >= ENOUGH_FOR_NOISE)
+    prior = StyleGANPrior(
+        setting.generator,
+        style=ProjectedStyles(shape, readout=readout, around=around),
+        content=ProjectedContent(shape, readout=readout, around=around)
+        if head
+        else LearnedConstant(),
+        noise=_noise(setting, noise, noise_regulariser, noise_rate),
+    )
+    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+
+
+@register.method("w-plus")
+def w_plus(
+    setting: Setting,
+    *,
+    learning_rate: Rate = 0.02,
+    steps: Annotated[int, "optimisation steps"] = 400,
+) -> Recipe:
+    """W+: one free w a layer from the mean w (Image2StyleGAN's space, ICCV 2019)."""
+    prior = StyleGANPrior(setting.generator, style=WPlus())
+    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+
+
+@register.method("w-plus-s-b")
+def w_plus_s_b(
+    setting: Setting,
+    *,
+    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
+    learning_rate: Rate = 0.02,
+    steps: Annotated[int, "optimisation steps"] = 400,
+) -> Recipe:
+    """(W+, S, B): free w+, content and noise maps, the paper's strongest plain baseline."""
+    prior = StyleGANPrior(
+        setting.generator,
+        style=WPlus(),
+        content=FreeContent(),
+        noise=FreeNoise(regulariser=noise_regulariser),
+    )
+    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)

@@ -1,0 +1,1 @@
+"""The one loop that joins measurements, operator and prior."""

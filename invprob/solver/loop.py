@@ -1,0 +1,195 @@
+"""The loop: minimise the loss of operator ∘ prior over the prior's free variables."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from invprob.callbacks import Callback, Iterate, Snapshot, Stop
+from invprob.errors import ArgumentError, ShapeError
+from invprob.losses import BoundTerm, DataMisfit, Term
+from invprob.measurements import Measurements
+from invprob.operators.base import Operator
+from invprob.priors.base import Code, Prior
+from invprob.schedules import Schedule, cosine_trapezoid
+from invprob.solver.optimisers import Adam, Optimiser, Stepper
+from invprob.solver.solution import Outcome, Solution
+from invprob.streams import stream
+from invprob.types import Images, Measured, PerImage
+
+CHECK_EVERY = 25  # steps between looks at the loss for NaN, each of which waits for the device
+
+
+def solve(
+    measurements: Measurements,
+    operator: Operator,
+    prior: Prior,
+    *,
+    terms: Sequence[Term] | None = None,
+    optimiser: Optimiser | None = None,
+    schedule: Schedule | None = None,
+    steps: int,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    snapshot: Snapshot | None = None,
+) -> Solution:
+    """Find images of the prior whose measurements are those given, one for each measurement.
+
+    The images of a batch are solved at once and independently, with the same random draws. `terms`
+    None means the data term alone, `optimiser` Adam, `schedule` the cosine trapezoid. Step k draws
+    from a stream of (seed, k), so a solve that goes on from a `snapshot` ends bit for bit where an
+    uninterrupted one does. Operator and prior must be on one device and of one dtype.
+
+    Raises `ArgumentError` for steps < 1 or a snapshot of another solve, `ShapeError` where operator
+    and prior differ in image shape, `MeasurementError` where the measurements are another operator's.
+    """
+    if steps < 1:
+        raise ArgumentError(f"steps must be at least 1, not {steps}")
+    if tuple(operator.image_shape) != tuple(prior.image_shape):
+        raise ShapeError(
+            f"the operator measures images of shape {tuple(operator.image_shape)}, but the prior "
+            f"draws {tuple(prior.image_shape)}; build one for the other's shape"
+        )
+    measurements.check(operator)
+    state = _State(measurements, operator, prior, terms, optimiser, seed)
+    if snapshot is not None:
+        state.restore(snapshot)
+    scale = schedule or cosine_trapezoid()
+    for callback in callbacks:
+        callback.on_start(state.taken, steps, state.snapshot)
+    outcome = _descend(state, scale, steps, callbacks)
+    for callback in callbacks:
+        callback.on_end()
+    with torch.no_grad():
+        realised = prior.realise(state.code, stream(seed, "solve", max(state.taken - 1, 0)))
+        image = prior.render(realised)
+    return Solution(
+        image=image,
+        realised=realised,
+        code=state.code.state_dict(),
+        outcome=outcome,
+        trace=state.trace(),
+        steps=state.taken,
+        seed=seed,
+        prior_spec=prior.spec(),
+        prior=prior,
+    )
+
+
+def _descend(
+    state: "_State", scale: Schedule, steps: int, callbacks: Sequence[Callback]
+) -> Outcome:
+    while state.taken < steps:
+        iterate = state.step(scale(state.taken / steps), steps)
+        wishes = [callback.on_step(iterate) for callback in callbacks]
+        stop = next((wish for wish in wishes if isinstance(wish, Stop)), None)
+        if stop is not None and state.taken < steps:
+            return Outcome(
+                "stopped", f"stopped after {state.taken} of {steps} steps: {stop.reason}"
+            )
+        last = state.taken == steps
+        if (last or state.taken % CHECK_EVERY == 0) and not iterate.total.isfinite().all():
+            return Outcome(
+                "diverged",
+                f"the loss became NaN or infinite by step {state.taken}; lower the learning rate",
+            )
+    return Outcome("finished", f"all {steps} steps were taken")
+
+
+class _State:
+    """Everything that changes during a solve."""
+
+    def __init__(
+        self,
+        measurements: Measurements,
+        operator: Operator,
+        prior: Prior,
+        terms: Sequence[Term] | None,
+        optimiser: Optimiser | None,
+        seed: int,
+    ) -> None:
+        self.operator, self.prior, self.seed, self.taken = operator, prior, seed, 0
+        self.code: Code = prior.start(len(measurements.values), stream(seed, "start"))
+        example = next(self.code.parameters(), None)
+        if example is None:
+            raise ArgumentError("the prior has no free variable; choose a style, content or noise")
+        target = measurements.values.to(example.device, example.dtype)
+        self.terms: list[tuple[Term, BoundTerm]] = [
+            (term, term.bind(target, operator)) for term in (terms or [DataMisfit()])
+        ]
+        self.stepper: Stepper = (optimiser or Adam()).start(prior.groups(self.code))
+        self._names: list[str] = []
+        self._rows: list[Tensor] = []  # one (terms + 1, batch) a step, left on the device
+
+    def step(self, scale: float, steps: int) -> Iterate:
+        """Evaluate, descend, project; returns what was evaluated."""
+        image = self.prior.decode(self.code, stream(self.seed, "solve", self.taken))
+        prediction = self.operator.surrogate(image)
+        losses = self._losses(image, prediction)
+        total = torch.stack(list(losses.values())).sum(0)
+        total.sum().backward()
+        self.stepper.step(scale)
+        self.prior.project_(self.code)
+        self.taken += 1
+        detached = {name: value.detach() for name, value in losses.items()}
+        self._names = [*detached, "total"]
+        self._rows.append(torch.stack([*detached.values(), total.detach()]))
+        return Iterate(
+            taken=self.taken,
+            steps=steps,
+            image=image.detach(),
+            prediction=prediction.detach(),
+            losses=detached,
+            total=total.detach(),
+            snapshot=self.snapshot,
+        )
+
+    def _losses(self, image: Images, prediction: Measured) -> dict[str, PerImage]:
+        losses = {term.name: term.weight * bound(image, prediction) for term, bound in self.terms}
+        for name, value in self.prior.regularisers(self.code).items():
+            losses[name] = value
+        return losses
+
+    def trace(self) -> dict[str, Tensor]:
+        """Each loss over the steps taken, (steps, batch)."""
+        if not self._rows:
+            return {}
+        table = torch.stack(self._rows, 1).cpu()
+        return dict(zip(self._names, table, strict=True))
+
+    def snapshot(self) -> Snapshot:
+        """A copy of the state on the CPU."""
+        groups: dict[str, Mapping[str, Tensor]] = {
+            "code": self.code.state_dict(),
+            "optimiser": self.stepper.state(),
+            "trace": self.trace(),
+        }
+        copied = {
+            f"{group}.{name}": value.detach().cpu().clone()
+            for group, values in groups.items()
+            for name, value in values.items()
+        }
+        return {"taken": torch.tensor(self.taken), **copied}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take back what `snapshot` gave; raises `ArgumentError` where it is another solve's."""
+        groups: dict[str, dict[str, Tensor]] = {"code": {}, "optimiser": {}, "trace": {}}
+        for name, value in snapshot.items():
+            group, _, key = name.partition(".")
+            if key:
+                groups[group][key] = value
+        expected = self.code.state_dict()
+        if {name: value.shape for name, value in expected.items()} != {
+            name: value.shape for name, value in groups["code"].items()
+        }:
+            raise ArgumentError(
+                "the snapshot belongs to a solve with other free variables; start anew without it"
+            )
+        self.code.load_state_dict(groups["code"])
+        self.stepper.restore(groups["optimiser"])
+        self.taken = int(snapshot["taken"])
+        self._names = list(groups["trace"])
+        device = next(self.code.parameters()).device
+        if groups["trace"]:
+            table = torch.stack(list(groups["trace"].values()))
+            self._rows = list(table.to(device).unbind(1))

@@ -1,0 +1,82 @@
+"""What moves the free variables: a contract and Adam."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.priors.base import ParamGroup
+
+
+class Stepper(ABC):
+    """An optimiser at work on the parameters of one solve."""
+
+    @abstractmethod
+    def step(self, scale: float) -> None:
+        """Move the parameters by their gradients; `scale` is what the schedule says."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Everything the next step depends on besides parameters and gradients."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+
+
+class Optimiser(ABC):
+    """A choice of how to descend; `start` binds it to parameters."""
+
+    @abstractmethod
+    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        """Begin with fresh state on these parameters."""
+
+
+class Adam(Optimiser):
+    """Adam (Kingma & Ba, ICLR 2015) with the paper's β = (0.9, 0.999)."""
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        if not 0 < learning_rate < float("inf"):
+            raise ArgumentError(f"learning_rate must be positive and finite, not {learning_rate}")
+        self.learning_rate, self.betas, self.epsilon = learning_rate, betas, epsilon
+
+    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        return _AdamStepper(self, groups)
+
+
+class _AdamStepper(Stepper):
+    def __init__(self, optimiser: Adam, groups: Sequence[ParamGroup]) -> None:
+        self._rates = [(optimiser.learning_rate * group.lr_scale, group) for group in groups]
+        self._adam = torch.optim.Adam(
+            [{"params": list(group.parameters)} for group in groups],
+            lr=optimiser.learning_rate,
+            betas=optimiser.betas,
+            eps=optimiser.epsilon,
+            fused=True,
+        )
+
+    def step(self, scale: float) -> None:
+        for (rate, group), settings in zip(self._rates, self._adam.param_groups, strict=True):
+            settings["lr"] = rate * scale if group.scheduled else rate
+        self._adam.step()
+        self._adam.zero_grad()
+
+    def state(self) -> dict[str, Tensor]:
+        state = self._adam.state_dict()["state"]
+        return {f"{index}.{key}": value for index in state for key, value in state[index].items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        whole = self._adam.state_dict()
+        entries: dict[int, dict[str, Tensor]] = {}
+        for name, value in state.items():
+            index, key = name.split(".", 1)
+            entries.setdefault(int(index), {})[key] = value
+        whole["state"] = entries
+        self._adam.load_state_dict(whole)

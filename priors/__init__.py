@@ -1,0 +1,17 @@
+"""Generators, latents and heads: what imagines."""
+
+if __name__ != "invprob.priors":
+    raise ImportError(f"import this package as `invprob.priors`, not `{__name__}`")
+
+from invprob.priors.base import Code as Code
+from invprob.priors.base import ParamGroup as ParamGroup
+from invprob.priors.base import Prior as Prior
+from invprob.priors.files import load_generator as load_generator
+from invprob.priors.files import register_embedded
+from invprob.priors.files import save_generator as save_generator
+from invprob.priors.stylegan import Sphinx as Sphinx
+from invprob.priors.stylegan import StyleGANPrior as StyleGANPrior
+from invprob.priors.stylegan2 import Generator as Generator
+from invprob.priors.stylegan2 import GeneratorConfig as GeneratorConfig
+
+register_embedded()

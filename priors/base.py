@@ -1,0 +1,87 @@
+"""The contract of a prior: free variables in, images out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from invprob.registry import register, registered_name
+from invprob.types import Images, PerImage, Shape, Spec
+
+
+class Code(nn.Module):
+    """The free variables of some independent solves: what the optimiser moves, and nothing else.
+
+    Every parameter has a leading batch axis; parameters of different images never mix.
+    """
+
+
+@dataclass(frozen=True)
+class ParamGroup:
+    """Parameters that share a learning rate: `lr_scale` times the optimiser's, ramped if `scheduled`."""
+
+    parameters: Sequence[nn.Parameter]
+    lr_scale: float = 1.0
+    scheduled: bool = True
+
+
+class Prior(nn.Module, ABC):
+    """A model of images that is searched by moving a `Code`.
+
+    An author writes `start` and `decode`; the other methods have defaults that suit a prior whose
+    images depend on the code alone.
+    """
+
+    image_shape: Shape
+
+    def __init__(self, image_shape: Shape) -> None:
+        super().__init__()
+        self.image_shape = tuple(image_shape)
+
+    @abstractmethod
+    def start(self, batch: int, rng: torch.Generator) -> Code:
+        """Make the free variables at which `batch` independent solves begin, alike for all."""
+
+    @abstractmethod
+    def decode(self, code: Code, rng: torch.Generator) -> Images:
+        """Draw (batch, *image_shape) in about [-1, 1], differentiable in the code.
+
+        What is drawn afresh at each step comes from `rng` and is shared by the batch.
+        """
+
+    def groups(self, code: Code) -> list[ParamGroup]:
+        """The parameters with their learning-rate scales; by default one scheduled group."""
+        return [ParamGroup(list(code.parameters()))]
+
+    def regularisers(self, code: Code) -> Mapping[str, PerImage]:
+        """Terms of the code that are added to the loss, by name; by default none."""
+        del code
+        return {}
+
+    def project_(self, code: Code) -> None:
+        """Restore constraints on the code in place after a step; by default there are none."""
+        del code
+
+    def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+        """What a solution keeps so that it can be drawn again; by default the image itself."""
+        return {"image": self.decode(code, rng)}
+
+    def render(self, realised: Mapping[str, Tensor]) -> Images:
+        """Draw what `realise` kept: the same tensors give the same image, bit for bit."""
+        return realised["image"]
+
+    def mean_image(self) -> Images | None:
+        """The prior's guess without any measurement, (1, *image_shape), where it has one."""
+        return None
+
+    def spec(self) -> dict[str, Any]:
+        """JSON from which `from_spec` builds a prior that renders the same."""
+        return {"type": registered_name(type(self))}
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> "Prior":
+        """Build the prior that `spec` names; dispatches on its registered type."""
+        return register.prior[spec["type"]].from_spec(spec)

@@ -1,0 +1,308 @@
+"""The three inputs of a synthesis network, each with its choices of free variables.
+
+A StyleGAN prior is style × content × noise. A part makes its variables (`start`), draws its tensor at
+each step (`draw`) and settles on the tensor that a solution keeps (`settle`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from invprob.errors import ArgumentError
+from invprob.priors.base import ParamGroup
+from invprob.priors.heads import ContentHead, HeadShape, StyleHead
+from invprob.priors.regularisers import noise_autocorrelation, renormalise_
+from invprob.priors.stylegan2 import Generator
+from invprob.types import PerImage
+
+Readout = Literal["mean_w", "last", "fresh", "zero"]
+READOUTS: tuple[Readout, ...] = ("mean_w", "last", "fresh", "zero")
+MEAN_DRAWS = 64  # draws averaged by the readout `mean_w`
+
+
+class Part(ABC):
+    """One input of the synthesis network: which variables it has and how they become tensors."""
+
+    def __init__(self, lr_scale: float = 1.0, *, scheduled: bool = True) -> None:
+        if not lr_scale > 0:
+            raise ArgumentError(f"lr_scale must be positive, not {lr_scale}")
+        self.lr_scale = lr_scale
+        self.scheduled = scheduled
+
+    @abstractmethod
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        """The part's free variables, alike for the images of the batch; perhaps none."""
+
+    @abstractmethod
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        """The tensors of one step, each with the batch or 1 in front."""
+
+    def settle(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        """The tensors a solution keeps; by default those that a step would draw."""
+        return self.draw(variables, generator, rng)
+
+    def groups(self, variables: nn.Module) -> list[ParamGroup]:
+        """The part's parameters, with its learning-rate scale."""
+        parameters = list(variables.parameters())
+        return [ParamGroup(parameters, self.lr_scale, self.scheduled)] if parameters else []
+
+    def regularisers(self, variables: nn.Module) -> Mapping[str, PerImage]:
+        """Terms of the part's variables, weighted; by default none."""
+        del variables
+        return {}
+
+    def project_(self, variables: nn.Module) -> None:
+        """Restore the part's constraints in place; by default there are none."""
+        del variables
+
+
+class Free(nn.Module):
+    """Tensors that are free variables themselves."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        super().__init__()
+        self.tensors = nn.ParameterList(nn.Parameter(tensor.clone()) for tensor in tensors)
+
+
+def _repeat(tensor: Tensor, batch: int) -> Tensor:
+    return tensor.expand(batch, *tensor.shape[1:])
+
+
+def _normal(shape: tuple[int, ...], like: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=rng).to(like)
+
+
+def settle_draws(
+    readout: Readout, draw: Callable[[Tensor], Tensor], code: Callable[[], Tensor]
+) -> Tensor:
+    """Reduce a head to one tensor.
+
+    `last` takes the draw of the last step (the paper), `fresh` another one, `zero` the head's value
+    at 0, `mean_w` the mean over 64 draws, which lies where the vicinity of every draw agrees.
+    """
+    first = code()
+    if readout == "last":
+        return draw(first)
+    if readout == "fresh":
+        return draw(code())
+    if readout == "zero":
+        return draw(torch.zeros_like(first))
+    total = draw(first)
+    for _ in range(MEAN_DRAWS - 1):
+        total = total + draw(code())
+    return total / MEAN_DRAWS
+
+
+def check_readout(readout: str) -> None:
+    """Raise `ArgumentError` unless `readout` is one of `READOUTS`."""
+    if readout not in READOUTS:
+        raise ArgumentError(f"readout must be one of {', '.join(READOUTS)}, not {readout!r}")
+
+
+class WPlus(Part):
+    """W+: one free w a layer, starting at the generator's mean w (Abdal et al., ICCV 2019)."""
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        del rng
+        return Free([generator.mean_w.expand(batch, generator.num_layers, -1)])
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        del generator, rng
+        assert isinstance(variables, Free)
+        return [variables.tensors[0]]
+
+
+class ProjectedStyles(Part):
+    """P_s: fresh z+ ~ N(0, I) at every step, mapped to w+ by a trained head (SPHInX, section 3.2).
+
+    `around` "zero" is the paper; "mean" adds the generator's mean w to what the head gives.
+    """
+
+    def __init__(
+        self,
+        shape: HeadShape,
+        *,
+        readout: Readout = "mean_w",
+        around: Literal["zero", "mean"] = "zero",
+        lr_scale: float = 1.0,
+        scheduled: bool = True,
+    ) -> None:
+        super().__init__(lr_scale, scheduled=scheduled)
+        check_readout(readout)
+        self.shape, self.readout, self.around = shape, readout, around
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        head = StyleHead(self.shape, generator.num_layers, generator.style_width, batch, rng)
+        return head.to(generator.mean_w)
+
+    def _project(self, variables: nn.Module, generator: Generator, z: Tensor) -> Tensor:
+        styles: Tensor = variables(z)
+        return styles + generator.mean_w if self.around == "mean" else styles
+
+    def _code(self, generator: Generator, rng: torch.Generator) -> Tensor:
+        return _normal((1, generator.num_layers, generator.style_width), generator.mean_w, rng)
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        return [self._project(variables, generator, self._code(generator, rng))]
+
+    def settle(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        return [
+            settle_draws(
+                self.readout,
+                lambda z: self._project(variables, generator, z),
+                lambda: self._code(generator, rng),
+            )
+        ]
+
+
+class LearnedConstant(Part):
+    """The generator's own constant input; nothing is free."""
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        del rng
+        return Repeated(batch)
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        del rng
+        assert isinstance(variables, Repeated)
+        return [_repeat(generator.constant[None], variables.batch)]
+
+
+class Repeated(nn.Module):
+    """No variables, but the number of images they would be for."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.batch = batch
+
+
+class FreeContent(Part):
+    """S: a free 4x4 tensor in place of the constant, starting from it."""
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        del rng
+        return Free([_repeat(generator.constant[None], batch)])
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        del generator, rng
+        assert isinstance(variables, Free)
+        return [variables.tensors[0]]
+
+
+class ProjectedContent(Part):
+    """P_c: a fresh random code at every step, mapped to content by a trained head (SPHInX).
+
+    `around` "zero" is the paper; "mean" adds the generator's constant to what the head gives.
+    """
+
+    def __init__(
+        self,
+        shape: HeadShape,
+        *,
+        readout: Readout = "mean_w",
+        around: Literal["zero", "mean"] = "zero",
+        lr_scale: float = 1.0,
+        scheduled: bool = True,
+    ) -> None:
+        super().__init__(lr_scale, scheduled=scheduled)
+        check_readout(readout)
+        self.shape, self.readout, self.around = shape, readout, around
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        head = ContentHead(self.shape.content_channels, generator.content_shape[0], batch, rng)
+        return head.to(generator.mean_w)
+
+    def _project(self, variables: nn.Module, generator: Generator, s: Tensor) -> Tensor:
+        content: Tensor = variables(s)
+        return content + generator.constant if self.around == "mean" else content
+
+    def _code(self, generator: Generator, rng: torch.Generator) -> Tensor:
+        return _normal((1, self.shape.content_channels, 4, 4), generator.mean_w, rng)
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        return [self._project(variables, generator, self._code(generator, rng))]
+
+    def settle(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        return [
+            settle_draws(
+                self.readout,
+                lambda s: self._project(variables, generator, s),
+                lambda: self._code(generator, rng),
+            )
+        ]
+
+
+class StoredNoise(Part):
+    """The noise maps stored with the generator; nothing is free."""
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        del generator, rng
+        return Repeated(batch)
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        del variables, rng
+        return generator.noise_maps()
+
+
+class FreeNoise(Part):
+    """B: every noise map is free, starting at N(0, 1).
+
+    `regulariser` weighs the autocorrelation penalty of the StyleGAN2 projector, and a positive one
+    also brings each map back to mean 0 and variance 1 after a step, as that projector does.
+    """
+
+    def __init__(
+        self, *, regulariser: float = 0.0, lr_scale: float = 1.0, scheduled: bool = True
+    ) -> None:
+        super().__init__(lr_scale, scheduled=scheduled)
+        if not regulariser >= 0:
+            raise ArgumentError(f"regulariser must be at least 0, not {regulariser}")
+        self.regulariser = regulariser
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        maps = [
+            _normal((1, 1, height, width), generator.mean_w, rng)
+            for height, width in generator.noise_shapes
+        ]
+        return Free([_repeat(noise, batch) for noise in maps])
+
+    def draw(
+        self, variables: nn.Module, generator: Generator, rng: torch.Generator
+    ) -> list[Tensor]:
+        del generator, rng
+        assert isinstance(variables, Free)
+        return list(variables.tensors)
+
+    def regularisers(self, variables: nn.Module) -> Mapping[str, PerImage]:
+        if not self.regulariser:
+            return {}
+        assert isinstance(variables, Free)
+        return {"noise": self.regulariser * noise_autocorrelation(list(variables.tensors))}
+
+    def project_(self, variables: nn.Module) -> None:
+        if self.regulariser:
+            assert isinstance(variables, Free)
+            renormalise_(list(variables.tensors))

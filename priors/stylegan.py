@@ -1,0 +1,153 @@
+"""A prior made of a StyleGAN2 generator and a choice of style, content and noise."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from invprob.errors import GeneratorFileError
+from invprob.priors.base import Code, ParamGroup, Prior
+from invprob.priors.files import fingerprint, load_generator
+from invprob.priors.heads import HeadShape, Preset
+from invprob.priors.parts import (
+    FreeNoise,
+    LearnedConstant,
+    Part,
+    ProjectedContent,
+    ProjectedStyles,
+    Readout,
+    StoredNoise,
+    WPlus,
+)
+from invprob.priors.stylegan2 import Generator
+from invprob.registry import register
+from invprob.types import Images, PerImage, Spec
+
+
+class StyleGANCode(Code):
+    """Free variables of style, content and noise; a part without any holds no parameters."""
+
+    def __init__(self, style: nn.Module, content: nn.Module, noise: nn.Module) -> None:
+        super().__init__()
+        self.style, self.content, self.noise = style, content, noise
+
+
+@register.prior("stylegan")
+class StyleGANPrior(Prior):
+    """generator × style × content × noise: the rows of the paper's Table 1.
+
+    The parts default to W+, the learned constant and the stored noise maps.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        *,
+        style: Part | None = None,
+        content: Part | None = None,
+        noise: Part | None = None,
+    ) -> None:
+        super().__init__(generator.image_shape)
+        self.generator = generator
+        self.style = style or WPlus()
+        self.content = content or LearnedConstant()
+        self.noise = noise or StoredNoise()
+
+    def _parts(self, code: Code) -> list[tuple[Part, nn.Module]]:
+        assert isinstance(code, StyleGANCode)
+        return [
+            (self.style, code.style),
+            (self.content, code.content),
+            (self.noise, code.noise),
+        ]
+
+    def start(self, batch: int, rng: torch.Generator) -> Code:
+        """Make the variables of the three parts, in the order style, content, noise."""
+        parts = (self.style, self.content, self.noise)
+        return StyleGANCode(*(part.start(self.generator, batch, rng) for part in parts))
+
+    def decode(self, code: Code, rng: torch.Generator) -> Images:
+        """I' = G(P_s(z+), P_c(s), b), algorithm 1 of SPHInX; other parts ignore the draws."""
+        styles, content, noise = (
+            part.draw(variables, self.generator, rng) for part, variables in self._parts(code)
+        )
+        return self.generator.synthesis(styles[0], content[0], noise)
+
+    def groups(self, code: Code) -> list[ParamGroup]:
+        """One group for each part that has free variables."""
+        return [group for part, variables in self._parts(code) for group in part.groups(variables)]
+
+    def regularisers(self, code: Code) -> Mapping[str, PerImage]:
+        """The terms of all parts."""
+        terms: dict[str, PerImage] = {}
+        for part, variables in self._parts(code):
+            terms.update(part.regularisers(variables))
+        return terms
+
+    def project_(self, code: Code) -> None:
+        """Restore the constraints of all parts."""
+        for part, variables in self._parts(code):
+            part.project_(variables)
+
+    def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+        """The style rows, content and noise maps that the parts settle on."""
+        styles, content, noise = (
+            part.settle(variables, self.generator, rng) for part, variables in self._parts(code)
+        )
+        maps = {f"noise.{index}": tensor for index, tensor in enumerate(noise)}
+        return {"styles": styles[0], "content": content[0], **maps}
+
+    def render(self, realised: Mapping[str, Tensor]) -> Images:
+        """Draw the image of realised style rows, content and noise maps."""
+        maps = [realised[f"noise.{index}"] for index in range(len(self.generator.noise_shapes))]
+        return self.generator.synthesis(realised["styles"], realised["content"], maps)
+
+    @torch.no_grad()
+    def mean_image(self) -> Images:
+        """The image of the generator's mean w."""
+        rows = self.generator.mean_w.expand(1, self.generator.num_layers, -1)
+        return self.generator.synthesis(rows)
+
+    def spec(self) -> dict[str, Any]:
+        """Name or path of the generator, and the hash of its weights."""
+        return {
+            "type": "stylegan",
+            "generator": self.generator.source,
+            "fingerprint": fingerprint(self.generator),
+        }
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> "StyleGANPrior":
+        """Load the named generator; its weights must be those of the spec."""
+        if spec["generator"] == "memory":
+            raise GeneratorFileError(
+                "this solution was made with a generator that was never saved; "
+                "build its prior again and call `prior.render(solution.realised)`"
+            )
+        generator = load_generator(spec["generator"])
+        found = fingerprint(generator)
+        if found != spec["fingerprint"]:
+            raise GeneratorFileError(
+                f"{spec['generator']} now has fingerprint {found[:12]}…, but the solution was made "
+                f"with {spec['fingerprint'][:12]}…; bring back the file of that time"
+            )
+        return cls(generator)
+
+
+def Sphinx(
+    generator: Generator,
+    *,
+    preset: Preset = "paper",
+    d: int | None = None,
+    readout: Readout = "mean_w",
+    noise: Part | None = None,
+) -> StyleGANPrior:
+    """P_s, P_c and B: style head, content head and noise maps (free unless `noise` differs)."""
+    shape = HeadShape.preset(preset, generator.style_width, d)
+    return StyleGANPrior(
+        generator,
+        style=ProjectedStyles(shape, readout=readout),
+        content=ProjectedContent(shape, readout=readout),
+        noise=noise or FreeNoise(),
+    )

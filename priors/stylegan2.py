@@ -1,0 +1,198 @@
+"""The StyleGAN2 generator: a mapping network z -> w and a synthesis network w+ -> image."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from invprob.errors import ArgumentError, ShapeError
+from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise, upsample
+from invprob.types import Content, Images, NoiseMap, Shape, Spec, Styles, Vectors
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """What shapes a StyleGAN2 generator takes.
+
+    `channels` lists the feature channels at 4, 8, ..., `resolution` pixels; `resolution` is a power
+    of two from 32 to 1024. Raises `ArgumentError` where they do not agree.
+    """
+
+    resolution: int
+    channels: tuple[int, ...]
+    style_width: int
+    mapping_layers: int
+
+    def __post_init__(self) -> None:
+        size = self.resolution
+        if size not in (32, 64, 128, 256, 512, 1024):
+            raise ArgumentError(f"resolution must be a power of two from 32 to 1024, not {size}")
+        if len(self.channels) != self.num_blocks or min(self.channels) < 1:
+            raise ArgumentError(
+                f"channels must hold {self.num_blocks} positive numbers for {size} px "
+                f"(4, 8, ..., {size}), not {list(self.channels)}"
+            )
+        if self.style_width < 1 or self.mapping_layers < 1:
+            raise ArgumentError(
+                "style_width and mapping_layers must be at least 1, "
+                f"not {self.style_width} and {self.mapping_layers}"
+            )
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of resolutions, 4 px included."""
+        return int(math.log2(self.resolution)) - 1
+
+    @property
+    def num_layers(self) -> int:
+        """Number of style rows, 2·log2(size) - 2."""
+        return 2 * self.num_blocks
+
+    def to_json(self) -> dict[str, int | list[int]]:
+        """The four fields as JSON values."""
+        return {**asdict(self), "channels": list(self.channels)}
+
+    @classmethod
+    def from_json(cls, spec: Spec) -> "GeneratorConfig":
+        """The inverse of `to_json`; raises `ArgumentError` for missing, extra or wrong fields."""
+        expected = {"resolution", "channels", "style_width", "mapping_layers"}
+        if set(spec) != expected:
+            raise ArgumentError(
+                f"a generator config has the fields {sorted(expected)}, not {sorted(spec)}"
+            )
+        channels = spec["channels"]
+        whole = [spec["resolution"], spec["style_width"], spec["mapping_layers"]]
+        if not isinstance(channels, list) or not all(
+            isinstance(value, int) for value in (*channels, *whole)
+        ):
+            raise ArgumentError(f"a generator config holds whole numbers, not {dict(spec)}")
+        return cls(spec["resolution"], tuple(channels), *whole[1:])
+
+
+class Generator(nn.Module):
+    """A StyleGAN2 generator with skip connections (Karras et al., CVPR 2020).
+
+    It is frozen: gradients flow to its inputs only. Weights are stored as they act (learning-rate
+    equalisation folded in), which is what every checkpoint format can be brought to.
+    """
+
+    constant: Tensor
+    mean_w: Tensor
+    source: str  # the name or path it was loaded from; "memory" where there is none
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.source = "memory"
+        width, channels = config.style_width, config.channels
+        self.mapping_layers = nn.ModuleList(
+            nn.Linear(width, width) for _ in range(config.mapping_layers)
+        )
+        self.register_buffer("mean_w", torch.zeros(width))
+        self.constant = nn.Parameter(torch.randn(channels[0], 4, 4))
+        layers = [SynthesisLayer(channels[0], channels[0], width, size=4, doubling=False)]
+        for block in range(1, config.num_blocks):
+            before, here, size = channels[block - 1], channels[block], 4 << block
+            layers.append(SynthesisLayer(before, here, width, size=size, doubling=True))
+            layers.append(SynthesisLayer(here, here, width, size=size, doubling=False))
+        self.layers = nn.ModuleList(layers)
+        self.to_rgb = nn.ModuleList(ToRGB(count, width) for count in channels)
+        self.requires_grad_(False)
+
+    @property
+    def resolution(self) -> int:
+        """Height and width of the images."""
+        return self.config.resolution
+
+    @property
+    def style_width(self) -> int:
+        """Width of z and of each style row."""
+        return self.config.style_width
+
+    @property
+    def num_layers(self) -> int:
+        """Number of style rows."""
+        return self.config.num_layers
+
+    @property
+    def image_shape(self) -> Shape:
+        """(3, resolution, resolution)."""
+        return (3, self.resolution, self.resolution)
+
+    @property
+    def content_shape(self) -> Shape:
+        """Shape of the learned constant, (C, 4, 4)."""
+        return tuple(self.constant.shape)
+
+    @property
+    def noise_shapes(self) -> list[tuple[int, int]]:
+        """(h, w) of each noise map, in synthesis order."""
+        return [tuple(layer.noise.shape[2:]) for layer in self.layers]
+
+    def noise_maps(self) -> list[NoiseMap]:
+        """The stored noise maps, each (1, 1, h, w), in synthesis order."""
+        return [layer.noise for layer in self.layers]
+
+    def mapping(self, z: Vectors) -> Vectors:
+        """Map z ~ N(0, I) to w: normalisation, then fully connected layers."""
+        if z.ndim != 2 or z.shape[1] != self.style_width:
+            raise ShapeError(f"z must be (batch, {self.style_width}), not {tuple(z.shape)}")
+        x = normalise(z)
+        for layer in self.mapping_layers:
+            x = activate(layer(x))
+        return x
+
+    def synthesis(
+        self,
+        styles: Styles,
+        content: Content | None = None,
+        noise: Sequence[NoiseMap] | None = None,
+    ) -> Images:
+        """Draw images, about [-1, 1] and not clipped, from style rows, content and noise maps.
+
+        `content` None takes the learned constant, `noise` None the stored maps; a map is
+        (batch or 1, 1, h, w) in the order of `noise_shapes`. Raises `ShapeError` where shapes differ.
+        """
+        self._check(styles, content, noise)
+        maps = self.noise_maps() if noise is None else noise
+        x = self.constant.expand(styles.shape[0], -1, -1, -1) if content is None else content
+        rows = styles.unbind(1)
+        x = self.layers[0](x, rows[0], maps[0])
+        image = self.to_rgb[0](x, rows[1])
+        for block in range(1, self.config.num_blocks):
+            first = 2 * block - 1
+            x = self.layers[first](x, rows[first], maps[first])
+            x = self.layers[first + 1](x, rows[first + 1], maps[first + 1])
+            image = upsample(image) + self.to_rgb[block](x, rows[first + 2])
+        return image
+
+    def forward(self, z: Vectors) -> Images:
+        """Draw images from z with one w for all layers and the stored noise maps."""
+        return self.synthesis(self.mapping(z).unsqueeze(1).expand(-1, self.num_layers, -1))
+
+    def _check(
+        self, styles: Tensor, content: Tensor | None, noise: Sequence[Tensor] | None
+    ) -> None:
+        if styles.ndim != 3 or tuple(styles.shape[1:]) != (self.num_layers, self.style_width):
+            raise ShapeError(
+                f"styles must be (batch, {self.num_layers}, {self.style_width}), "
+                f"not {tuple(styles.shape)}"
+            )
+        batch = styles.shape[0]
+        if content is not None and tuple(content.shape) != (batch, *self.content_shape):
+            raise ShapeError(
+                f"content must be {(batch, *self.content_shape)}, not {tuple(content.shape)}"
+            )
+        if noise is None:
+            return
+        shapes = self.noise_shapes
+        if len(noise) != len(shapes):
+            raise ShapeError(f"noise must hold {len(shapes)} maps, not {len(noise)}")
+        for index, (given, (height, width)) in enumerate(zip(noise, shapes, strict=True)):
+            if given.shape[0] not in (1, batch) or tuple(given.shape[1:]) != (1, height, width):
+                raise ShapeError(
+                    f"noise map {index} must be ({batch} or 1, 1, {height}, {width}), "
+                    f"not {tuple(given.shape)}"
+                )
