@@ -2,3 +2,9 @@
 
 if __name__ != "invprob.operators":
     raise ImportError(f"import this package as `invprob.operators`, not `{__name__}`")
+
+from invprob.operators.base import LinearOperator, Operator, compose
+from invprob.operators.identity import Identity
+from invprob.operators.noise import GaussianNoise, Noise
+
+__all__ = ["GaussianNoise", "Identity", "LinearOperator", "Noise", "Operator", "compose"]

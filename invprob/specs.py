@@ -1,0 +1,85 @@
+"""What was built can be rebuilt: constructors whose arguments are kept as JSON."""
+
+import functools
+import inspect
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from invprob.errors import ArgumentError
+from invprob.registry import parameters_of, registered_name
+
+
+class Recorded:
+    """A class whose constructor's arguments, defaults included, are kept for `spec`.
+
+    Arguments that hold a number, a word or a choice are checked against the signature on the way
+    in, so that every author's constructor refuses `degrees="ten"` with the same `ArgumentError`.
+    """
+
+    _arguments: dict[str, Any]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", _recording(vars(cls)["__init__"]))  # noqa: B010
+
+    def spec(self) -> dict[str, Any]:
+        """JSON from which `from_spec` builds an equal object: `type` and constructor arguments.
+
+        Raises `UnknownNameError` if the class is not registered, `ArgumentError` if an argument
+        is not JSON.
+        """
+        for name, value in self._arguments.items():
+            if isinstance(value, _Unwritable):
+                raise ArgumentError(
+                    f"{type(self).__name__} was built with a {value.kind} as {name!r}, which JSON "
+                    "cannot hold; build it from numbers, words, lists or a file's name"
+                )
+        return {"type": registered_name(type(self)), **self._arguments}
+
+
+class _Unwritable:
+    """Stands for an argument that JSON cannot hold."""
+
+    def __init__(self, value: object) -> None:
+        self.kind = type(value).__name__
+
+
+def _recording(init: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def constructor(self: Any, *args: Any, **keywords: Any) -> None:
+        # Only the most derived constructor knows with what the object can be built again.
+        if type(self).__init__ is not constructor:
+            init(self, *args, **keywords)
+            return
+        bound = signature.bind(self, *args, **keywords)
+        bound.apply_defaults()
+        given = dict(list(bound.arguments.items())[1:])
+        for option in parameters_of(type(self)):
+            given[option.name] = option.read(given[option.name])
+        arguments = {name: _written(value) for name, value in given.items()}  # before it can mutate
+        init(self, *args, **keywords)
+        self._arguments = arguments
+
+    return constructor
+
+
+def _written(value: Any) -> Any:
+    """The JSON form of an argument; tuples become lists."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        written: Any = {key: _written(item) for key, item in value.items()}
+        items = list(written.values())
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        written = items = [_written(item) for item in value]
+    else:
+        return _Unwritable(value)
+    return next((item for item in items if isinstance(item, _Unwritable)), written)

@@ -1,0 +1,381 @@
+"""The contract of an operator: image in, noiseless measurement out; everything else is derived.
+
+An author writes `forward` (and `example`). Shapes are declared without the batch axis and checked at
+every call and at every composition. A linear operator gets its adjoint, pseudo-inverse and norm for
+nothing. Operators hold real tensors and integer seeds, never a `torch.Generator`, so that copying,
+pickling and `.to()` work.
+"""
+
+import copy
+import hashlib
+import json
+import math
+import operator as python_operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, overload
+
+import torch
+from torch import Tensor, nn
+
+from invprob.errors import ArgumentError, ContractError, ShapeError
+from invprob.registry import build
+from invprob.specs import Recorded
+from invprob.types import Images, Measured, PerImage, Shape, Spec
+
+
+class Operator(Recorded, nn.Module, ABC):
+    """A deterministic, differentiable map from (batch, *image_shape) to (batch, *measurement_shape).
+
+    Random operators take an integer `seed` and draw on the CPU. Buffers named in `exact` are float64
+    and stay so whatever `.to(dtype)` says; `forward` casts them to the image's dtype.
+    """
+
+    linear: ClassVar[bool] = False
+    exact: ClassVar[tuple[str, ...]] = ()
+
+    image_shape: Shape
+    measurement_shape: Shape
+
+    def __init__(self, image_shape: Shape, measurement_shape: Shape) -> None:
+        super().__init__()
+        self.image_shape = _checked_shape("image_shape", image_shape)
+        self.measurement_shape = _checked_shape("measurement_shape", measurement_shape)
+
+    @abstractmethod
+    def forward(self, image: Images) -> Measured:
+        """Measure each image of the batch by itself, without noise."""
+
+    def __call__(self, image: Images) -> Measured:
+        """Apply `forward`; raises `ShapeError` unless the image is (batch, *image_shape)."""
+        _fit(image, self.image_shape, f"{self!r} reads images")
+        measurement: Measured = super().__call__(image)
+        return measurement
+
+    def surrogate(self, image: Images) -> Measured:
+        """A differentiable stand-in for a `forward` that has no useful gradient."""
+        return self(image)
+
+    def __matmul__(self, inner: "Operator") -> "Operator":
+        """`(A @ B)(x) = A(B(x))`, linear if and only if both are; raises `ShapeError` if they do not fit."""
+        return compose(self.leaves() + inner.leaves())
+
+    def leaves(self) -> tuple["Operator", ...]:
+        """The operators of which this is composed, in reading order; itself if it is not composed."""
+        return (self,)
+
+    @staticmethod
+    def from_spec(spec: Spec) -> "Operator":
+        """Build what `spec` says, compositions included; raises `ArgumentError`, `UnknownNameError`."""
+        settings = dict(spec)
+        kind = settings.pop("type", None)
+        if not isinstance(kind, str):
+            raise ArgumentError(f"an operator's spec names its type as a word, got {kind!r}")
+        if kind == "compose":
+            return compose([Operator.from_spec(part) for part in settings["operators"]])
+        if kind == "adjoint":
+            inner = Operator.from_spec(settings["operator"])
+            if isinstance(inner, LinearOperator):
+                return inner.H
+            raise ArgumentError(f"{inner!r} is not linear, so it has no adjoint")
+        built = build("operator", kind, settings)
+        if not isinstance(built, Operator):
+            raise ContractError(f"{kind!r} is registered as an operator, but is no Operator")
+        return built
+
+    def fingerprint(self) -> str:
+        """A sha256 of the spec and of every buffer and parameter, leaf by leaf in reading order.
+
+        Numbers enter with sixteen significant bits and without their dtype: neither `.double()`, nor
+        the device, nor the last digits of another machine's FFT change the fingerprint, and caches
+        are no part of it.
+        """
+        digests = [_digest(leaf) for leaf in self.leaves()]
+        whole = digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
+        return whole.hex()
+
+    @classmethod
+    def example(cls) -> "Operator":
+        """A small instance, at most 1,024 image elements: registering enters it into the tests."""
+        raise ContractError(
+            f"{cls.__name__} offers no example(); write a classmethod that returns a small instance"
+        )
+
+    def extra_repr(self) -> str:
+        """The shapes, as they appear in messages."""
+        return f"{self.image_shape} -> {self.measurement_shape}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Operator":
+        kept = {name: self.get_buffer(name) for name in self.exact}
+        super()._apply(fn, recurse)
+        for name, buffer in kept.items():
+            setattr(self, name, buffer.to(self.get_buffer(name).device))
+        return self
+
+
+class LinearOperator(Operator):
+    """An operator with A(ax + bz) = aA(x) + bA(z), and therefore an adjoint."""
+
+    linear: ClassVar[bool] = True
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """The transpose, (batch, *measurement_shape) to (batch, *image_shape); itself differentiable.
+
+        By autograd, in the measurement's dtype and on its device. Override only for speed:
+        `check_operator` compares the two.
+        """
+        _fit(measurement, self.measurement_shape, f"the adjoint of {self!r} reads measurements")
+        image: Images = _Transpose.apply(measurement, self)
+        return image
+
+    @property
+    def H(self) -> "LinearOperator":  # noqa: N802
+        """The adjoint as an operator; `A.H.H is A`."""
+        return Adjoint(self)
+
+    @overload
+    def __matmul__(self, inner: "LinearOperator") -> "LinearOperator": ...
+    @overload
+    def __matmul__(self, inner: Operator) -> Operator: ...
+    def __matmul__(self, inner: Operator) -> Operator:
+        """`(A @ B)(x) = A(B(x))`, linear if B is."""
+        return super().__matmul__(inner)
+
+    def normal(self, image: Images) -> Images:
+        """A'A x."""
+        return self.adjoint(self(image))
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """The least-squares image of least norm, A⁺y, by conjugate gradients on A'Ax = A'y (CGLS).
+
+        Each image of the batch has its own step sizes and stops when ||A'(y - Ax)|| is `tolerance`
+        times ||A'y||, or after `iterations`.
+        """
+        residual = measurement
+        gradient = self.adjoint(residual)
+        image = torch.zeros_like(gradient)
+        direction = gradient
+        power = _squared(gradient)
+        goal = tolerance**2 * power
+        for _ in range(iterations):
+            active = power > goal
+            if not bool(active.any()):
+                break
+            ahead = self(direction)
+            # A finished image takes no further step, so that it does not depend on its neighbours.
+            alpha = torch.where(active, _ratio(power, _squared(ahead)), 0.0)
+            image = image + _scaled(alpha, direction)
+            residual = residual - _scaled(alpha, ahead)
+            gradient = self.adjoint(residual)
+            previous, power = power, torch.where(active, _squared(gradient), power)
+            direction = gradient + _scaled(_ratio(power, previous), direction)
+        return image
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """The largest singular value, by power iteration in float64 until it moves by `tolerance`."""
+        double = copy.deepcopy(self).to(torch.float64)
+        device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
+        rng = torch.Generator().manual_seed(seed)
+        start = torch.randn(1, *self.image_shape, generator=rng, dtype=torch.float64)
+        image, value = start.to(device), 0.0
+        with torch.no_grad():
+            for _ in range(iterations):
+                image = image / image.norm()
+                image = double.normal(image)
+                previous, value = value, math.sqrt(float(image.norm()))
+                if abs(value - previous) <= tolerance * value:
+                    break
+        return value
+
+
+class Composed(Operator):
+    """Several operators of which one at least is not linear, applied from the last to the first."""
+
+    def __init__(self, operators: Iterable[Operator]) -> None:
+        parts = _chain(operators)
+        super().__init__(parts[-1].image_shape, parts[0].measurement_shape)
+        self.operators = nn.ModuleList(parts)
+
+    def forward(self, image: Images) -> Measured:
+        """Apply the operators one after the other."""
+        for part in reversed(self.leaves()):
+            image = part(image)
+        return image
+
+    def surrogate(self, image: Images) -> Measured:
+        """Apply the operators' surrogates one after the other."""
+        for part in reversed(self.leaves()):
+            image = part.surrogate(image)
+        return image
+
+    def leaves(self) -> tuple[Operator, ...]:
+        """The operators, in reading order."""
+        return tuple(part for part in self.operators if isinstance(part, Operator))
+
+    def spec(self) -> dict[str, Any]:
+        """The specs of the operators, in reading order."""
+        return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
+
+
+class LinearComposed(LinearOperator):
+    """Several linear operators, applied from the last to the first."""
+
+    def __init__(self, operators: Iterable[LinearOperator]) -> None:
+        parts = _chain(operators)
+        super().__init__(parts[-1].image_shape, parts[0].measurement_shape)
+        self.operators = nn.ModuleList(parts)
+
+    def forward(self, image: Images) -> Measured:
+        """Apply the operators one after the other."""
+        for part in reversed(self.leaves()):
+            image = part(image)
+        return image
+
+    def surrogate(self, image: Images) -> Measured:
+        """Apply the operators' surrogates one after the other."""
+        for part in reversed(self.leaves()):
+            image = part.surrogate(image)
+        return image
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """Apply the adjoints in the opposite order."""
+        for part in self.leaves():
+            measurement = part.adjoint(measurement)
+        return measurement
+
+    def leaves(self) -> tuple[LinearOperator, ...]:
+        """The operators, in reading order."""
+        return tuple(part for part in self.operators if isinstance(part, LinearOperator))
+
+    def spec(self) -> dict[str, Any]:
+        """The specs of the operators, in reading order."""
+        return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
+
+
+class Adjoint(LinearOperator):
+    """The transpose of a linear operator, itself an operator."""
+
+    def __init__(self, operator: LinearOperator) -> None:
+        super().__init__(operator.measurement_shape, operator.image_shape)
+        self.operator = operator
+
+    def forward(self, image: Images) -> Measured:
+        """Apply the operator's adjoint."""
+        return self._of().adjoint(image)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """Apply the operator itself."""
+        return self._of()(measurement)
+
+    @property
+    def H(self) -> LinearOperator:  # noqa: N802
+        """The operator itself."""
+        return self._of()
+
+    def spec(self) -> dict[str, Any]:
+        """The spec of the operator, marked as transposed."""
+        return {"type": "adjoint", "operator": self._of().spec()}
+
+    def _of(self) -> LinearOperator:
+        assert isinstance(self.operator, LinearOperator)
+        return self.operator
+
+
+def compose(operators: Iterable[Operator]) -> Operator:
+    """Compose operators given in reading order: the last sees the image first.
+
+    Raises `ShapeError` where one does not write what the one before it reads.
+    """
+    parts = [leaf for operator in operators for leaf in operator.leaves()]
+    if len(parts) == 1:
+        return parts[0]
+    linear = [part for part in parts if isinstance(part, LinearOperator)]
+    return LinearComposed(linear) if len(linear) == len(parts) else Composed(parts)
+
+
+class _Transpose(torch.autograd.Function):
+    """The transpose of a linear map by autograd; the derivative of the transpose is the map again."""
+
+    @staticmethod
+    def forward(ctx: Any, measurement: Tensor, operator: LinearOperator) -> Tensor:
+        ctx.operator = operator
+        with torch.enable_grad():
+            probe = measurement.new_zeros(measurement.shape[0], *operator.image_shape)
+            probe.requires_grad_()
+            (image,) = torch.autograd.grad(operator(probe), probe, measurement.detach())
+        return image
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.operator(gradients[0]), None
+
+
+def _chain(operators: Iterable[Operator]) -> list[Operator]:
+    parts = list(operators)
+    if not parts:
+        raise ArgumentError("a composition needs at least one operator")
+    for outer, inner in zip(parts, parts[1:], strict=False):
+        if outer.image_shape != inner.measurement_shape:
+            raise ShapeError(
+                f"{outer!r} reads {outer.image_shape}, but {inner!r} writes "
+                f"{inner.measurement_shape}; compose operators whose shapes meet"
+            )
+    return parts
+
+
+def _checked_shape(name: str, shape: Iterable[int]) -> Shape:
+    try:
+        checked = tuple(python_operator.index(length) for length in shape)
+    except TypeError:
+        raise ArgumentError(
+            f"{name} must be whole numbers such as (3, 64, 64), got {shape!r}"
+        ) from None
+    if any(length < 1 for length in checked):
+        raise ArgumentError(f"{name} must be positive numbers such as (3, 64, 64), got {checked}")
+    return checked
+
+
+def _fit(tensor: Tensor, shape: Shape, reader: str) -> None:
+    if tuple(tensor.shape[1:]) != shape or tensor.ndim == 0:
+        raise ShapeError(f"{reader} of shape (batch, {str(shape)[1:]}, got {tuple(tensor.shape)}")
+
+
+def _digest(leaf: Operator) -> bytes:
+    digest = hashlib.sha256(json.dumps(_plain(leaf.spec()), sort_keys=True).encode())
+    # Duplicates stay: a mask that is used twice is two buffers here and after a rebuild.
+    tensors = [
+        *leaf.named_buffers(remove_duplicate=False),
+        *leaf.named_parameters(remove_duplicate=False),
+    ]
+    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        values = tensor.detach().cpu()
+        if values.is_floating_point():
+            mantissa, exponent = torch.frexp(values.to(torch.float64))
+            digest.update((mantissa * 2**16).round().to(torch.int32).numpy().tobytes())
+            values = exponent
+        digest.update(values.to(torch.int64).numpy().tobytes())
+    return digest.digest()
+
+
+def _plain(value: Any) -> Any:
+    """JSON in which 10.0 and 10 are the same number."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _squared(tensor: Tensor) -> PerImage:
+    return tensor.flatten(1).square().sum(1)
+
+
+def _ratio(above: PerImage, below: PerImage) -> PerImage:
+    return torch.where(below > 0, above / torch.where(below > 0, below, 1.0), 0.0)
+
+
+def _scaled(factor: PerImage, tensor: Tensor) -> Tensor:
+    return factor.view(-1, *[1] * (tensor.ndim - 1)) * tensor
