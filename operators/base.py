@@ -1,13 +1,14 @@
 """The contract of an operator: image in, noiseless measurement out; everything else is derived.
 
-An author writes `forward` (and `example`). Shapes are declared without the batch axis and checked at
-every call and at every composition. A linear operator gets its adjoint, pseudo-inverse and norm for
-nothing. Operators hold real tensors and integer seeds, never a `torch.Generator`, so that copying,
+An author writes `forward` (and `example`). Shapes are declared without the batch axis and checked
+at every call and at every composition. A linear operator gets its adjoint, pseudo-inverse and norm
+for nothing. Operators hold real tensors and integer seeds, never a `torch.Generator`, so that copying,
 pickling and `.to()` work.
 """
 
 import copy
 import hashlib
+import itertools
 import json
 import math
 import operator as python_operator
@@ -25,7 +26,7 @@ from invprob.types import Images, Measured, PerImage, Shape, Spec
 
 
 class Operator(Recorded, nn.Module, ABC):
-    """A deterministic, differentiable map from (batch, *image_shape) to (batch, *measurement_shape).
+    """A deterministic, differentiable map: (batch, *image_shape) to (batch, *measurement_shape).
 
     Random operators take an integer `seed` and draw on the CPU. Buffers named in `exact` are float64
     and stay so whatever `.to(dtype)` says; `forward` casts them to the image's dtype.
@@ -57,16 +58,16 @@ class Operator(Recorded, nn.Module, ABC):
         return self(image)
 
     def __matmul__(self, inner: "Operator") -> "Operator":
-        """`(A @ B)(x) = A(B(x))`, linear if and only if both are; raises `ShapeError` if they do not fit."""
+        """`(A @ B)(x) = A(B(x))`, linear if both are; raises `ShapeError` if they do not fit."""
         return compose(self.leaves() + inner.leaves())
 
     def leaves(self) -> tuple["Operator", ...]:
-        """The operators of which this is composed, in reading order; itself if it is not composed."""
+        """The operators of which this is composed, in reading order; by default itself."""
         return (self,)
 
     @staticmethod
     def from_spec(spec: Spec) -> "Operator":
-        """Build what `spec` says, compositions included; raises `ArgumentError`, `UnknownNameError`."""
+        """Build what `spec` says, compositions too; raises `ArgumentError`, `UnknownNameError`."""
         settings = dict(spec)
         kind = settings.pop("type", None)
         if not isinstance(kind, str):
@@ -129,7 +130,7 @@ class LinearOperator(Operator):
         return image
 
     @property
-    def H(self) -> "LinearOperator":  # noqa: N802
+    def H(self) -> "LinearOperator":
         """The adjoint as an operator; `A.H.H is A`."""
         return Adjoint(self)
 
@@ -174,7 +175,7 @@ class LinearOperator(Operator):
         return image
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
-        """The largest singular value, by power iteration in float64 until it moves by `tolerance`."""
+        """The largest singular value, by power iteration in float64 until it hardly moves."""
         double = copy.deepcopy(self).to(torch.float64)
         device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
         rng = torch.Generator().manual_seed(seed)
@@ -270,7 +271,7 @@ class Adjoint(LinearOperator):
         return self._of()(measurement)
 
     @property
-    def H(self) -> LinearOperator:  # noqa: N802
+    def H(self) -> LinearOperator:
         """The operator itself."""
         return self._of()
 
@@ -316,7 +317,7 @@ def _chain(operators: Iterable[Operator]) -> list[Operator]:
     parts = list(operators)
     if not parts:
         raise ArgumentError("a composition needs at least one operator")
-    for outer, inner in zip(parts, parts[1:], strict=False):
+    for outer, inner in itertools.pairwise(parts):
         if outer.image_shape != inner.measurement_shape:
             raise ShapeError(
                 f"{outer!r} reads {outer.image_shape}, but {inner!r} writes "
@@ -329,11 +330,9 @@ def _checked_shape(name: str, shape: Iterable[int]) -> Shape:
     try:
         checked = tuple(python_operator.index(length) for length in shape)
     except TypeError:
-        raise ArgumentError(
-            f"{name} must be whole numbers such as (3, 64, 64), got {shape!r}"
-        ) from None
+        raise ArgumentError(f"{name} must be whole, such as (3, 64, 64), got {shape!r}") from None
     if any(length < 1 for length in checked):
-        raise ArgumentError(f"{name} must be positive numbers such as (3, 64, 64), got {checked}")
+        raise ArgumentError(f"{name} must be positive, such as (3, 64, 64), got {checked}")
     return checked
 
 
