@@ -35,7 +35,7 @@ class Term(ABC):
 
 @register.loss("misfit")
 class DataMisfit(Term):
-    """||A x - y||² / n, n the number of image elements, so that it tracks image MSE at every ratio."""
+    """||A x - y||² / n with n image elements: it tracks image MSE at every ratio and size."""
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__("misfit", weight)

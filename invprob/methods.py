@@ -37,7 +37,7 @@ from invprob.types import Shape
 
 @dataclass(frozen=True)
 class Setting:
-    """What a method is made for: a generator, the shapes on both sides of the operator, a network."""
+    """What a method is made for: generator, shapes on both sides of the operator, network."""
 
     generator: Generator
     image_shape: Shape
@@ -167,7 +167,7 @@ def sphinx(
     learning_rate: Rate = 0.004,
     steps: Annotated[int, "optimisation steps"] = 400,
 ) -> Recipe:
-    """SPHInX: heads P_s and P_c trained on fresh draws, with noise maps B (ICML 2022, algorithm 1)."""
+    """SPHInX: heads P_s and P_c trained on fresh draws, noise maps B (ICML 2022, algorithm 1)."""
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
     head = content == "head" or (content == "auto" and setting.sampling >= ENOUGH_FOR_NOISE)
     prior = StyleGANPrior(

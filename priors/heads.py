@@ -1,9 +1,10 @@
-"""The projection heads of SPHInX (Subramanyam et al., ICML 2022, section 3.2), batched over images.
+"""The projection heads of SPHInX (Subramanyam et al., ICML 2022, section 3.2), for many images.
 
-Each image of a batch has its own head: weights carry a leading batch axis and the layers are batched
+Each image of a batch has its own head: weights carry a leading batch axis and layers are batched
 matrix products. Initial weights are drawn once and repeated, so every image starts alike.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -22,9 +23,9 @@ Preset = Literal["paper", "official"]
 class HeadShape:
     """Widths of the style head: a bottleneck shared by all rows, then one decoder a row.
 
-    `bottleneck` and `decoder` list the output widths of their layers. The paper names [512, 256, 16]
-    and [32, 64, 512]; the published code builds [256, 128, 32] and [64, 128, 512]. Both rules scale
-    with the style width. `content_channels` is the number of channels of the content code.
+    `bottleneck` and `decoder` list the output widths of their layers. The paper names
+    [512, 256, 16] and [32, 64, 512]; the published code builds [256, 128, 32] and [64, 128, 512].
+    Both scale with the style width. `content_channels` is how many the content code has.
     """
 
     bottleneck: tuple[int, ...]
@@ -107,7 +108,7 @@ class ContentHead(nn.Module):
         widths = (code_channels, 32, 128, channels)
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for fan_in, out in zip(widths, widths[1:], strict=False):
+        for fan_in, out in itertools.pairwise(widths):
             values = torch.randn(fan_in, out, generator=rng)
             self.weights.append(nn.Parameter(values.expand(batch, -1, -1).clone()))
         for out in widths[1:3]:

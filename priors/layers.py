@@ -55,7 +55,7 @@ def upsample(image: Tensor) -> Tensor:
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose input channels are scaled by a style, and its output back to unit variance.
+    """A convolution with its inputs scaled by a style and its outputs back to unit variance.
 
     Equations (1) and (3) of StyleGAN2, without making a weight for each sample: the input is scaled
     by the style, convolved with the shared weight, and scaled by 1 / sqrt(Σ (s·W)²), which is a
@@ -69,17 +69,15 @@ class ModulatedConv(nn.Module):
         self.affine = nn.Linear(width, inputs)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self._energy: Tensor | None = None
+        self._version: tuple[int, int, torch.dtype] | None = None
 
     def energy(self) -> Tensor:
-        """Sum of W² over the kernel, (outputs, inputs); kept once the weight is frozen."""
+        """Sum of W² over the kernel, (outputs, inputs); kept while a frozen weight stays."""
         if self.weight.requires_grad:
             return self.weight.square().sum((2, 3))
-        stale = self._energy is None or (
-            self._energy.device != self.weight.device or self._energy.dtype != self.weight.dtype
-        )
-        if stale:
-            self._energy = self.weight.square().sum((2, 3))
-        assert self._energy is not None
+        version = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
+        if self._energy is None or version != self._version:
+            self._energy, self._version = self.weight.square().sum((2, 3)), version
         return self._energy
 
     def scales(self, style: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +99,7 @@ class SynthesisLayer(ModulatedConv):
         self.register_buffer("noise", torch.randn(1, 1, size, size))
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, width), (batch or 1, 1, H, W) -> (batch, outputs, H, W)."""
+        """(batch, inputs, h, w), (batch, width), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
         enter, leave = self.scales(style)
         x = x * enter[:, :, None, None]
         if self.doubling:

@@ -1,7 +1,7 @@
 """The three inputs of a synthesis network, each with its choices of free variables.
 
-A StyleGAN prior is style × content × noise. A part makes its variables (`start`), draws its tensor at
-each step (`draw`) and settles on the tensor that a solution keeps (`settle`).
+A StyleGAN prior is style × content × noise. A part makes its variables (`start`), draws its tensor
+at each step (`draw`) and settles on the tensor that a solution keeps (`settle`).
 """
 
 from abc import ABC, abstractmethod

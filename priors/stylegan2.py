@@ -153,7 +153,7 @@ class Generator(nn.Module):
         """Draw images, about [-1, 1] and not clipped, from style rows, content and noise maps.
 
         `content` None takes the learned constant, `noise` None the stored maps; a map is
-        (batch or 1, 1, h, w) in the order of `noise_shapes`. Raises `ShapeError` where shapes differ.
+        (batch or 1, 1, h, w), in the order of `noise_shapes`. Raises `ShapeError`.
         """
         self._check(styles, content, noise)
         maps = self.noise_maps() if noise is None else noise

@@ -41,7 +41,8 @@ def solve(
     uninterrupted one does. Operator and prior must be on one device and of one dtype.
 
     Raises `ArgumentError` for steps < 1 or a snapshot of another solve, `ShapeError` where operator
-    and prior differ in image shape, `MeasurementError` where the measurements are another operator's.
+    and prior differ in image shape, `MeasurementError` where the measurements are not the
+    operator's.
     """
     if steps < 1:
         raise ArgumentError(f"steps must be at least 1, not {steps}")

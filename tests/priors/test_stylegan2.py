@@ -1,0 +1,171 @@
+"""The generator against its independent double, in values and gradients."""
+
+import math
+
+import networks
+import pytest
+import reference_stylegan2
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError, ShapeError
+from invprob.priors.layers import upsample
+from invprob.priors.stylegan2 import Generator, GeneratorConfig
+
+CONFIGS = [
+    networks.SMALL,
+    GeneratorConfig(resolution=64, channels=(6, 7, 5, 4, 3), style_width=9, mapping_layers=5),
+]
+
+
+def inputs(generator: Generator, batch: int) -> tuple[Tensor, Tensor, list[Tensor]]:
+    rng = torch.Generator().manual_seed(1)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=rng, dtype=torch.float64)
+
+    styles = draw(batch, generator.num_layers, generator.style_width)
+    content = draw(batch, *generator.content_shape)
+    return styles, content, [draw(batch, 1, h, w) for h, w in generator.noise_shapes]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.resolution}px")
+def test_images_agree_with_the_reference(config: GeneratorConfig) -> None:
+    generator = networks.random_generator(config, dtype=torch.float64)
+    styles, content, noise = inputs(generator, 3)
+    tensors = generator.state_dict()
+    expected = reference_stylegan2.synthesis(tensors, styles, content, noise)
+    torch.testing.assert_close(
+        generator.synthesis(styles, content, noise), expected, rtol=1e-9, atol=1e-10
+    )
+    z = styles[:, 0]
+    torch.testing.assert_close(
+        generator.mapping(z),
+        reference_stylegan2.mapping(tensors, config.mapping_layers, z),
+        rtol=1e-11,
+        atol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.resolution}px")
+def test_gradients_agree_with_the_reference(config: GeneratorConfig) -> None:
+    generator = networks.random_generator(config, dtype=torch.float64)
+    styles, content, noise = inputs(generator, 2)
+    variables = [styles, content, *noise]
+    for variable in variables:
+        variable.requires_grad_()
+    weights = torch.randn(2, *generator.image_shape, dtype=torch.float64)
+    ours = torch.autograd.grad(
+        (generator.synthesis(styles, content, noise) * weights).sum(), variables
+    )
+    tensors = generator.state_dict()
+    image = reference_stylegan2.synthesis(tensors, styles, content, noise)
+    theirs = torch.autograd.grad((image * weights).sum(), variables)
+    for mine, expected in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-8, atol=1e-9)
+
+
+def test_float32_stays_close_to_float64() -> None:
+    generator = networks.random_generator(CONFIGS[1], dtype=torch.float64)
+    styles, content, noise = inputs(generator, 2)
+    exact = generator.synthesis(styles, content, noise)
+    single = generator.float().synthesis(
+        styles.float(), content.float(), [value.float() for value in noise]
+    )
+    assert (single - exact).norm() / exact.norm() < 1e-5
+
+
+def test_defaults_are_the_stored_constant_and_noise() -> None:
+    generator = networks.random_generator()
+    styles = torch.randn(2, generator.num_layers, generator.style_width)
+    explicit = generator.synthesis(
+        styles, generator.constant.expand(2, -1, -1, -1), generator.noise_maps()
+    )
+    assert torch.equal(generator.synthesis(styles), explicit)
+    z = torch.randn(2, generator.style_width)
+    rows = generator.mapping(z)[:, None].repeat(1, generator.num_layers, 1)
+    torch.testing.assert_close(generator(z), generator.synthesis(rows))
+
+
+def test_each_style_row_matters_from_its_layer_on() -> None:
+    """Changing a row changes the image; the last one only by a colour map of the last features."""
+    generator = networks.random_generator()
+    styles = torch.randn(1, generator.num_layers, generator.style_width)
+    image = generator.synthesis(styles)
+    for row in range(generator.num_layers):
+        other = styles.clone()
+        other[0, row] += 1
+        assert not torch.allclose(generator.synthesis(other), image)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128, 256, 512, 1024])
+def test_shapes_at_every_resolution(size: int) -> None:
+    blocks = int(math.log2(size)) - 1
+    config = GeneratorConfig(size, (4,) * (blocks - 2) + (2, 1), 6, 1)
+    generator = Generator(config)
+    assert generator.num_layers == 2 * math.log2(size) - 2
+    expected = [(4, 4)] + [(4 << k, 4 << k) for k in range(1, blocks) for _ in range(2)]
+    assert generator.noise_shapes == expected
+    assert generator(torch.randn(1, 6)).shape == (1, 3, size, size)
+
+
+def test_frozen_until_asked_and_energy_follows_the_weight() -> None:
+    generator = networks.random_generator()
+    assert not any(value.requires_grad for value in generator.parameters())
+    layer = generator.layers[0]
+    before = layer.energy()
+    assert layer.energy() is before
+    torch.testing.assert_close(before, layer.weight.square().sum((2, 3)))
+    generator.double()
+    torch.testing.assert_close(layer.energy(), layer.weight.square().sum((2, 3)))
+    assert layer.energy().dtype == torch.float64
+    fresh = networks.random_generator(seed=7).double()
+    generator.load_state_dict(fresh.state_dict())
+    torch.testing.assert_close(layer.energy(), layer.weight.square().sum((2, 3)))
+
+
+def test_upsampling_keeps_constants_and_means() -> None:
+    flat = torch.full((1, 2, 4, 4), 3.0)
+    assert torch.allclose(upsample(flat)[:, :, 2:-2, 2:-2], torch.tensor(3.0))
+    image = torch.zeros(1, 1, 8, 8)
+    image[0, 0, 4, 3] = 1.0
+    doubled = upsample(image)
+    row = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    torch.testing.assert_close(doubled[0, 0, 7:11, 5:9], torch.outer(row, row))
+    assert math.isclose(doubled.sum().item(), 4.0, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resolution": 48}, "power of two"),
+        ({"channels": (4, 4)}, "must hold 4 positive numbers"),
+        ({"channels": (4, 4, 0, 4)}, "positive"),
+        ({"style_width": 0}, "at least 1"),
+        ({"mapping_layers": 0}, "at least 1"),
+    ],
+)
+def test_bad_configurations_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        GeneratorConfig.from_json({**networks.SMALL.to_json(), **_listed(change)})
+
+
+def _listed(change: dict[str, object]) -> dict[str, object]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in change.items()}
+
+
+def test_misshapen_inputs_are_named() -> None:
+    generator = networks.random_generator()
+    styles = torch.randn(2, generator.num_layers, generator.style_width)
+    maps = [torch.zeros(1, 1, h, w) for h, w in generator.noise_shapes]
+    with pytest.raises(ShapeError, match=r"styles must be \(batch, 8, 16\)"):
+        generator.synthesis(styles[:, 1:])
+    with pytest.raises(ShapeError, match="content must be"):
+        generator.synthesis(styles, torch.zeros(1, 12, 4, 4))
+    with pytest.raises(ShapeError, match="7 maps, not 6"):
+        generator.synthesis(styles, None, maps[1:])
+    maps[3] = torch.zeros(3, 1, 16, 16)
+    with pytest.raises(ShapeError, match=r"noise map 3 must be \(2 or 1, 1, 16, 16\)"):
+        generator.synthesis(styles, None, maps)
+    with pytest.raises(ShapeError, match="z must be"):
+        generator.mapping(styles)
