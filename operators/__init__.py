@@ -4,7 +4,22 @@ if __name__ != "invprob.operators":
     raise ImportError(f"import this package as `invprob.operators`, not `{__name__}`")
 
 from invprob.operators.base import LinearOperator, Operator, compose
+from invprob.operators.circulant import PartialCirculant
+from invprob.operators.colour import Luminance
+from invprob.operators.geometry import Rotate, Scale, Translate
 from invprob.operators.identity import Identity
 from invprob.operators.noise import GaussianNoise, Noise
 
-__all__ = ["GaussianNoise", "Identity", "LinearOperator", "Noise", "Operator", "compose"]
+__all__ = [
+    "GaussianNoise",
+    "Identity",
+    "LinearOperator",
+    "Luminance",
+    "Noise",
+    "Operator",
+    "PartialCirculant",
+    "Rotate",
+    "Scale",
+    "Translate",
+    "compose",
+]

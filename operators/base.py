@@ -2,8 +2,8 @@
 
 An author writes `forward` (and `example`). Shapes are declared without the batch axis and checked
 at every call and at every composition. A linear operator gets its adjoint, pseudo-inverse and norm
-for nothing. Operators hold real tensors and integer seeds, never a `torch.Generator`, so that copying,
-pickling and `.to()` work.
+for nothing. Operators hold real tensors and integer seeds, never a `torch.Generator`, so that
+copying, pickling and `.to()` work.
 """
 
 import copy
@@ -28,8 +28,8 @@ from invprob.types import Images, Measured, PerImage, Shape, Spec
 class Operator(Recorded, nn.Module, ABC):
     """A deterministic, differentiable map: (batch, *image_shape) to (batch, *measurement_shape).
 
-    Random operators take an integer `seed` and draw on the CPU. Buffers named in `exact` are float64
-    and stay so whatever `.to(dtype)` says; `forward` casts them to the image's dtype.
+    Random operators take an integer `seed` and draw on the CPU. Buffers named in `exact` are
+    float64 and stay so whatever `.to(dtype)` says; `forward` casts them to the image's dtype.
     """
 
     linear: ClassVar[bool] = False
@@ -87,7 +87,7 @@ class Operator(Recorded, nn.Module, ABC):
     def fingerprint(self) -> str:
         """A sha256 of the spec and of every buffer and parameter, leaf by leaf in reading order.
 
-        Numbers enter with sixteen significant bits and without their dtype: neither `.double()`, nor
+        Numbers enter with sixteen significant bits and without their dtype: neither `.double()`,
         the device, nor the last digits of another machine's FFT change the fingerprint, and caches
         are no part of it.
         """
@@ -103,8 +103,14 @@ class Operator(Recorded, nn.Module, ABC):
         )
 
     def extra_repr(self) -> str:
-        """The shapes, as they appear in messages."""
+        """The shapes, as they appear in messages; a subclass adds its options."""
         return f"{self.image_shape} -> {self.measurement_shape}"
+
+    def __repr__(self) -> str:
+        """One line, fit for messages."""
+        if self.leaves() == (self,):
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return " @ ".join(map(repr, self.leaves()))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Operator":
         kept = {name: self.get_buffer(name) for name in self.exact}
@@ -120,14 +126,18 @@ class LinearOperator(Operator):
     linear: ClassVar[bool] = True
 
     def adjoint(self, measurement: Measured) -> Images:
-        """The transpose, (batch, *measurement_shape) to (batch, *image_shape); itself differentiable.
+        """The transpose: (batch, *measurement_shape) to (batch, *image_shape), differentiable.
 
         By autograd, in the measurement's dtype and on its device. Override only for speed:
         `check_operator` compares the two.
         """
-        _fit(measurement, self.measurement_shape, f"the adjoint of {self!r} reads measurements")
+        self.check_measurement(measurement)
         image: Images = _Transpose.apply(measurement, self)
         return image
+
+    def check_measurement(self, measurement: Measured) -> None:
+        """Raise `ShapeError` unless the measurement is (batch, *measurement_shape)."""
+        _fit(measurement, self.measurement_shape, f"the adjoint of {self!r} reads measurements")
 
     @property
     def H(self) -> "LinearOperator":
@@ -297,7 +307,7 @@ def compose(operators: Iterable[Operator]) -> Operator:
 
 
 class _Transpose(torch.autograd.Function):
-    """The transpose of a linear map by autograd; the derivative of the transpose is the map again."""
+    """The transpose of a linear map by autograd, whose derivative is the map again."""
 
     @staticmethod
     def forward(ctx: Any, measurement: Tensor, operator: LinearOperator) -> Tensor:

@@ -1,0 +1,148 @@
+"""Compressed sensing with a partial circulant matrix: signs, a random filter, few samples."""
+
+import math
+import numbers
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.operators.base import LinearOperator
+from invprob.registry import register
+from invprob.types import Images, Measured, Shape
+
+# What an operator derives at its first use and can derive again: (kernel, its version, spectrum).
+_Cached = tuple[Tensor, int, Tensor]
+
+
+@register.operator("circulant")
+class PartialCirculant(LinearOperator):
+    """Keep a few samples of a circular convolution of the sign-flipped image (compressed sensing).
+
+    A x = c · (kernel ⊛ (signs ⊙ x))[indices], x the flattened (C, H, W) image of n elements and ⊛
+    the circular convolution; measurements are (m,), m = round(ratio · n). Scaled so that
+    E||Ax||² = ||x||².
+
+    - spectrum "gaussian": kernel ~ N(0, 1), c = 1/√m; what ILO (arXiv:2102.07364) and SPHInX
+      (ICML 2022) measure with, up to c.
+    - spectrum "unit": every Fourier coefficient of that kernel divided by its modulus, c = √(n/m);
+      the rows are a tight frame, AA' = (n/m) I, so that pseudo-inverse and norm have closed forms
+      (random convolution: Romberg, SIAM J. Imaging Sciences 2(4), 2009).
+
+    Drawn in this order from `torch.Generator().manual_seed(seed)` on the CPU: the kernel
+    (`randn`, float64), the signs (`randint` of 0 and 1, for -1 and +1), the indices (the first m of
+    `randperm(n)`, sorted). `kernel` stays float64 under `.to(dtype)`. Raises `ArgumentError` for a
+    ratio outside (0, 1] or one that leaves no measurement.
+    """
+
+    exact = ("signs", "kernel")
+
+    signs: Tensor
+    kernel: Tensor
+    indices: Tensor
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        seed: int = 0,
+        spectrum: Annotated[
+            Literal["gaussian", "unit"], "random kernel, or one that keeps all frequencies alike"
+        ] = "gaussian",
+    ) -> None:
+        n = math.prod(image_shape)
+        m = _measurements(ratio, n)
+        super().__init__(image_shape, (m,))
+        if spectrum not in ("gaussian", "unit"):
+            raise ArgumentError(f"spectrum must be 'gaussian' or 'unit', got {spectrum!r}")
+        self.ratio, self.seed, self.spectrum = ratio, seed, spectrum
+        self.scale = 1 / math.sqrt(m) if spectrum == "gaussian" else math.sqrt(n / m)
+
+        rng = torch.Generator().manual_seed(seed)
+        kernel = torch.randn(n, generator=rng, dtype=torch.float64)
+        signs = torch.randint(0, 2, (n,), generator=rng).to(torch.float64) * 2 - 1
+        indices = torch.randperm(n, generator=rng)[:m].sort().values
+        if spectrum == "unit":
+            coefficients = torch.fft.rfft(kernel)
+            kernel = torch.fft.irfft(coefficients / coefficients.abs(), n=n)
+        # Not persistent: a checkpoint holds spec and fingerprint, from which these follow.
+        self.register_buffer("signs", signs, persistent=False)
+        self.register_buffer("kernel", kernel, persistent=False)
+        self.register_buffer("indices", indices, persistent=False)
+        self._spectra: dict[tuple[torch.dtype, torch.device], _Cached] = {}
+
+    def forward(self, image: Images) -> Measured:
+        """c · irfft(rfft(signs ⊙ x) · rfft(kernel))[indices]."""
+        flat = image.flatten(1).to(_working(image.dtype))
+        spectrum = torch.fft.rfft(flat * self.signs.to(flat.dtype)) * self._spectrum(flat)
+        filtered: Tensor = torch.fft.irfft(spectrum, n=self.kernel.numel())
+        return (self.scale * filtered[:, self.indices]).to(image.dtype)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """c · signs ⊙ irfft(rfft(measurement at indices, else 0) · conj(rfft(kernel)))."""
+        self.check_measurement(measurement)
+        values = measurement.to(_working(measurement.dtype))
+        n = self.kernel.numel()
+        spread = values.new_zeros(len(values), n).index_copy(1, self.indices, values)
+        spectrum = torch.fft.rfft(spread) * self._spectrum(spread).conj()
+        flat: Tensor = torch.fft.irfft(spectrum, n=n) * (self.scale * self.signs.to(values.dtype))
+        return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """A'y · m/n for the unit spectrum, conjugate gradients for the Gaussian one."""
+        if self.spectrum == "unit":
+            return self.adjoint(measurement) / self.scale**2
+        return super().pinv(measurement, iterations=iterations, tolerance=tolerance)
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """√(n/m) for the unit spectrum, power iteration for the Gaussian one."""
+        if self.spectrum == "unit":
+            return self.scale
+        return super().norm(iterations=iterations, tolerance=tolerance, seed=seed)
+
+    @classmethod
+    def example(cls) -> "PartialCirculant":
+        """A fifth of the elements of 8 x 8 colour images."""
+        return cls((3, 8, 8), ratio=0.2)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        options = f"ratio={self.ratio}, seed={self.seed}, spectrum={self.spectrum!r}"
+        return f"{super().extra_repr()}, {options}"
+
+    def _spectrum(self, like: Tensor) -> Tensor:
+        """rfft(kernel), once for each dtype and device; a complex buffer does not survive `.to`."""
+        key = (like.dtype, like.device)
+        version = 0 if self.kernel.is_inference() else self.kernel._version
+        cached = self._spectra.get(key)
+        if cached is None or cached[0] is not self.kernel or cached[1] != version:
+            spectrum = torch.fft.rfft(self.kernel).to(like.dtype.to_complex())
+            cached = self._spectra[key] = (self.kernel, version, spectrum)
+        return cached[2]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles leave the cache behind."""
+        return {**self.__dict__, "_spectra": {}}
+
+
+def _measurements(ratio: float, n: int) -> int:
+    if not isinstance(ratio, numbers.Real) or not 0 < ratio <= 1:  # NaN fails every comparison
+        raise ArgumentError(
+            f"ratio must be a number in (0, 1], got {ratio!r}; the smallest that leaves a "
+            f"measurement here is {1 / n:.3g}"
+        )
+    m = round(ratio * n)
+    if m == 0:
+        raise ArgumentError(
+            f"ratio {ratio} of {n} image elements leaves no measurement; the smallest usable ratio "
+            f"here is {1 / n:.3g}"
+        )
+    return m
+
+
+def _working(dtype: torch.dtype) -> torch.dtype:
+    """Half precisions have no FFT on every device, so they work in float32."""
+    return torch.promote_types(dtype, torch.float32)
