@@ -2,8 +2,8 @@
 
     python examples/benchmark_step.py [--generator NAME|FILE] [--batch 1] [--threads 2]
 
-The floor is each convolution of the synthesis network alone, forward and backward to its input, with
-the same shapes and threads and no elementwise work. The baseline is the step as it is usually
+The floor is each convolution of the synthesis network alone, forward and backward to its input,
+with the same shapes and threads and no elementwise work. The baseline is the step as it is usually
 published: a weight for each sample, grouped convolutions, weight gradients left on.
 """
 

@@ -21,7 +21,7 @@ class Code(nn.Module):
 
 @dataclass(frozen=True)
 class ParamGroup:
-    """Parameters with one learning rate: `lr_scale` times the optimiser's, ramped if `scheduled`."""
+    """Parameters of one learning rate: `lr_scale` of the optimiser's, ramped if `scheduled`."""
 
     parameters: Sequence[nn.Parameter]
     lr_scale: float = 1.0

@@ -62,7 +62,12 @@ def solve(
     for callback in callbacks:
         callback.on_end()
     with torch.no_grad():
-        realised = prior.realise(state.code, stream(seed, "solve", max(state.taken - 1, 0)))
+        # A file keeps values, not strides or alignment, with which rounding may change.
+        last = stream(seed, "solve", max(state.taken - 1, 0))
+        realised = {
+            name: value.clone(memory_format=torch.contiguous_format)
+            for name, value in prior.realise(state.code, last).items()
+        }
         image = prior.render(realised)
     return Solution(
         image=image,

@@ -93,7 +93,8 @@ class Solution:
                 for name in file.keys():  # noqa: SIM118
                     group, _, key = name.partition(".")
                     if key:
-                        groups[group][key] = file.get_tensor(name)
+                        # A copy has the alignment of any new tensor; a mapped file has not.
+                        groups[group][key] = file.get_tensor(name).clone()
         except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
             raise FileError(f"{path} is not a solution file of this release: {error}") from None
         return cls(
