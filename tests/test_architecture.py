@@ -1,0 +1,76 @@
+"""The layout explains the system, so the layout is tested."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import invprob
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("invprob", "operators", "priors")
+LONGEST = 400  # lines of a file with one idea in it
+
+
+def sources() -> list[Path]:
+    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_every_package_is_installed() -> None:
+    """Packages are listed by hand, because two of them lie outside `invprob/`."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    found = {"invprob"} | {
+        module.name
+        for module in pkgutil.walk_packages(invprob.__path__, "invprob.")
+        if module.ispkg
+    }
+    assert set(settings["tool"]["setuptools"]["packages"]) == found
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_holds_more_than_one_idea(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("folder", ["operators", "priors"])
+def test_a_folder_cannot_be_imported_under_a_second_name(folder: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {folder}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert f"import this package as `invprob.{folder}`" in done.stderr
+
+
+def test_the_public_names_are_there() -> None:
+    for name in invprob.__all__:
+        assert getattr(invprob, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        invprob.nothing  # noqa: B018
+    assert set(invprob.__all__) <= set(dir(invprob))
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = "import sys, invprob; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_neither_lpips_nor_torchvision_is_imported() -> None:
+    code = (
+        "import sys, invprob.methods, invprob.metrics, invprob.run.images, invprob.testing; "
+        "sys.exit('lpips' in sys.modules or 'torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("module", pkgutil.walk_packages(invprob.__path__, "invprob."), ids=str)
+def test_every_module_imports(module: pkgutil.ModuleInfo) -> None:
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
