@@ -27,7 +27,7 @@ from invprob.priors.parts import (
 )
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.priors.stylegan2 import Generator
-from invprob.registry import register
+from invprob.registry import build, register
 from invprob.schedules import Schedule, cosine_trapezoid
 from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser
@@ -91,11 +91,8 @@ def make(
             f"are of images of shape {tuple(image_shape)}; measure at the generator's size"
         )
     setting = Setting(generator, image_shape, measurement_shape or image_shape, perceptual)
-    method = register.method[name]
-    try:
-        return method(setting, **options)
-    except TypeError as error:
-        raise ArgumentError(f"method {name!r}: {error}") from None
+    recipe: Recipe = build("method", name, {"setting": setting, **options})
+    return recipe
 
 
 def restore(

@@ -14,9 +14,9 @@ BATCH = 3
 def check_prior(prior: Prior) -> None:
     """Examine the contract of a prior; raises `ContractError` at the first law broken.
 
-    Free variables carry a leading batch axis and start alike; images have the declared shape, repeat
-    with the same draws, and depend on their own variables only; groups hold every variable once;
-    what `realise` keeps renders the same image again.
+    Free variables carry a leading batch axis and start alike; images have the declared shape,
+    repeat with the same draws, and depend on their own variables only; groups hold every variable
+    once; what `realise` keeps renders the same image again.
     """
     code = prior.start(BATCH, _rng(0))
     _start(prior, code)

@@ -80,7 +80,7 @@ class StyleHead(nn.Module):
 
     def forward(self, z: Styles) -> Styles:
         """Map z+ (1 or batch, layers, width) to w+ (batch, layers, width)."""
-        x = z.expand(self.encoder[0].shape[0], -1, -1)
+        x: Tensor = z.expand(self.encoder[0].shape[0], -1, -1)
         for index in range(0, len(self.encoder), 2):
             x = torch.baddbmm(self.encoder[index + 1], x, self.encoder[index])
             x = torch.relu(x) if index == 0 else x
@@ -93,7 +93,7 @@ class StyleHead(nn.Module):
             )
             x = torch.baddbmm(bias, x, weight)
             x = torch.relu(x) if index == 0 else x
-        return x.view(batch, layers, -1)
+        return x.reshape(batch, layers, -1)
 
 
 class ContentHead(nn.Module):
@@ -120,7 +120,7 @@ class ContentHead(nn.Module):
         for index, weight in enumerate(self.weights):
             x = torch.bmm(x, weight * weight.shape[1] ** -0.5)
             x = activate(x + self.biases[index]) if index < 2 else x
-        return x.transpose(1, 2).unflatten(2, (4, 4))
+        return x.transpose(1, 2).reshape(len(x), -1, 4, 4)
 
 
 def count_parameters(head: nn.Module) -> int:

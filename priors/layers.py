@@ -69,15 +69,15 @@ class ModulatedConv(nn.Module):
         self.affine = nn.Linear(width, inputs)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self._energy: Tensor | None = None
-        self._version: tuple[int, int, torch.dtype] | None = None
+        self._state: tuple[int, int, torch.dtype] | None = None
 
     def energy(self) -> Tensor:
         """Sum of W² over the kernel, (outputs, inputs); kept while a frozen weight stays."""
         if self.weight.requires_grad:
             return self.weight.square().sum((2, 3))
-        version = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
-        if self._energy is None or version != self._version:
-            self._energy, self._version = self.weight.square().sum((2, 3)), version
+        state = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
+        if self._energy is None or state != self._state:
+            self._energy, self._state = self.weight.square().sum((2, 3)), state
         return self._energy
 
     def scales(self, style: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,4 +124,4 @@ class ToRGB(nn.Module):
         """(batch, inputs, h, w), (batch, width) -> (batch, 3, h, w)."""
         weight = self.weight[None, :, :, 0, 0] * self.affine(style)[:, None, :]
         rgb = torch.baddbmm(self.bias[None, :, None], weight, x.flatten(2))
-        return rgb.unflatten(2, x.shape[2:])
+        return rgb.view(len(x), 3, *x.shape[2:])

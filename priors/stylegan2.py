@@ -129,11 +129,11 @@ class Generator(nn.Module):
     @property
     def noise_shapes(self) -> list[tuple[int, int]]:
         """(h, w) of each noise map, in synthesis order."""
-        return [tuple(layer.noise.shape[2:]) for layer in self.layers]
+        return [(noise.shape[2], noise.shape[3]) for noise in self.noise_maps()]
 
     def noise_maps(self) -> list[NoiseMap]:
         """The stored noise maps, each (1, 1, h, w), in synthesis order."""
-        return [layer.noise for layer in self.layers]
+        return [layer.noise for layer in self.layers if isinstance(layer, SynthesisLayer)]
 
     def mapping(self, z: Vectors) -> Vectors:
         """Map z ~ N(0, I) to w: normalisation, then fully connected layers."""
@@ -160,7 +160,7 @@ class Generator(nn.Module):
         x = self.constant.expand(styles.shape[0], -1, -1, -1) if content is None else content
         rows = styles.unbind(1)
         x = self.layers[0](x, rows[0], maps[0])
-        image = self.to_rgb[0](x, rows[1])
+        image: Tensor = self.to_rgb[0](x, rows[1])
         for block in range(1, self.config.num_blocks):
             first = 2 * block - 1
             x = self.layers[first](x, rows[first], maps[first])

@@ -1,0 +1,108 @@
+"""Methods by name: which parts they choose, which options they take."""
+
+import networks
+import pytest
+import torch
+
+import invprob
+from invprob.errors import ArgumentError, ShapeError, UnknownNameError
+from invprob.methods import Recipe, make, restore
+from invprob.operators import Identity, PartialCirculant
+from invprob.priors import StyleGANPrior, save_generator
+from invprob.priors.parts import FreeNoise, LearnedConstant, ProjectedContent, StoredNoise
+from invprob.registry import options_of, register
+
+
+def recipe(name: str, ratio: float = 0.01, **options: object) -> Recipe:
+    generator = networks.random_generator()
+    count = round(ratio * 3 * 32 * 32)
+    return make(name, generator, generator.image_shape, measurement_shape=(count,), **options)
+
+
+def parts(name: str, ratio: float = 0.01, **options: object) -> StyleGANPrior:
+    prior = recipe(name, ratio, **options).prior
+    assert isinstance(prior, StyleGANPrior)
+    return prior
+
+
+def test_sphinx_frees_noise_only_where_data_suffice() -> None:
+    assert isinstance(parts("sphinx", 0.01).noise, StoredNoise)
+    assert isinstance(parts("sphinx", 1.0).noise, FreeNoise)
+    assert isinstance(parts("sphinx", 0.01, noise="free").noise, FreeNoise)
+    assert isinstance(parts("sphinx", 1.0, noise="stored").noise, StoredNoise)
+    assert isinstance(parts("sphinx", 1.0).content, ProjectedContent)
+    assert isinstance(parts("sphinx", 1.0, content="constant").content, LearnedConstant)
+
+
+def test_every_method_names_its_options() -> None:
+    for name in register.method:
+        options = {option.name: option for option in options_of(register.method[name])}
+        assert {"steps", "learning_rate"} <= set(options)
+        assert all(option.help for option in options.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"presett": "paper"}, "Did you mean 'preset'"),
+        ({"preset": "papier"}, "preset must be one of 'paper', 'official'"),
+        ({"steps": 3.5}, "steps must be an int"),
+        ({"d": 0}, "d must be at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        ({"noise": "free", "noise_regulariser": -1.0}, "regulariser must be at least 0"),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        recipe("sphinx", **options)
+
+
+def test_unknown_methods_and_wrong_sizes_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'sphinx'"):
+        recipe("sphynx")
+    generator = networks.random_generator()
+    with pytest.raises(ShapeError, match=r"draws \(3, 32, 32\)"):
+        make("sphinx", generator, (3, 64, 64))
+
+
+def test_restore_is_make_and_solve(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    generator = networks.random_generator()
+    path = tmp_path / "tiny.safetensors"
+    save_generator(generator, path)
+    operator = PartialCirculant(generator.image_shape, ratio=0.2, seed=1)
+    measurements = invprob.measure(torch.zeros(1, *generator.image_shape), operator)
+    by_file = restore(measurements, "w-plus", path, steps=5, options={"learning_rate": 0.1})
+    by_object = restore(measurements, "w-plus", generator, steps=5, options={"learning_rate": 0.1})
+    assert torch.equal(by_file.image, by_object.image)
+    by_file.save(tmp_path / "solution.safetensors")
+    assert torch.equal(
+        invprob.Solution.load(tmp_path / "solution.safetensors").render(), by_file.image
+    )
+
+
+def test_the_whole_paper_setting_is_reachable() -> None:
+    """P_s, P_c and B around zero with the paper's widths, on full observations."""
+    generator = networks.random_generator()
+    made = make(
+        "sphinx",
+        generator,
+        generator.image_shape,
+        preset="official",
+        around="zero",
+        content="head",
+        noise="free",
+        noise_rate=1.0,
+        learning_rate=1e-3,
+        readout="last",
+    )
+    measurements = invprob.measure(
+        torch.zeros(1, *generator.image_shape), Identity(generator.image_shape)
+    )
+    solution = invprob.solve(
+        measurements,
+        Identity(generator.image_shape),
+        made.prior,
+        optimiser=made.optimiser,
+        steps=3,
+    )
+    assert solution.steps == 3
