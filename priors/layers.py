@@ -107,8 +107,12 @@ class SynthesisLayer(ModulatedConv):
             x = smooth_upsampled(F.conv_transpose2d(x, weight, stride=2))
         else:
             x = F.conv2d(x, self.weight, padding=1)
-        x = x * leave[:, :, None, None] + self.noise_strength * noise
-        return activate(x + self.bias[:, None, None])
+        # The activation is homogeneous, so its gain acts on these small tensors instead; in place,
+        # because every pass over the features costs as much as a tenth of the convolution.
+        x = x * (GAIN * leave)[:, :, None, None]
+        x += (GAIN * self.noise_strength) * noise
+        x += (GAIN * self.bias)[:, None, None]
+        return F.leaky_relu(x, SLOPE, inplace=True)
 
 
 class ToRGB(nn.Module):
