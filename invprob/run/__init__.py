@@ -1,0 +1,1 @@
+"""Runs: where names become objects, and files become tensors."""
