@@ -30,13 +30,14 @@ class Recorded:
         Raises `UnknownNameError` if the class is not registered, `ArgumentError` if an argument
         is not JSON.
         """
+        kind = registered_name(type(self))
         for name, value in self._arguments.items():
             if isinstance(value, _Unwritable):
                 raise ArgumentError(
                     f"{type(self).__name__} was built with a {value.kind} as {name!r}, which JSON "
                     "cannot hold; build it from numbers, words, lists or a file's name"
                 )
-        return {"type": registered_name(type(self)), **self._arguments}
+        return {"type": kind, **self._arguments}
 
 
 class _Unwritable:

@@ -40,8 +40,8 @@ class Operator(Recorded, nn.Module, ABC):
 
     def __init__(self, image_shape: Shape, measurement_shape: Shape) -> None:
         super().__init__()
-        self.image_shape = _checked_shape("image_shape", image_shape)
-        self.measurement_shape = _checked_shape("measurement_shape", measurement_shape)
+        self.image_shape = checked_shape("image_shape", image_shape)
+        self.measurement_shape = checked_shape("measurement_shape", measurement_shape)
 
     @abstractmethod
     def forward(self, image: Images) -> Measured:
@@ -312,10 +312,10 @@ class _Transpose(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, measurement: Tensor, operator: LinearOperator) -> Tensor:
         ctx.operator = operator
-        with torch.enable_grad():
-            probe = measurement.new_zeros(measurement.shape[0], *operator.image_shape)
-            probe.requires_grad_()
-            (image,) = torch.autograd.grad(operator(probe), probe, measurement.detach())
+        with torch.inference_mode(False), torch.enable_grad():
+            weights = measurement.clone() if measurement.is_inference() else measurement.detach()
+            probe = weights.new_zeros(len(weights), *operator.image_shape, requires_grad=True)
+            (image,) = torch.autograd.grad(operator(probe), probe, weights)
         return image
 
     @staticmethod
@@ -336,7 +336,15 @@ def _chain(operators: Iterable[Operator]) -> list[Operator]:
     return parts
 
 
-def _checked_shape(name: str, shape: Iterable[int]) -> Shape:
+def seeded(seed: int) -> torch.Generator:
+    """The CPU generator of an operator's draws; raises `ArgumentError` unless 0 <= seed < 2**63."""
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed}")
+    return torch.Generator().manual_seed(seed)
+
+
+def checked_shape(name: str, shape: Iterable[int]) -> Shape:
+    """A shape as a tuple; raises `ArgumentError` unless it holds positive whole numbers."""
     try:
         checked = tuple(python_operator.index(length) for length in shape)
     except TypeError:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import LinearOperator
+from invprob.operators.base import LinearOperator, checked_shape, seeded
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -51,7 +51,7 @@ class PartialCirculant(LinearOperator):
             Literal["gaussian", "unit"], "random kernel, or one that keeps all frequencies alike"
         ] = "gaussian",
     ) -> None:
-        n = math.prod(image_shape)
+        n = math.prod(checked_shape("image_shape", image_shape))
         m = _measurements(ratio, n)
         super().__init__(image_shape, (m,))
         if spectrum not in ("gaussian", "unit"):
@@ -59,7 +59,7 @@ class PartialCirculant(LinearOperator):
         self.ratio, self.seed, self.spectrum = ratio, seed, spectrum
         self.scale = 1 / math.sqrt(m) if spectrum == "gaussian" else math.sqrt(n / m)
 
-        rng = torch.Generator().manual_seed(seed)
+        rng = seeded(seed)
         kernel = torch.randn(n, generator=rng, dtype=torch.float64)
         signs = torch.randint(0, 2, (n,), generator=rng).to(torch.float64) * 2 - 1
         indices = torch.randperm(n, generator=rng)[:m].sort().values
@@ -75,8 +75,7 @@ class PartialCirculant(LinearOperator):
     def forward(self, image: Images) -> Measured:
         """c · irfft(rfft(signs ⊙ x) · rfft(kernel))[indices]."""
         flat = image.flatten(1).to(_working(image.dtype))
-        spectrum = torch.fft.rfft(flat * self.signs.to(flat.dtype)) * self._spectrum(flat)
-        filtered: Tensor = torch.fft.irfft(spectrum, n=self.kernel.numel())
+        filtered = _convolve(flat * self.signs.to(flat.dtype), self._spectrum(flat))
         return (self.scale * filtered[:, self.indices]).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
@@ -85,8 +84,8 @@ class PartialCirculant(LinearOperator):
         values = measurement.to(_working(measurement.dtype))
         n = self.kernel.numel()
         spread = values.new_zeros(len(values), n).index_copy(1, self.indices, values)
-        spectrum = torch.fft.rfft(spread) * self._spectrum(spread).conj()
-        flat: Tensor = torch.fft.irfft(spectrum, n=n) * (self.scale * self.signs.to(values.dtype))
+        filtered = _convolve(spread, self._spectrum(spread).conj())
+        flat = filtered * (self.scale * self.signs.to(values.dtype))
         return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
 
     def pinv(
@@ -126,6 +125,14 @@ class PartialCirculant(LinearOperator):
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the cache behind."""
         return {**self.__dict__, "_spectra": {}}
+
+
+def _convolve(flat: Tensor, spectrum: Tensor) -> Tensor:
+    """Convolve each row with the kernel that has this spectrum, circularly."""
+    if len(flat) == 0:
+        return flat  # some FFT libraries refuse an empty batch
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(flat) * spectrum, n=flat.shape[1])
+    return filtered
 
 
 def _measurements(ratio: float, n: int) -> int:

@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import LinearOperator
+from invprob.operators.base import LinearOperator, checked_shape
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
+
+REC_601 = (0.299, 0.587, 0.114)  # red, green, blue
 
 
 @register.operator("luminance")
@@ -22,13 +24,14 @@ class Luminance(LinearOperator):
     weights: Tensor
 
     def __init__(self, image_shape: Shape) -> None:
-        if len(image_shape) != 3 or image_shape[0] != 3:
+        channels, *size = checked_shape("image_shape", image_shape)
+        if channels != 3 or len(size) != 2:
             raise ArgumentError(
                 f"luminance needs image_shape (3, height, width), got {tuple(image_shape)}; grey "
                 "images can be replicated to three channels first"
             )
-        super().__init__(image_shape, (1, *image_shape[1:]))
-        weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+        super().__init__(image_shape, (1, *size))
+        weights = torch.tensor(REC_601, dtype=torch.float64)
         self.register_buffer("weights", weights.view(3, 1, 1), persistent=False)
 
     def forward(self, image: Images) -> Measured:

@@ -31,11 +31,11 @@ class _Resampled(LinearOperator, ABC):
     weights: Tensor  # (4, height·width) float64, zero where the input pixel lies outside
 
     def __init__(self, image_shape: Shape, affine: Affine) -> None:
-        if len(image_shape) != 3:
-            raise ArgumentError(
-                f"image_shape must be (channels, height, width), got {tuple(image_shape)}"
-            )
         super().__init__(image_shape, image_shape)
+        if len(self.image_shape) != 3:
+            raise ArgumentError(
+                f"image_shape must be (channels, height, width), got {self.image_shape}"
+            )
         indices, weights = bilinear_taps(self.image_shape[1], self.image_shape[2], affine)
         self.register_buffer("indices", indices, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
