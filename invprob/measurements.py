@@ -29,6 +29,14 @@ from invprob.types import Images, Measured, PerImage, Shape, Spec
 
 VERSION = 1
 _KEY = "invprob-measurements"  # one key, because safetensors does not keep the order of several
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "image_shape": list,
+    "operator": dict,
+    "fingerprint": str,
+    "noise": (dict, type(None)),
+    "seed": int,
+    "record": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -140,12 +148,14 @@ class Measurements:
                     f"they are of version {version!r}, this program reads up to {VERSION}; "
                     "install a newer invprob"
                 )
-            fields = ("image_shape", "operator", "fingerprint", "noise", "seed", "record")
-            missing = [name for name in fields if name not in about]
+            missing = [name for name in _FIELDS if name not in about]
             tensors = parse_safetensors(content)
             missing += [] if "values" in tensors else ["values"]
             if missing:
                 raise MeasurementError(f"it lacks {', '.join(missing)}; measure again")
+            for name, kind in _FIELDS.items():
+                if not isinstance(about[name], kind):
+                    raise MeasurementError(f"its {name} is {about[name]!r}; measure again")
             values = tensors["values"]
             if values.dtype != torch.float32:
                 raise MeasurementError(f"values must be float32, got {values.dtype}")
@@ -209,7 +219,10 @@ def _of(
 
 def _real(array: Tensor | ArrayLike) -> Tensor:
     if not isinstance(array, Tensor):
-        numbers = np.asarray(array)
+        try:
+            numbers = np.asarray(array)
+        except ValueError as error:
+            raise MeasurementError(f"measurements must be one array of numbers: {error}") from error
         if numbers.dtype.kind not in "buifc":
             raise MeasurementError(f"measurements must be numbers, got {numbers.dtype} elements")
         if numbers.dtype.kind == "c":

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,7 +214,7 @@ def test_an_operator_of_a_plugin_that_is_not_loaded(
     monkeypatch.setitem(register.operator._entries, "theirs", Theirs)
     measure(_images(), Theirs(SHAPE)).save(tmp_path / "y")
     monkeypatch.delitem(register.operator._entries, "theirs")
-    with pytest.raises(MeasurementError, match="no operator is named 'theirs'.*--plugin FILE"):
+    with pytest.raises(MeasurementError, match=r"no operator is named 'theirs'.*--plugin FILE"):
         Measurements.load(tmp_path / "y")
 
 
@@ -244,11 +245,12 @@ def test_arrays_from_elsewhere() -> None:
         (torch.zeros(19, dtype=torch.complex64), "must be real"),
         (np.array(["a"] * 19), "must be numbers"),
         (np.array([None] * 19), "must be numbers"),
+        ([[1.0], [1.0, 2.0]], "must be one array"),
         (np.full(19, np.nan), "19 of 19 measurements are NaN"),
         (np.full(19, 1e300), "infinite"),
     ],
 )
-def test_arrays_that_do_not_fit(array: np.ndarray, message: str) -> None:
+def test_arrays_that_do_not_fit(array: Any, message: str) -> None:
     with pytest.raises(MeasurementError, match=message):
         Measurements.from_array(array, PartialCirculant(SHAPE, ratio=0.1))
 
