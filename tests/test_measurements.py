@@ -166,7 +166,7 @@ def test_a_truncated_file(tmp_path: Path) -> None:
     ],
 )
 def test_files_that_do_not_fit_together(
-    tmp_path: Path, changes: dict[str, object], message: str
+    tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     path = _changed(_saved(tmp_path), **changes)
     with pytest.raises(MeasurementError, match=message) as caught:
