@@ -1,0 +1,127 @@
+"""Mean, covariance and principal components of a generator's W, streamed in float64.
+
+The statistics are those of v = LReLU_5(w), the mapping network's last layer before its activation:
+there the distribution is close to a Gaussian (PULSE and II2S both use it). The activation's gain
+stays inside the mean and the covariance.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.priors.layers import SLOPE
+from invprob.priors.stylegan2 import Generator
+from invprob.types import Vectors
+
+
+def before_activation(w: Vectors) -> Vectors:
+    """v = LReLU_5(w): undo the leaky ReLU of slope 0.2, up to its gain."""
+    return F.leaky_relu(w, 1 / SLOPE)
+
+
+def after_activation(v: Vectors) -> Vectors:
+    """w = LReLU_0.2(v), the inverse of `before_activation`."""
+    return F.leaky_relu(v, SLOPE)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Moments of w and v, all float64, of `count` draws.
+
+    `mean_w` (width,) and the scalar `std_w`, the root of the total variance of w; `mean` (width,),
+    `covariance` (width, width) of v; `components` (width, width), orthonormal rows by falling
+    `deviations` (width,), the standard deviations of v along them.
+    """
+
+    count: int
+    mean_w: Tensor
+    std_w: Tensor
+    mean: Tensor
+    covariance: Tensor
+    components: Tensor
+    deviations: Tensor
+
+    @property
+    def diagonal(self) -> Tensor:
+        """Standard deviation of each coordinate of v, (width,): the diagonal fit."""
+        return self.covariance.diagonal().clamp_min(0).sqrt()
+
+    def effective_rank(self, floor: float = 1e-2) -> int:
+        """How many principal components have a standard deviation above `floor`."""
+        return int((self.deviations > floor).sum())
+
+    def whiten(self, w: Vectors, *, floor: float = 0.0) -> Vectors:
+        """P-norm+ coordinates of w: principal components of v over their standard deviations.
+
+        A `floor` (1e-2 is a good one) keeps near-null directions from dominating the norm.
+        """
+        centred = before_activation(w) - self.mean.to(w)
+        return centred @ self.components.to(w).T / self.deviations.clamp_min(floor).to(w)
+
+
+def statistics_of(batches: Iterable[Vectors]) -> Statistics:
+    """Accumulate moments over batches of w, (count, width) each, in one pass.
+
+    Raises `ArgumentError` for fewer than two draws in all.
+    """
+    w_moments, v_moments = _Moments(), _Moments()
+    for w in batches:
+        double = w.detach().double()
+        w_moments.add(double)
+        v_moments.add(before_activation(double))
+    if v_moments.count < 2:
+        raise ArgumentError(f"batches must hold at least two draws of w, not {v_moments.count}")
+    covariance = v_moments.covariance()
+    variances, vectors = torch.linalg.eigh(covariance)
+    return Statistics(
+        count=v_moments.count,
+        mean_w=w_moments.mean,
+        std_w=w_moments.covariance().trace().sqrt(),
+        mean=v_moments.mean,
+        covariance=covariance,
+        components=vectors.T.flip(0),
+        deviations=variances.flip(0).clamp_min(0).sqrt(),
+    )
+
+
+@torch.no_grad()
+def sample_statistics(
+    generator: Generator, rng: torch.Generator, *, count: int = 100_000, batch: int = 5_000
+) -> Statistics:
+    """Statistics of `count` draws of w = mapping(z), z ~ N(0, I) from `rng`."""
+
+    def draws() -> Iterable[Tensor]:
+        for start in range(0, count, batch):
+            size = min(batch, count - start)
+            yield generator.mapping(torch.randn(size, generator.style_width, generator=rng))
+
+    return statistics_of(draws())
+
+
+class _Moments:
+    """Mean and scatter of batches, merged so that a large mean costs no precision."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = torch.zeros(())
+        self.scatter = torch.zeros(())
+
+    def add(self, rows: Tensor) -> None:
+        """Merge (n, width) rows (Chan, Golub and LeVeque 1979)."""
+        new, mean = rows.shape[0], rows.mean(0)
+        scatter = (rows - mean).T @ (rows - mean)
+        if self.count == 0:
+            self.count, self.mean, self.scatter = new, mean, scatter
+            return
+        total, gap = self.count + new, mean - self.mean
+        self.scatter = self.scatter + scatter + torch.outer(gap, gap) * (self.count * new / total)
+        self.mean = self.mean + gap * (new / total)
+        self.count = total
+
+    def covariance(self) -> Tensor:
+        """Covariance with divisor n."""
+        return self.scatter / self.count
