@@ -1,0 +1,105 @@
+"""Progress: a bar on a terminal, a line now and then elsewhere; all of it on the error stream."""
+
+import sys
+import time
+from pathlib import Path
+from typing import final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from invprob.run.watch import Display, Status
+
+
+def display(*, quiet: bool) -> "Told":
+    """The display that suits the error stream."""
+    if quiet:
+        return Told()
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+class Told(Display):
+    """Says nothing, but remembers where the run lies."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+
+    def folder(self, path: Path) -> None:
+        """Remember the folder."""
+        self.path = path
+
+    def message(self, text: str) -> None:
+        """Say nothing."""
+
+    def status(self, status: Status) -> None:
+        """Show nothing."""
+
+
+@final
+class Lines(Told):
+    """A line for each tenth of the steps, for logs."""
+
+    def __init__(self, *, most_seconds: float = 15.0) -> None:
+        super().__init__()
+        self._most_seconds = most_seconds
+        self._shown = 0
+        self._when = time.monotonic()
+
+    def message(self, text: str) -> None:
+        """Print the line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def status(self, status: Status) -> None:
+        """Print the numbers if a tenth of the steps or some seconds passed."""
+        late = time.monotonic() - self._when >= self._most_seconds
+        far = status.taken - self._shown >= status.steps / 10
+        if late or far or status.taken == status.steps:
+            self._shown, self._when = status.taken, time.monotonic()
+            self.message(" · ".join((f"step {status.taken}/{status.steps}", *numbers(status))))
+
+
+@final
+class Bar(Told):
+    """A progress bar with the numbers beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("step {task.completed}/{task.total}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def message(self, text: str) -> None:
+        """Print the line above the bar."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def status(self, status: Status) -> None:
+        """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task("", total=status.steps, numbers="")
+            self._progress.start()
+        told = " · ".join(numbers(status, eta=False))
+        self._progress.update(self._task, completed=status.taken, numbers=told, refresh=True)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+def numbers(status: Status, *, eta: bool = True) -> list[str]:
+    """What is known of a step, in words."""
+    said = [f"loss {status.loss:.3g}"]
+    if status.misfit is not None:
+        said.append(f"data misfit {status.misfit:.3g}")
+    if status.psnr is not None:
+        said.append(f"PSNR {status.psnr:.2f} dB")
+    if eta and status.remaining is not None and status.taken < status.steps:
+        said.append(f"{status.remaining:.0f} s left")
+    return said

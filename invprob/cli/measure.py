@@ -1,0 +1,203 @@
+"""`invprob measure` and `invprob import-measurements`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from invprob.cli.common import (
+    FREE_OPTIONS,
+    AsJson,
+    Fit,
+    Grey,
+    NoiseName,
+    Operators,
+    OperatorSeed,
+    PartsCommand,
+    Plugins,
+    Quiet,
+    Samples,
+    Seed,
+    Words,
+    declared_options,
+    load_plugins,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from invprob.measurements import Measurements
+    from invprob.run.config import RunConfig
+
+Target = Annotated[Path, typer.Option(metavar="FILE", help="Where the measurements go.")]
+Size = Annotated[int, typer.Option(metavar="N", help="Pixels a side of the images.")]
+Replace = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(cls=PartsCommand, context_settings=FREE_OPTIONS)(measure)
+    app.command("import-measurements", cls=PartsCommand, context_settings=FREE_OPTIONS)(take)
+
+
+def measure(
+    context: typer.Context,
+    out: Target,
+    words: Words = None,
+    operator: Operators = None,
+    noise: NoiseName = None,
+    sample: Samples = None,
+    size: Size = 128,
+    fit: Fit = None,
+    grey: Grey = False,
+    seed: Seed = None,
+    operator_seed: OperatorSeed = None,
+    plugin: Plugins = None,
+    overwrite: Replace = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure images and write the measurements, for `invprob solve --measurements FILE`."""
+    from invprob.measurements import snr
+    from invprob.run.execute import measure_inputs
+
+    config = _config(
+        context, words, operator, noise, plugin,
+        samples=tuple(sample or ()), fit=fit, grey=grey or None, seed=seed,
+        operator_seed=operator_seed,
+    )  # fmt: skip
+    _check_target(out, overwrite=overwrite)
+    measurements, inputs = measure_inputs(config, size)
+    measurements.save(out)
+    ratios = None
+    if measurements.noise_spec is not None:
+        ratios = snr(measurements.operator()(inputs.images), measurements.values)
+    _report(measurements, ratios, out, as_json=as_json, quiet=quiet)
+
+
+def take(
+    context: typer.Context,
+    out: Target,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="A NumPy file (.npy).")
+    ] = None,
+    operator: Operators = None,
+    noise: NoiseName = None,
+    size: Size = 128,
+    grey: Grey = False,
+    seed: Seed = None,
+    operator_seed: OperatorSeed = None,
+    plugin: Plugins = None,
+    overwrite: Replace = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take in measurements that were made elsewhere, as the operator would have made them."""
+    from invprob.errors import ArgumentError
+    from invprob.measurements import Measurements
+    from invprob.run.build import build_noise
+    from invprob.run.execute import make_operator
+
+    config = _config(
+        context, words, operator, noise, plugin,
+        grey=grey or None, seed=seed, operator_seed=operator_seed,
+    )  # fmt: skip
+    if len(config.images) != 1:
+        raise ArgumentError(f"name one file of measurements, not {len(config.images)}")
+    _check_target(out, overwrite=overwrite)
+    source = Path(config.images[0])
+    built = make_operator(config, (3, size, size))
+    measurements = Measurements.from_array(
+        _array(source),
+        built,
+        noise=build_noise(config.noise),
+        seed=config.seed,
+        record={"imported": source.name, "weighed": "luminance" if config.grey else "mean"},
+    )
+    measurements.save(out)
+    _report(measurements, None, out, as_json=as_json, quiet=quiet)
+
+
+def _config(
+    context: typer.Context,
+    words: list[str] | None,
+    operator: list[str] | None,
+    noise: str | None,
+    plugin: list[Path] | None,
+    **given: Any,
+) -> "RunConfig":
+    """The part of a run's configuration that measuring needs."""
+    from invprob.cli.options import read_parts
+    from invprob.run.config import RunConfig
+    from invprob.run.inputs import expand
+
+    plugins = load_plugins(plugin)
+    parts = read_parts(
+        words or [], operators=operator or [], noise=noise, declared=declared_options(context)
+    )
+    settings = {name: value for name, value in given.items() if value is not None}
+    return RunConfig(
+        images=expand(parts.words),
+        operators=parts.operators,
+        noise=parts.noise,
+        plugins=plugins,
+        **settings,
+    )
+
+
+def _check_target(out: Path, *, overwrite: bool) -> None:
+    from invprob.errors import FileError
+
+    if out.exists() and not (overwrite and out.is_file()):
+        raise FileError(f"{str(out)!r} exists; choose another --out, or replace it: --overwrite")
+
+
+def _array(path: Path) -> Any:
+    """Read an .npy file; pickled objects in it are refused."""
+    import numpy
+
+    from invprob.errors import FileError
+    from invprob.files import file_error
+
+    try:
+        with path.open("rb") as file:
+            return numpy.lib.format.read_array(file, allow_pickle=False)
+    except OSError as error:
+        raise file_error(path, error, "read") from None
+    except (ValueError, EOFError) as error:
+        raise FileError(f"{str(path)!r} is not a NumPy array file (.npy): {error}") from None
+
+
+def _report(
+    measurements: "Measurements",
+    ratios: "Tensor | None",
+    out: Path,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Print what was written; where it is, in the last line."""
+    batch, *shape = measurements.values.shape
+    count = measurements.values[0].numel()
+    about = {
+        "file": str(out),
+        "images": batch,
+        "image_shape": list(measurements.image_shape),
+        "measurement_shape": shape,
+        "measurements": count,
+        "snr": None if ratios is None else [float(ratio) for ratio in ratios],
+        "fingerprint": measurements.fingerprint,
+    }
+    if as_json:
+        print_json(about)
+        return
+    if not quiet:
+        typer.echo(
+            f"{batch} x {tuple(measurements.image_shape)} -> {batch} x {tuple(shape)}, "
+            f"{count:,} measurements an image"
+        )
+        if ratios is not None:
+            values = ", ".join(f"{float(ratio):.2f}" for ratio in ratios)
+            typer.echo(f"SNR {values} dB")
+    typer.echo(str(out))

@@ -1,0 +1,210 @@
+"""Options that no command declares: those of operators, noise and methods, from their signatures.
+
+`--ratio 0.01` belongs to the one part of the run (operator of the chain, noise, method) that has a
+`ratio`; `--operator rotate:degrees=10,fill=0` says it at once, and settles who is meant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from invprob.errors import ArgumentError, InvprobError
+from invprob.registry import Option, options_of, register, suggest
+from invprob.run.config import Named
+
+ALIAS = "gaussian-noise"  # --operator gaussian-noise: nothing but noise
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the options of a command line describe; `words` are what was no option."""
+
+    words: tuple[str, ...]
+    operators: tuple[Named, ...]
+    noise: Named | None
+    method: Named | None
+
+
+@dataclass
+class _Owner:
+    flag: str
+    name: str
+    options: dict[str, Option]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def set(self, key: str, text: str) -> None:
+        if key in self.settings:
+            raise ArgumentError(f"{_dashed(key)} was given twice for {self.name}; give it once")
+        self.settings[key] = parse(self.options[key], text)
+
+    def named(self) -> Named:
+        return Named(self.name, dict(self.settings))
+
+
+def read_parts(
+    rest: Sequence[str],
+    *,
+    operators: Sequence[str] = (),
+    noise: str | None = None,
+    method: str | None = None,
+    declared: Sequence[str] = (),
+) -> Parts:
+    """Give each undeclared option of `rest` to its owner; `declared` are the command's own options.
+
+    Raises `ArgumentError` for an option that is unknown, ambiguous, repeated or of the wrong type,
+    `UnknownNameError` for a name.
+    """
+    operators, noise = _without_alias(list(operators), noise)
+    chain = [_owner("operator", text) for text in operators]
+    noises = [_owner("noise", noise)] if noise is not None else []
+    methods = [_owner("method", method)] if method is not None else []
+    owners = [*chain, *noises, *methods]
+    words: list[str] = []
+    queue = list(rest)
+    while queue:
+        token = queue.pop(0)
+        if not token.startswith("-") or token == "-":
+            words.append(token)
+            continue
+        flag, equals, text = token.partition("=")
+        owner, key, negated = _find(flag, owners, declared)
+        if owner.options[key].type is bool:
+            text = text if equals else str(not negated)
+        elif not equals:
+            if not queue or queue[0].startswith("--"):
+                raise ArgumentError(f"{flag} needs a value, such as {flag} {_sample(owner, key)}")
+            text = queue.pop(0)
+        owner.set(key, text)
+    for owner in owners:
+        _check_complete(owner)
+    return Parts(
+        tuple(words),
+        tuple(owner.named() for owner in chain),
+        noises[0].named() if noises else None,
+        methods[0].named() if methods else None,
+    )
+
+
+def parse(option: Option, text: str) -> Any:
+    """Read an option's value from a word; raises `ArgumentError` that names the option."""
+    flag = _dashed(option.name)
+    if option.nullable and text.lower() == "none":
+        return None
+    if option.choices:
+        by_text = {str(choice): choice for choice in option.choices}
+        if text not in by_text:
+            raise ArgumentError(
+                f"{flag} must be one of {', '.join(by_text)}, got {text!r}.{suggest(text, by_text)}"
+            )
+        return by_text[text]
+    if option.type is bool:
+        truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in truths:
+            raise ArgumentError(f"{flag} must be true or false, got {text!r}")
+        return truths[text.lower()]
+    try:
+        return option.type(text)
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}.get(option.type, option.type.__name__)
+        raise ArgumentError(f"{flag} must be {kind}, got {text!r}") from None
+
+
+def describe(option: Option) -> str:
+    """An option in one line: `--ratio NUMBER  share of measurements kept (required)`."""
+    kinds = {int: "INTEGER", float: "NUMBER", str: "TEXT", bool: ""}
+    kind = "|".join(map(str, option.choices)) or kinds[option.type]
+    default = "required" if option.required else f"default {option.default}"
+    return f"{_dashed(option.name)} {kind}".rstrip() + f"  {option.help} ({default})".rstrip()
+
+
+def _owner(kind: str, text: str) -> _Owner:
+    """Read `rotate` or `rotate:degrees=10,fill=0`."""
+    name, _, rest = text.partition(":")
+    options = {
+        option.name: option
+        for option in options_of(register.of(kind)[name])
+        if not (kind == "method" and option.name == "steps")  # --steps belongs to the run
+    }
+    owner = _Owner(f"--{kind}", name, options)
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ArgumentError(f"--{kind} {text}: {item!r} should read option=value")
+        key = key.strip().replace("-", "_")
+        if key not in options:
+            raise ArgumentError(
+                f"the {kind} {name!r} has no option {key!r}."
+                f"{suggest(key, options)} Options: {_listed(options)}."
+            )
+        owner.set(key, value.strip())
+    return owner
+
+
+def _without_alias(operators: list[str], noise: str | None) -> tuple[list[str], str | None]:
+    """Read `--operator gaussian-noise` as identity with Gaussian noise."""
+    names = [text.partition(":")[0] for text in operators]
+    if ALIAS not in names:
+        return operators, noise
+    if names.index(ALIAS) > 0 or names.count(ALIAS) > 1 or noise is not None:
+        raise ArgumentError(
+            f"--operator {ALIAS} is noise on the whole measurement: name it once and first, and "
+            "without --noise"
+        )
+    _, _, settings = operators[0].partition(":")
+    return operators[1:] or ["identity"], f"gaussian:{settings}"
+
+
+def _find(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> tuple[_Owner, str, bool]:
+    key = flag.lstrip("-").replace("-", "_")
+    negated = False
+    having = [owner for owner in owners if key in owner.options]
+    if not having and key.startswith("no_"):
+        negated = True
+        key = key[3:]
+        having = [owner for owner in owners if key in owner.options]
+        having = [owner for owner in having if owner.options[key].type is bool]
+    if not flag.startswith("--") or not having:
+        raise _unknown(flag, owners, declared)
+    if len(having) > 1:
+        forms = " or ".join(f"{owner.flag} {owner.name}:{key}=…" for owner in having)
+        names = " and ".join(owner.name for owner in having)
+        raise ArgumentError(f"{flag} is an option of {names}; say which: {forms}")
+    return having[0], key, negated
+
+
+def _unknown(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> InvprobError:
+    known = [*declared, *(_dashed(key) for owner in owners for key in owner.options)]
+    lists = "; ".join(f"{owner.name}: {_listed(owner.options)}" for owner in owners)
+    about = f" Options of {lists}." if lists else " Name an operator first (--operator NAME)."
+    return ArgumentError(f"there is no option {flag}.{suggest(flag, known)}{about}")
+
+
+def _check_complete(owner: _Owner) -> None:
+    missing = [
+        option.name
+        for option in owner.options.values()
+        if option.required and option.name not in owner.settings
+    ]
+    if missing:
+        needs = ", ".join(map(_dashed, missing))
+        raise ArgumentError(
+            f"{owner.flag[2:]} {owner.name!r} needs {needs}; for instance "
+            f"{owner.flag} {owner.name} {_dashed(missing[0])} {_sample(owner, missing[0])}"
+        )
+
+
+def _sample(owner: _Owner, key: str) -> str:
+    option = owner.options[key]
+    return (
+        str(option.choices[0])
+        if option.choices
+        else {int: "3", float: "0.1"}.get(option.type, "VALUE")
+    )
+
+
+def _dashed(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _listed(options: dict[str, Option]) -> str:
+    return ", ".join(map(_dashed, options)) or "none"

@@ -1,0 +1,95 @@
+"""`invprob sample`, `inspect` and `check`: generators and operators by themselves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from invprob.cli.common import AsJson, Plugins, Quiet, load_plugins, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(sample)
+    app.command()(inspect)
+    app.command()(check)
+
+
+def sample(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A PNG file.")] = Path("samples.png"),
+    prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")] = "faces-128",
+    count: Annotated[int, typer.Option(metavar="N", help="How many images.")] = 24,
+    truncation: Annotated[
+        float, typer.Option(metavar="T", help="1: as they come; 0: the mean image.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="What the draws derive from.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Draw a sheet of images from a generator."""
+    from invprob.errors import FileError
+    from invprob.priors.files import load_generator
+    from invprob.report.sheet import draw_samples, write_sheet
+
+    if out.suffix.lower() != ".png":
+        raise FileError(f"{str(out)!r} must end in .png")
+    if out.exists() and not overwrite:
+        raise FileError(f"{str(out)!r} exists; choose another --out, or replace it: --overwrite")
+    generator = load_generator(prior)
+    write_sheet(draw_samples(generator, count, truncation=truncation, seed=seed), out)
+    typer.echo(str(out))
+
+
+def inspect(
+    file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a generator file holds, after checking every tensor of it."""
+    from invprob.priors.files import fingerprint, load_generator
+
+    generator = load_generator(file)
+    config = generator.config
+    about = {
+        "generator": file,
+        "resolution": config.resolution,
+        "channels": list(config.channels),
+        "style_width": config.style_width,
+        "style_rows": config.num_layers,
+        "mapping_layers": config.mapping_layers,
+        "parameters": sum(value.numel() for value in generator.parameters()),
+        "fingerprint": fingerprint(generator),
+    }
+    if as_json:
+        print_json(about)
+        return
+    for name, value in about.items():
+        typer.echo(f"{name}\t{value}")
+
+
+def check(
+    operator: Annotated[str, typer.Argument(metavar="OPERATOR", help="A registered operator.")],
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Examine an operator's small example by the laws of the contract; 1 where one is broken."""
+    from invprob.registry import register as registers
+    from invprob.testing import examine_operator
+
+    load_plugins(plugin)
+    example = registers.operator[operator].example()
+    verdicts = list(examine_operator(example))
+    words = {True: "kept", False: "BROKEN", None: "not examined"}
+    broken = any(verdict.kept is False for verdict in verdicts)
+    if as_json:
+        laws = [
+            {"law": verdict.law, "kept": verdict.kept, "detail": verdict.detail}
+            for verdict in verdicts
+        ]
+        print_json({"operator": operator, "example": repr(example), "laws": laws})
+        return int(broken)
+    if not quiet:
+        typer.echo(repr(example))
+    for verdict in verdicts:
+        if not quiet or verdict.kept is False:
+            typer.echo(f"{words[verdict.kept]}\t{verdict.law}\t{verdict.detail}".rstrip())
+    return int(broken)

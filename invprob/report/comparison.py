@@ -1,0 +1,105 @@
+"""The comparison of one restored image with its truth and its measurement, as one picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from invprob.files import atomic_write
+from invprob.report.drawing import FAINT, PAPER, heat, tile, width_of, write
+from invprob.run.results import Comparison
+
+SIDE = 256  # of each picture, about
+MARGIN, GAP = 20, 14
+TITLE, LINE = 26, 20
+ERROR_SCALE = 0.5  # the error, in units of [-1, 1], that is drawn brightest
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Draw a comparison and write it as PNG, whole or not at all."""
+    picture = draw_comparison(comparison)
+    with atomic_write(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+
+
+def draw_comparison(comparison: Comparison) -> Image.Image:
+    """Truth, measurement, result, error side by side, with the numbers under each.
+
+    Without a truth there are only measurement and result.
+    """
+    columns = _columns(comparison)
+    tiles = [picture for _, picture, _ in columns]
+    height = max(picture.height for picture in tiles)
+    widths = [
+        max(picture.width, *(round(width_of(line, 14)) for line in (title, *lines)))
+        for title, picture, lines in columns
+    ]
+    deepest = max(len(lines) for _, _, lines in columns)
+    captions = _wrapped(comparison.caption, sum(widths) + GAP * (len(widths) - 1))
+    canvas = Image.new(
+        "RGB",
+        (
+            2 * MARGIN + sum(widths) + GAP * (len(widths) - 1),
+            2 * MARGIN + TITLE + height + LINE * (deepest + len(captions)) + 16,
+        ),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(canvas)
+    left = MARGIN
+    for (title, picture, lines), width in zip(columns, widths, strict=True):
+        write(draw, (left, MARGIN), title, size=16)
+        canvas.paste(picture, (left, MARGIN + TITLE))
+        for row, line in enumerate(lines):
+            write(draw, (left, MARGIN + TITLE + height + 6 + LINE * row), line, size=14)
+        left += width + GAP
+    top = canvas.height - MARGIN - LINE * len(captions)
+    for row, line in enumerate(captions):
+        write(draw, (MARGIN, top + LINE * row), line, size=13, colour=FAINT)
+    return canvas
+
+
+def _columns(comparison: Comparison) -> list[tuple[str, Image.Image, list[str]]]:
+    """Title, picture and lines of each column."""
+    scores, truth, measured = comparison.scores, comparison.truth, comparison.measured
+    columns = []
+    if truth is not None:
+        columns.append(("truth", tile(truth, SIDE), [comparison.name]))
+    if measured is not None:
+        seen = [] if scores["psnr_pinv"] is None else [f"pseudo-inverse {_db(scores['psnr_pinv'])}"]
+        columns.append((measured.title, tile(measured.image, SIDE), seen))
+    result = _numbers(scores) or [f"data misfit {scores['data_misfit']:.3g}"]
+    columns.append(("restored", tile(comparison.result, SIDE), result))
+    if truth is not None:
+        error = (comparison.result.clamp(-1, 1) - truth).abs().mean(0) / ERROR_SCALE
+        scale = f"black 0 ... pale {ERROR_SCALE:g} and more, of 2"
+        columns.append(("error", tile(heat(error), SIDE), [scale]))
+    return columns
+
+
+def _numbers(scores: Mapping[str, Any]) -> list[str]:
+    said = []
+    if scores["psnr"] is not None:
+        said.append(f"PSNR {_db(scores['psnr'])}")
+    if scores["ssim"] is not None:
+        said.append(f"SSIM {scores['ssim']:.3f}")
+    lines = [" · ".join(said)] if said else []
+    if scores["lpips"] is not None:
+        lines.append(f"{scores['lpips_network']} {scores['lpips']:.3f}")
+    return lines
+
+
+def _db(value: float) -> str:
+    return f"{value:.2f} dB"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a caption at its dots where it is too wide."""
+    lines: list[str] = []
+    for part in text.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines else part
+        if lines and width_of(joined, 13) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines

@@ -1,0 +1,57 @@
+"""Text, tiles and colours for pictures drawn with Pillow.
+
+Pillow's own font is crisp at every size and needs no file, but has ASCII and little more.
+"""
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from invprob.run.images import to_pillow
+
+PAPER, INK, FAINT = (255, 255, 255), (32, 33, 36), (95, 99, 104)
+
+# Five anchors from black over violet and orange to pale yellow, even in lightness.
+_HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])
+
+
+def tile(image: Tensor, side: int = 256) -> Image.Image:
+    """Bring an image (channel, height, width) in [-1, 1] to about `side` pixels, in RGB.
+
+    Small ones are enlarged by a whole factor without smoothing, so that their pixels can be seen.
+    """
+    picture = to_pillow(image.nan_to_num()).convert("RGB")
+    width, height = picture.size
+    factor = side / max(width, height)
+    if factor >= 2 or (factor > 1 and factor == int(factor)):
+        size = (width * int(factor), height * int(factor))
+        return picture.resize(size, Image.Resampling.NEAREST)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def heat(values: Tensor) -> Tensor:
+    """Colour a map (height, width) in [0, 1]: an image (3, height, width) in [-1, 1]."""
+    level = values.clamp(0, 1).double().numpy()
+    anchors = np.linspace(0, 1, len(_HEAT))
+    bands = [np.interp(level, anchors, _HEAT[:, band]) for band in range(3)]
+    return torch.from_numpy(np.stack(bands) / 127.5 - 1).float()
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    *,
+    size: float = 15,
+    colour: tuple[int, int, int] = INK,
+) -> None:
+    """Write a line whose top left is `place`; what the font lacks becomes a question mark."""
+    plain = text.encode("latin-1", "replace").decode("latin-1")
+    draw.text(place, plain, font=ImageFont.load_default(size=size), fill=colour)
+
+
+def width_of(text: str, size: float = 15) -> float:
+    """How wide a line will be."""
+    return ImageFont.load_default(size=size).getlength(text)

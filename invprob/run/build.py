@@ -1,0 +1,140 @@
+"""Where names become objects: operator chains, noise, devices, recipes."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from invprob.errors import ArgumentError, DeviceError, InvprobError
+from invprob.methods import Recipe, make
+from invprob.operators.base import Operator, compose
+from invprob.operators.noise import Noise
+from invprob.perceptual import Absent, PerceptualDistance
+from invprob.priors.stylegan2 import Generator
+from invprob.registry import build, load_plugin, options_of, register, suggest
+from invprob.run.config import Named, RunConfig
+from invprob.streams import derive
+from invprob.types import Shape
+
+
+def load_plugins(config: RunConfig) -> None:
+    """Import the plugins that the configuration names, so that their names are known."""
+    for path in config.plugins:
+        load_plugin(path)
+
+
+def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
+    """Write out what was left to defaults, so that the file says what was done."""
+    return dataclasses.replace(
+        config,
+        operators=tuple(_spelt_out("operator", named) for named in config.operators),
+        noise=config.noise and _spelt_out("noise", config.noise),
+        method=_spelt_out("method", config.method, leave=("steps",)),
+        steps=recipe.steps if config.steps is None else config.steps,
+    )
+
+
+def build_operator(
+    chain: Sequence[Named], image_shape: Shape, *, seed: int = 0, operator_seed: int | None = None
+) -> Operator:
+    """Build a chain in reading order: the last operator sees the image, and each outer one is made
+    for what the one before it measures.
+
+    The k-th random operator from the inside takes a seed derived from `operator_seed`, or from
+    `seed`. Raises `UnknownNameError`, `ArgumentError`, or `ShapeError` where they do not fit.
+    """
+    built: list[Operator] = []
+    random = 0
+    shape = tuple(image_shape)
+    for named in reversed(chain):
+        settings: dict[str, Any] = {"image_shape": shape, **named.settings}
+        if "seed" in inspect.signature(register.operator[named.name]).parameters:
+            settings["seed"] = _operator_seed(seed, operator_seed, random)
+            random += 1
+        try:
+            operator = build("operator", named.name, settings)
+        except InvprobError:
+            raise
+        except (TypeError, ValueError) as error:
+            # A chain can hand an author's operator a shape that it was not written for.
+            raise ArgumentError(
+                f"the operator {named.name!r} cannot be built for images of shape {shape}: {error}"
+            ) from error
+        built.insert(0, operator)
+        shape = operator.measurement_shape
+    return compose(built)
+
+
+def build_noise(named: Named | None) -> Noise | None:
+    """Build the noise, if there is to be any."""
+    return None if named is None else Noise.from_spec({"type": named.name, **named.settings})
+
+
+def build_recipe(
+    config: RunConfig,
+    generator: Generator,
+    operator: Operator,
+    perceptual: PerceptualDistance | Absent,
+) -> Recipe:
+    """Build what the configuration's method makes of a generator and an operator."""
+    options = {option.name: option for option in options_of(register.method[config.method.name])}
+    settings = {}
+    for name, value in config.method.settings.items():
+        if name not in options:
+            raise ArgumentError(
+                f"the method {config.method.name!r} has no option {name!r}."
+                f"{suggest(name, options)} Options: {', '.join(options) or 'none'}."
+            )
+        settings[name] = options[name].read(value)
+    return make(
+        config.method.name,
+        generator,
+        operator.image_shape,
+        measurement_shape=operator.measurement_shape,
+        perceptual=None if isinstance(perceptual, Absent) else perceptual,
+        **settings,
+    )
+
+
+def build_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises `DeviceError` where it is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise DeviceError(
+                f"--device {name}: PyTorch sees no CUDA device here; use --device cpu"
+            )
+        if (device.index or 0) >= count:
+            raise DeviceError(f"--device {name}: there are {count} CUDA devices, from cuda:0 on")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("--device mps: PyTorch sees no Apple GPU here; use --device cpu")
+    return device
+
+
+def _operator_seed(seed: int, operator_seed: int | None, random: int) -> int:
+    first = derive(seed, "operator") if operator_seed is None else operator_seed
+    return first if random == 0 else derive(first, "operator", random)
+
+
+def _spelt_out(kind: str, named: Named, leave: Sequence[str] = ()) -> Named:
+    defaults = {
+        option.name: option.default
+        for option in options_of(register.of(kind)[named.name])
+        if not option.required and option.name not in leave
+    }
+    return Named(named.name, {**defaults, **named.settings})

@@ -1,0 +1,189 @@
+"""The settings of a run, and the TOML file that brings it back."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from invprob.errors import ArgumentError, FileError
+from invprob.files import atomic_write, file_error
+from invprob.registry import suggest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FORMAT = "invprob-run"
+VERSION = 1
+FITS = ("crop", "pad", "stretch")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A registered name and the settings given to it; what is not given has its default."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_table(cls, table: object, where: str) -> "Named":
+        """Read `{name = "rotate", degrees = 10}`; raises `ArgumentError` for anything else."""
+        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+            raise ArgumentError(f"{where} must be a table with a name, got {table!r}")
+        settings = {key: value for key, value in table.items() if key != "name"}
+        return cls(table["name"], settings)
+
+    def to_table(self) -> dict[str, Any]:
+        """The inverse of `from_table`; TOML has no null, so None is left out."""
+        given = {key: value for key, value in self.settings.items() if value is not None}
+        return {"name": self.name, **given}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What determines a run's result, besides versions and machine (see `environment.json`).
+
+    Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
+    reading order (the last sees the image first), with `noise`. `steps` None takes the method's
+    own number, `operator_seed` None derives one. Raises `ArgumentError` where values are
+    out of range or contradict each other.
+    """
+
+    images: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
+    measurements: str | None = None
+    operators: tuple[Named, ...] = ()
+    noise: Named | None = None
+    grey: bool = False
+    fit: str = "crop"
+    prior: str = "faces-128"
+    method: Named = Named("sphinx")
+    steps: int | None = None
+    seed: int = 0
+    operator_seed: int | None = None
+    perceptual: str = "auto"
+    lpips_weights: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+    plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise ArgumentError(
+                f"fit must be crop, pad or stretch, got {self.fit!r}.{suggest(self.fit, FITS)}"
+            )
+        for name in ("steps", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ArgumentError(f"{name} must be at least 1, got {value}")
+        for name in ("seed", "operator_seed"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 2**63:
+                raise ArgumentError(f"{name} must be from 0 to 2**63 - 1, got {value}")
+        if self.measurements is not None:
+            self._check_measured()
+        elif not self.operators:
+            raise ArgumentError(
+                "name what measures the image (--operator NAME, see `invprob operators`), "
+                "or give measurements (--measurements FILE)"
+            )
+        elif not (self.images or self.samples):
+            raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
+
+    def _check_measured(self) -> None:
+        """A file of measurements says by itself how they came about."""
+        default = {item.name: item.default for item in dataclasses.fields(self)}
+        settled = ("operators", "noise", "operator_seed", "grey", "fit", "images", "samples")
+        for name in settled:
+            if getattr(self, name) != default[name]:
+                flag = {"operators": "--operator", "samples": "--sample", "images": "an image"}
+                raise ArgumentError(
+                    f"{flag.get(name, '--' + name.replace('_', '-'))} was given beside "
+                    f"--measurements {self.measurements}, which already settles it; leave one out"
+                )
+
+    def to_toml(self) -> str:
+        """The file's text; values that are None or empty are left out."""
+        table: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+        nested: dict[str, Any] = {}  # TOML wants plain values before tables
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if value is None or value == ():
+                continue
+            if isinstance(value, Named):
+                nested[item.name] = value.to_table()
+            elif isinstance(value, tuple) and isinstance(value[0], Named):
+                nested[item.name] = [named.to_table() for named in value]
+            else:
+                table[item.name] = list(value) if isinstance(value, tuple) else value
+        return tomli_w.dumps({**table, **nested})
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        with atomic_write(path) as temporary:
+            temporary.write_text(self.to_toml(), "utf-8")
+
+    @classmethod
+    def from_toml(cls, text: str) -> "RunConfig":
+        """Read what `to_toml` wrote, or a person; raises `ArgumentError` that names the key."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ArgumentError(f"this is not TOML: {error}") from None
+        if table.pop("format", None) != FORMAT:
+            raise ArgumentError(f"this is not the configuration of a run (format = {FORMAT!r})")
+        if table.pop("version", None) != VERSION:
+            raise ArgumentError(f"the configuration must have version = {VERSION}")
+        known = {item.name: item for item in dataclasses.fields(cls)}
+        settings: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in known:
+                raise ArgumentError(
+                    f"unknown key {key!r}.{suggest(key, known)} Known: {', '.join(known)}."
+                )
+            settings[key] = _read(key, value)
+        return cls(**settings)
+
+    @classmethod
+    def load(cls, path: Path) -> "RunConfig":
+        """Read a file; raises `FileError` or `ArgumentError`, which name it."""
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise FileError(f"{str(path)!r} is not a text file") from None
+        except OSError as error:
+            raise file_error(path, error, "read") from None
+        try:
+            return cls.from_toml(text)
+        except ArgumentError as error:
+            raise ArgumentError(f"{path}: {error}") from None
+
+
+_WORDS = ("measurements", "fit", "prior", "perceptual", "lpips_weights", "device")
+_NUMBERS = ("steps", "seed", "operator_seed", "threads")
+
+
+def _read(key: str, value: Any) -> Any:
+    if key in ("noise", "method"):
+        return Named.from_table(value, key)
+    if key in _WORDS:
+        return _of_type(key, value, str, "a string")
+    if key in _NUMBERS:
+        return _of_type(key, value, int, "a whole number")
+    if key == "grey":
+        return _of_type(key, value, bool, "true or false")
+    items = _of_type(key, value, list, "a list")
+    if key == "operators":
+        return tuple(Named.from_table(item, f"operators[{at}]") for at, item in enumerate(items))
+    return tuple(_of_type(f"{key}[{at}]", item, str, "a string") for at, item in enumerate(items))
+
+
+def _of_type(key: str, value: Any, kind: type, article: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise ArgumentError(f"{key} must be {article}, got {value!r}")
+    return value

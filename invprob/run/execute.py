@@ -1,0 +1,229 @@
+"""A run from its configuration to its pictures, and how it goes on after a break."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from invprob.callbacks import Callback
+from invprob.errors import FileError, ShapeError
+from invprob.measurements import Measurements, measure
+from invprob.operators.base import Operator
+from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
+from invprob.priors.files import load_generator
+from invprob.priors.stylegan2 import Generator
+from invprob.run import environment as surroundings
+from invprob.run import folder as files
+from invprob.run.build import (
+    build_device,
+    build_noise,
+    build_operator,
+    build_recipe,
+    load_plugins,
+    resolve,
+)
+from invprob.run.config import Named, RunConfig
+from invprob.run.folder import Checkpoint, RunFolder, new_folder, open_folder
+from invprob.run.inputs import Inputs, expand, load_inputs
+from invprob.run.results import Draw, Finished, Job, conclude
+from invprob.run.score import Grading, grading_record
+from invprob.run.watch import Display, Recorder, Silent, Watcher
+from invprob.solver.loop import solve
+from invprob.types import Images, Shape
+
+
+def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
+    """Read the pictures of a configuration, fit them to `size` and measure them."""
+    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    operator = make_operator(config, tuple(inputs.images.shape[1:]))
+    noise = build_noise(config.noise)
+    record = {
+        "names": list(inputs.names),
+        "fit": config.fit,
+        **grading_record(inputs.grey, luminance=config.grey),
+    }
+    return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
+
+
+def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
+    """Build the chain of a configuration, after `luminance` where only grey is to be measured."""
+    chain = (*config.operators, Named("luminance")) if config.grey else config.operators
+    return build_operator(chain, image_shape, seed=config.seed, operator_seed=config.operator_seed)
+
+
+def start(
+    config: RunConfig,
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    display: Display | None = None,
+    draw: Draw | None = None,
+) -> Finished:
+    """Run a configuration in a new folder, `out` or `runs/NAME-OPERATOR-METHOD-NNN`.
+
+    Nothing is left behind by an error before the first step. `draw` writes the comparison picture.
+    """
+    load_plugins(config)
+    config = _absolute(config)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    device = build_device(config.device)
+    generator = load_generator(config.prior)
+    network = find_perceptual(config.perceptual, config.lpips_weights)
+    measurements, truth = _measurements(config, generator)
+    operator = measurements.operator()
+    recipe = build_recipe(config, generator, operator, network)
+    job = Job(
+        resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
+    )
+    display = display or Silent()
+    if isinstance(network, Absent) and config.perceptual == "auto":
+        display.message(f"LPIPS is left out: {network}")
+    with new_folder(out, job.name, overwrite=overwrite) as folder:
+        job.config.save(folder.path / files.CONFIG)
+        folder.write_json(
+            files.ENVIRONMENT, surroundings.describe(device, generator, operator, network)
+        )
+        measurements.save(folder.path / files.MEASUREMENTS)
+        return _work(job, folder, None, display, draw)
+
+
+def resume(path: Path, *, display: Display | None = None, draw: Draw | None = None) -> Finished:
+    """Go on with a run from its last checkpoint; it ends bit for bit as if never interrupted.
+
+    Where no checkpoint was reached the run starts anew; a finished run is left as it is.
+    """
+    display = display or Silent()
+    with open_folder(path) as folder:
+        folder.keep()
+        config = folder.config()
+        if folder.finished:
+            scores = folder.read_json(files.SCORES)
+            return Finished(path, scores, scores.get("images", {}), again=True)
+        load_plugins(config)
+        began = folder.path / files.ENVIRONMENT
+        environment = folder.read_json(files.ENVIRONMENT) if began.exists() else None
+        saved = folder.path / files.MEASUREMENTS
+        checkpoint = folder.load_checkpoint() if environment and saved.exists() else None
+        job = _resumed(config, environment, saved, display)
+        if checkpoint is None:
+            display.message("no checkpoint was reached: the run starts anew")
+            folder.truncate_trace(0)
+            folder.write_json(
+                files.ENVIRONMENT,
+                surroundings.describe(job.device, job.generator, job.operator, job.network),
+            )
+            job.measurements.save(saved)
+        else:
+            steps = job.config.steps or job.recipe.steps
+            display.message(f"going on after step {checkpoint.taken} of {steps}")
+            folder.truncate_trace(checkpoint.taken)
+        return _work(job, folder, checkpoint, display, draw)
+
+
+def _measurements(config: RunConfig, generator: Generator) -> tuple[Measurements, Images | None]:
+    """Measure the configured pictures, or load the configured file, which knows no truth."""
+    if config.measurements is None:
+        measurements, inputs = measure_inputs(config, generator.resolution)
+        return measurements, inputs.images
+    measurements = Measurements.load(config.measurements)
+    if measurements.image_shape != generator.image_shape:
+        raise ShapeError(
+            f"the measurements {config.measurements} are of images of shape "
+            f"{measurements.image_shape}, but the generator {generator.source!r} draws "
+            f"{generator.image_shape}; measure with --size {generator.resolution}, or name another "
+            "--prior"
+        )
+    return measurements, None
+
+
+def _resumed(
+    config: RunConfig, environment: Mapping[str, Any] | None, saved: Path, display: Display
+) -> Job:
+    """Build a job again, as much like the first time as can be."""
+    generator = load_generator(config.prior)
+    if environment is None:
+        device = build_device(config.device)
+        network = find_perceptual(config.perceptual, config.lpips_weights)
+    else:
+        torch.set_num_threads(int(environment["threads"]))
+        device = surroundings.recorded_device(environment)
+        network = surroundings.recorded_network(config, environment)
+        surroundings.check_generator(generator, environment)
+        if changes := surroundings.changed_versions(environment):
+            display.message(f"versions changed, so the last digits may differ: {changes}")
+    if saved.exists():
+        measurements = Measurements.load(saved)
+        truth = _truth(config, generator, display)
+    else:
+        measurements, truth = _measurements(config, generator)
+    operator = measurements.operator()
+    recipe = build_recipe(config, generator, operator, network)
+    return Job(config, device, generator, network, measurements, operator, recipe, truth)
+
+
+def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:
+    if config.measurements is not None:
+        return None
+    try:
+        size = generator.resolution
+        return load_inputs(config.images, config.samples, size, config.fit).images
+    except FileError as error:
+        display.message(f"there will be no scores against the truth: {error}")
+        return None
+
+
+def _work(
+    job: Job,
+    folder: RunFolder,
+    checkpoint: Checkpoint | None,
+    display: Display,
+    draw: Draw | None,
+) -> Finished:
+    """Solve, then write what there is to show; from the first step on the folder is kept."""
+    display.folder(folder.path)
+    grading = Grading.of(job.measurements)
+    recorder = Recorder(folder, seconds=0.0 if checkpoint is None else checkpoint.seconds)
+    fidelity = None
+    if job.truth is not None:
+        fidelity = grading.fidelity(job.truth.to(job.device))
+    callbacks: Sequence[Callback] = (recorder, Watcher(display, fidelity))
+    if isinstance(job.network, PerceptualDistance):
+        job.network.to(job.device)
+    try:
+        solution = solve(
+            job.measurements,
+            job.operator.to(job.device),
+            job.recipe.prior.to(job.device),
+            terms=job.recipe.terms,
+            optimiser=job.recipe.optimiser,
+            schedule=job.recipe.schedule,
+            steps=job.config.steps or job.recipe.steps,
+            seed=job.config.seed,
+            callbacks=callbacks,
+            snapshot=None if checkpoint is None else checkpoint.snapshot,
+        )
+        solution.save(folder.path / files.SOLUTION)
+        return conclude(job, folder, solution, recorder.seconds, grading, draw)
+    except FileError as error:
+        if not folder.kept:
+            raise
+        raise FileError(f"{error}; then go on with: invprob resume {folder.path}") from error
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """Make paths independent of the folder the program was started in."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).absolute())
+
+    return dataclasses.replace(
+        config,
+        images=expand(config.images),
+        measurements=absolute(config.measurements),
+        lpips_weights=absolute(config.lpips_weights),
+        prior=str(Path(config.prior).absolute()) if Path(config.prior).is_file() else config.prior,
+        plugins=tuple(str(Path(path).absolute()) for path in config.plugins),
+    )

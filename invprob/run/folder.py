@@ -1,0 +1,279 @@
+"""A run's folder: made, locked, resumed, replaced, and never half made."""
+
+import contextlib
+import errno
+import itertools
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from invprob.callbacks import Snapshot
+from invprob.errors import FileError, RunError
+from invprob.files import atomic_write, file_error
+from invprob.run.config import FORMAT, RunConfig
+
+CONFIG = "config.toml"
+ENVIRONMENT = "environment.json"
+MEASUREMENTS = "measurements.safetensors"
+TRACE = "trace.jsonl"
+CHECKPOINT = "checkpoint.safetensors"
+SOLUTION = "solution.safetensors"
+IMAGE = "image.png"
+COMPARISON = "comparison.png"
+SCORES = "scores.json"  # written last: a run that has it is finished
+LOCK = "lock"
+
+_KEY = "invprob-checkpoint"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a solve goes on from, and the seconds that it had taken so far."""
+
+    snapshot: Snapshot
+    seconds: float
+
+    @property
+    def taken(self) -> int:
+        """Steps taken."""
+        return int(self.snapshot["taken"])
+
+
+class RunFolder:
+    """A run folder that this process holds the lock of; see `new_folder` and `open_folder`."""
+
+    def __init__(self, path: Path, replaced: Path | None = None) -> None:
+        self.path = path
+        self.kept = False
+        self._replaced = replaced
+
+    def keep(self) -> None:
+        """From now on the folder stays, whatever happens: it can be resumed."""
+        self.kept = True
+        if self._replaced is not None:
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            self._replaced = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run reached its end."""
+        return (self.path / SCORES).exists()
+
+    def config(self) -> RunConfig:
+        """The settings that the run was started with."""
+        return RunConfig.load(self.path / CONFIG)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write JSON, whole or not at all, making the subfolder that `name` may lie in."""
+        with atomic_write(self.place(name)) as temporary:
+            temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read what `write_json` wrote; raises `FileError`."""
+        path = self.path / name
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except OSError as error:
+            raise file_error(path, error, "read") from None
+        except (ValueError, TypeError):
+            raise FileError(f"{str(path)!r} is damaged: it is not JSON") from None
+
+    def place(self, name: str) -> Path:
+        """The path of a file of the run; its subfolder is made."""
+        path = self.path / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise file_error(path.parent, error, "made") from None
+        return path
+
+    def append_trace(self, lines: list[str]) -> None:
+        """Add lines to the trace."""
+        path = self.path / TRACE
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise file_error(path, error) from None
+
+    def truncate_trace(self, taken: int) -> None:
+        """Forget what the trace says after step `taken`, and a line that was cut off."""
+        path = self.path / TRACE
+        try:
+            lines = path.read_text("utf-8").splitlines(keepends=True) if path.exists() else []
+        except OSError as error:
+            raise file_error(path, error, "read") from None
+        with atomic_write(path) as temporary:
+            temporary.write_text("".join(itertools.islice(lines, taken)), "utf-8")
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint, so that there is a whole one at every moment."""
+        metadata = {_KEY: json.dumps({"version": 1, "seconds": checkpoint.seconds})}
+        content = save(checkpoint.snapshot, metadata)
+        with atomic_write(self.path / CHECKPOINT) as temporary:
+            temporary.write_bytes(content)
+
+    def load_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint, or None where none was reached; raises `FileError` if it is damaged."""
+        path = self.path / CHECKPOINT
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, "pt") as file:
+                about = json.loads((file.metadata() or {})[_KEY])
+                snapshot = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise FileError(
+                f"{str(path)!r} is damaged ({error}); remove it to start the run anew"
+            ) from None
+        return Checkpoint(snapshot, float(about["seconds"]))
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether this program made the folder: it holds the configuration of a run."""
+    try:
+        text = (path / CONFIG).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return text.startswith(f'format = "{FORMAT}"')
+
+
+@contextlib.contextmanager
+def open_folder(path: Path) -> Iterator[RunFolder]:
+    """Hold an existing run folder; raises `RunError` where it is none, or in use elsewhere."""
+    if not path.exists():
+        raise RunError(
+            f"there is no folder {str(path)!r}; runs lie in runs/ unless --out was given"
+        )
+    if not is_run_folder(path):
+        raise RunError(f"{str(path)!r} is not the folder of a run: it has no {CONFIG} of one")
+    with _locked(path):
+        yield RunFolder(path)
+
+
+@contextlib.contextmanager
+def new_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Iterator[RunFolder]:
+    """Make a run folder: `out`, or `runs/name-NNN` with the next free number.
+
+    Unless the block calls `keep`, an error leaves everything as it was, the replaced folder
+    included. Raises `RunError` where `out` exists, unless it is empty, or `overwrite` is set and
+    this program made it.
+    """
+    with contextlib.ExitStack() as undo:
+        replaced = None
+        if out is None:
+            path = _numbered(Path("runs"), name, undo)
+        else:
+            replaced = _clear(out, undo, overwrite=overwrite)
+            path = _make(out, undo)
+        folder = RunFolder(path, replaced)
+        with _locked(path):
+            try:
+                yield folder
+            finally:
+                if folder.kept:
+                    undo.pop_all()
+
+
+def _clear(out: Path, undo: contextlib.ExitStack, *, overwrite: bool) -> Path | None:
+    """Make `out` free or empty; returns where the run folder went that was there."""
+    if not out.exists() or (out.is_dir() and _is_empty(out)):
+        return None
+    if not out.is_dir():
+        raise RunError(f"{str(out)!r} is a file, not a folder; choose another --out")
+    if not overwrite:
+        raise RunError(
+            f"the folder {str(out)!r} exists; choose another --out, or replace it with --overwrite"
+        )
+    if not is_run_folder(out):
+        raise RunError(
+            f"--overwrite replaces only folders of runs, and {str(out)!r} is none: it has no "
+            f"{CONFIG} of one"
+        )
+    aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    with _locked(out), _file_errors(out, "replaced"):
+        out.rename(aside)
+    undo.callback(aside.rename, out)
+    return aside
+
+
+def _make(path: Path, undo: contextlib.ExitStack) -> Path:
+    """Make a folder and its parents; `undo` learns to remove what was made."""
+    missing = list(itertools.takewhile(lambda parent: not parent.exists(), (path, *path.parents)))
+    with _file_errors(path, "made"):
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=folder != path)
+            undo.callback(_remove, folder, whole=folder == path)
+        if not missing:
+            undo.callback(_empty, path)
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "permission denied")
+    return path
+
+
+def _numbered(parent: Path, name: str, undo: contextlib.ExitStack) -> Path:
+    for number in itertools.count(1):
+        path = parent / f"{name}-{number:03d}"
+        if not path.exists():
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                return _make(path, undo)
+    raise AssertionError("there are enough numbers")
+
+
+def _remove(folder: Path, *, whole: bool) -> None:
+    """Remove a folder that was made here: a run's with its files, a parent only if it is empty."""
+    if whole:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_empty(folder: Path) -> bool:
+    with _file_errors(folder, "read"):
+        return next(folder.iterdir(), None) is None
+
+
+@contextlib.contextmanager
+def _file_errors(path: Path, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise file_error(path, error, verb) from None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the operating system drops when the process dies."""
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"another process is at work in {str(path)!r}; wait for it, or choose another folder"
+        ) from None
+    except OSError as error:
+        raise file_error(path / LOCK, error, "locked") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,169 @@
+"""What a run comes to: its parts while it lasts, and at its end scores, pictures, files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from invprob.measurements import Measurements
+from invprob.methods import Recipe
+from invprob.operators.base import Operator
+from invprob.perceptual import Absent, PerceptualDistance
+from invprob.priors.stylegan2 import Generator
+from invprob.run import folder as files
+from invprob.run.config import RunConfig
+from invprob.run.folder import RunFolder
+from invprob.run.images import save_image
+from invprob.run.inputs import distinct
+from invprob.run.score import Grading, Scores, mean_scores, score, view
+from invprob.solver.solution import Solution
+from invprob.types import Images
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a solve and its scores need."""
+
+    config: RunConfig
+    device: torch.device
+    generator: Generator
+    network: PerceptualDistance | Absent
+    measurements: Measurements
+    operator: Operator
+    recipe: Recipe
+    truth: Images | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each image is called."""
+        known = self.measurements.record.get("names")
+        if isinstance(known, list) and len(known) == len(self.measurements.values):
+            return distinct([str(name) for name in known])
+        stem = Path(self.config.measurements or "image").stem
+        return distinct([stem] * len(self.measurements.values))
+
+    @property
+    def name(self) -> str:
+        """NAME-OPERATOR-METHOD."""
+        what = self.names[0] if len(self.names) == 1 else f"{len(self.names)}-images"
+        return "-".join((what, *_types(self.measurements.operator_spec), self.config.method.name))
+
+    def caption(self, solution: Solution, seconds: float) -> str:
+        """How the image was measured and restored, in one line."""
+        spec = self.measurements.noise_spec
+        ratio = self.measurements.values[0].numel() / solution.image[0].numel()
+        noise = "" if spec is None else " + " + " ".join(_words(spec))
+        return (
+            f"{' @ '.join(_types(self.measurements.operator_spec))}{noise} · "
+            f"{100 * ratio:.3g} % of {solution.image[0].numel():,} values measured · "
+            f"{self.config.method.name} · {solution.steps} steps · {seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture (channel, height, width) in [-1, 1] and what it shows."""
+
+    title: str
+    image: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison of one restored image shows; `truth` is None where it is not known."""
+
+    name: str
+    truth: torch.Tensor | None
+    measured: Panel | None
+    result: torch.Tensor
+    scores: Mapping[str, Any]
+    caption: str
+
+
+Draw = Callable[[Comparison, Path], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run at its end: the scores of each image by name, and their means.
+
+    `images` is empty where there was but one. `again`: it had been finished before, so that nothing
+    was done.
+    """
+
+    path: Path
+    scores: Scores
+    images: Mapping[str, Scores]
+    diverged: bool = False
+    again: bool = False
+
+
+def conclude(
+    job: Job,
+    folder: RunFolder,
+    solution: Solution,
+    seconds: float,
+    grading: Grading,
+    draw: Draw | None,
+) -> Finished:
+    """Score and write pictures: one image flat, several each in a subfolder of its name."""
+    operator = job.operator.to("cpu")
+    if isinstance(job.network, PerceptualDistance):
+        job.network.to("cpu")
+    image = solution.image.cpu().nan_to_num()
+    mean = job.recipe.prior.mean_image()
+    with torch.no_grad():
+        views = view(job.measurements, operator, mean)
+        rows = score(image, job.truth, views, job.measurements, operator, job.network, grading)
+    ends = {"steps": solution.steps, "seconds": seconds, "outcome": str(solution.outcome)}
+    rows = [{**row, **ends} for row in rows]
+    graded = grading(image)
+    truth = None if job.truth is None else grading(job.truth)
+    measured = _measured_panels(views.measured, views.pinv, grading)
+    several = len(rows) > 1
+    for index, (name, row) in enumerate(zip(job.names, rows, strict=True)):
+        prefix = f"{name}/" if several else ""
+        save_image(graded[index], folder.place(prefix + files.IMAGE))
+        if draw is not None:
+            comparison = Comparison(
+                name=name,
+                truth=None if truth is None else truth[index],
+                measured=None if measured is None else measured[index],
+                result=graded[index],
+                scores=row,
+                caption=job.caption(solution, seconds),
+            )
+            draw(comparison, folder.place(prefix + files.COMPARISON))
+        if several:
+            folder.write_json(prefix + files.SCORES, row)
+    images = dict(zip(job.names, rows, strict=True))
+    means = mean_scores(rows)
+    folder.write_json(files.SCORES, {**means, "images": images} if several else means)
+    diverged = solution.outcome.status == "diverged"
+    return Finished(folder.path, means, images if several else {}, diverged)
+
+
+def _measured_panels(
+    measured: Images | None, pinv: Images | None, grading: Grading
+) -> list[Panel] | None:
+    """The measurement itself where it is an image, else A⁺y."""
+    if measured is not None:
+        return [Panel("measurement y", one) for one in measured]
+    if pinv is not None:
+        return [Panel("pseudo-inverse of y", one) for one in grading(pinv)]
+    return None
+
+
+def _types(spec: Mapping[str, Any]) -> list[str]:
+    """The names of a chain's operators, in reading order."""
+    if spec["type"] == "compose":
+        return [name for part in spec["operators"] for name in _types(part)]
+    return [str(spec["type"])]
+
+
+def _words(spec: Mapping[str, Any]) -> list[str]:
+    """A spec as a person would say it: `gaussian noise sigma=0.1`."""
+    options = [f"{key}={value}" for key, value in spec.items() if key != "type"]
+    return [f"{spec['type']} noise", *options]

@@ -1,0 +1,165 @@
+"""Observers of a run: one writes trace and checkpoints, one tells how far the run is."""
+
+import json
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+
+from invprob.callbacks import Callback, Iterate, Snapshot
+from invprob.run.folder import Checkpoint, RunFolder
+from invprob.types import Images, PerImage
+
+Fidelity = Callable[[Images], PerImage]  # PSNR against a truth that the solver does not know
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a run is; loss, misfit and psnr (dB, where the truth is known) are batch means."""
+
+    taken: int
+    steps: int
+    loss: float
+    misfit: float | None
+    psnr: float | None
+    remaining: float | None  # seconds
+
+
+class Display(ABC):
+    """Where a run says what it does; `status` comes at most a few times a second."""
+
+    @abstractmethod
+    def folder(self, path: Path) -> None:
+        """Learn where the run lies, before its first step."""
+
+    @abstractmethod
+    def message(self, text: str) -> None:
+        """Say something that the user should know, in one line."""
+
+    @abstractmethod
+    def status(self, status: Status) -> None:
+        """Show the progress."""
+
+    def end(self) -> None:
+        """Called when there will be no further status."""
+
+
+@final
+class Silent(Display):
+    """Say nothing."""
+
+    def folder(self, path: Path) -> None:
+        del path
+
+    def message(self, text: str) -> None:
+        del text
+
+    def status(self, status: Status) -> None:
+        del status
+
+
+@final
+class Recorder(Callback):
+    """Write the trace, and a checkpoint at step 0, every few seconds and at the end.
+
+    Losses stay on the device until they are written, so that recording does not make it wait.
+    """
+
+    def __init__(self, folder: RunFolder, *, seconds: float = 0.0, interval: float = 3.0) -> None:
+        self.interval = interval
+        self._folder = folder
+        self._earlier = seconds
+        self._began = self._written = time.monotonic()
+        self._rows: list[tuple[int, dict[str, Tensor]]] = []
+        self._snapshot: Callable[[], Snapshot] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the solve took so far, earlier sessions included."""
+        return self._earlier + time.monotonic() - self._began
+
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> None:
+        del steps
+        self._began = time.monotonic()
+        self._snapshot = snapshot
+        if taken == 0:
+            self._write()
+        self._folder.keep()
+
+    def on_step(self, iterate: Iterate) -> None:
+        self._rows.append((iterate.taken, {**iterate.losses, "total": iterate.total}))
+        if time.monotonic() - self._written >= self.interval:
+            self._write()
+
+    def on_end(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        """The trace first: on resuming it is cut to the checkpoint, and never falls short of it."""
+        assert self._snapshot is not None
+        self._folder.append_trace(self._lines())
+        self._folder.save_checkpoint(Checkpoint(self._snapshot(), self.seconds))
+        self._written = time.monotonic()
+
+    def _lines(self) -> list[str]:
+        if not self._rows:
+            return []
+        names = list(self._rows[0][1])
+        table = torch.stack([torch.stack(list(losses.values())) for _, losses in self._rows]).cpu()
+        lines = [
+            json.dumps({"step": step, **dict(zip(names, map(_numbers, row), strict=True))})
+            for (step, _), row in zip(self._rows, table, strict=True)
+        ]
+        self._rows.clear()
+        return lines
+
+
+@final
+class Watcher(Callback):
+    """Tell a display how a solve goes, five times a second at most."""
+
+    def __init__(
+        self, display: Display, fidelity: Fidelity | None = None, *, interval: float = 0.2
+    ) -> None:
+        self._display, self._fidelity, self._interval = display, fidelity, interval
+        self._first = 0
+        self._began = self._shown = time.monotonic()
+
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> None:
+        del steps, snapshot
+        self._first = taken
+        self._began = time.monotonic()
+
+    def on_step(self, iterate: Iterate) -> None:
+        now = time.monotonic()
+        if now - self._shown < self._interval and iterate.taken < iterate.steps:
+            return
+        pace = (now - self._began) / (iterate.taken - self._first)
+        misfit = iterate.losses.get("misfit")
+        self._display.status(
+            Status(
+                taken=iterate.taken,
+                steps=iterate.steps,
+                loss=float(iterate.total.mean()),
+                misfit=None if misfit is None else float(misfit.mean()),
+                psnr=None
+                if self._fidelity is None
+                else float(self._fidelity(iterate.image).mean()),
+                remaining=pace * (iterate.steps - iterate.taken),
+            )
+        )
+        self._shown = time.monotonic()
+
+    def on_end(self) -> None:
+        self._display.end()
+
+
+def _numbers(values: Tensor) -> list[float | None]:
+    """Nine digits are all that float32 holds; JSON has no NaN."""
+    return [float(f"{v:.9g}") if math.isfinite(v) else None for v in values.tolist()]
