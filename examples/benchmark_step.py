@@ -22,13 +22,13 @@ import invprob
 from invprob import methods
 from invprob.operators import PartialCirculant
 from invprob.priors import Generator, GeneratorConfig, load_generator
-from invprob.priors.layers import ModulatedConv, SynthesisLayer, activate, smooth_upsampled
+from invprob.priors.layers import SynthesisLayer, activate, smooth_upsampled
 
 
 def convolutions(generator: Generator, batch: int) -> Callable[[], None]:
     """Every convolution of one synthesis pass, forward and backward to its input."""
     jobs: list[tuple[Tensor, Tensor, bool]] = []
-    for layer in generator.layers:
+    for layer in generator.synthesis_layers():
         size = layer.noise.shape[2] // (2 if layer.doubling else 1)
         x = torch.randn(batch, layer.weight.shape[1], size, size).requires_grad_()
         jobs.append((x, layer.weight, layer.doubling))
@@ -69,7 +69,7 @@ def sphinx_step(generator: Generator, batch: int) -> Callable[[], None]:
 
 def published_step(generator: Generator, batch: int) -> Callable[[], None]:
     """The usual public step: per-sample grouped convolutions, weight gradients computed."""
-    weights = [layer.weight.clone().requires_grad_() for layer in generator.layers]
+    weights = [layer.weight.clone().requires_grad_() for layer in generator.synthesis_layers()]
     styles = generator.mean_w.repeat(batch, generator.num_layers, 1).requires_grad_()
     optimiser = torch.optim.Adam([styles])
 
@@ -93,7 +93,9 @@ def published_step(generator: Generator, batch: int) -> Callable[[], None]:
 
     def run() -> None:
         x = generator.constant.expand(batch, -1, -1, -1)
-        for index, (layer, weight) in enumerate(zip(generator.layers, weights, strict=True)):
+        for index, (layer, weight) in enumerate(
+            zip(generator.synthesis_layers(), weights, strict=True)
+        ):
             x = layer_forward(x, layer, weight, styles[:, index])
         x.square().mean().backward()
         optimiser.step()
@@ -102,7 +104,7 @@ def published_step(generator: Generator, batch: int) -> Callable[[], None]:
     return run
 
 
-def milliseconds(job: Callable[[], None], repeats: int) -> tuple[float, float, float]:
+def milliseconds(job: Callable[[], object], repeats: int) -> tuple[float, float, float]:
     """Minimum, median and maximum over `repeats` calls, after two to warm up."""
     times = []
     for index in range(repeats + 2):
@@ -134,7 +136,7 @@ def main(
         repeats = 2
     else:
         network = load_generator(generator)
-    multiplied = sum(_multiplications(layer) for layer in network.layers)
+    multiplied = sum(_multiplications(layer) for layer in network.synthesis_layers())
     print(f"invprob {invprob.__version__}, torch {torch.__version__}, {threads} threads")
     print(
         f"{network.resolution} px, {multiplied / 1e9:.2f} G multiply-adds an image, batch {batch}"
@@ -154,8 +156,7 @@ def main(
         )
 
 
-def _multiplications(layer: ModulatedConv) -> int:
-    assert isinstance(layer, SynthesisLayer)
+def _multiplications(layer: SynthesisLayer) -> int:
     outputs, inputs, height, width = layer.weight.shape
     size = layer.noise.shape[2] // (2 if layer.doubling else 1)
     return outputs * inputs * height * width * size**2

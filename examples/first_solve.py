@@ -1,11 +1,10 @@
 """Restore a face from 1 % of random measurements: the whole of the library in a dozen lines."""
 
-from invprob.run.samples import load_sample
-
 import invprob
 from invprob.methods import make
 from invprob.operators import PartialCirculant
 from invprob.priors import load_generator
+from invprob.run.samples import load_sample
 
 generator = load_generator("faces-128")
 truth = load_sample("face", size=generator.resolution)

@@ -1,11 +1,11 @@
 """Solve several images at once: independent problems, one pass through the generator a step."""
 
 import torch
-from invprob.run.samples import load_sample
 
 import invprob
 from invprob.operators import PartialCirculant
 from invprob.priors import load_generator
+from invprob.run.samples import load_sample
 
 generator = load_generator("faces-128")
 names = ["face", "astronaut", "cat"]

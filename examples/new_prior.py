@@ -3,11 +3,11 @@
 import math
 
 import torch
-from invprob.run.samples import load_sample
 from torch import Tensor, nn
 
 import invprob
 from invprob.operators import PartialCirculant
+from invprob.run.samples import load_sample
 from invprob.solver.optimisers import Adam
 from invprob.testing import check_prior
 

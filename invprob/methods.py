@@ -161,7 +161,7 @@ def sphinx(
     noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
     noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 10.0,
     readout: Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"] = "mean_w",
-    learning_rate: Rate = 0.004,
+    learning_rate: Rate = 0.003,
     steps: Annotated[int, "optimisation steps"] = 400,
 ) -> Recipe:
     """SPHInX: heads P_s and P_c trained on fresh draws, noise maps B (ICML 2022, algorithm 1)."""
@@ -182,7 +182,7 @@ def sphinx(
 def w_plus(
     setting: Setting,
     *,
-    learning_rate: Rate = 0.02,
+    learning_rate: Rate = 0.03,
     steps: Annotated[int, "optimisation steps"] = 400,
 ) -> Recipe:
     """W+: one free w a layer from the mean w (Image2StyleGAN's space, ICCV 2019)."""

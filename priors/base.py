@@ -84,4 +84,6 @@ class Prior(nn.Module, ABC):
     @classmethod
     def from_spec(cls, spec: Spec) -> "Prior":
         """Build the prior that `spec` names; dispatches on its registered type."""
-        return register.prior[spec["type"]].from_spec(spec)
+        kind: Any = register.prior[spec["type"]]
+        prior: Prior = kind.from_spec(spec)
+        return prior

@@ -138,7 +138,9 @@ class ProjectedStyles(Part):
     ) -> None:
         super().__init__(lr_scale, scheduled=scheduled)
         check_readout(readout)
-        self.shape, self.readout, self.around = shape, readout, around
+        self.shape = shape
+        self.readout: Readout = readout
+        self.around = around
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
         head = StyleHead(self.shape, generator.num_layers, generator.style_width, batch, rng)
@@ -223,7 +225,9 @@ class ProjectedContent(Part):
     ) -> None:
         super().__init__(lr_scale, scheduled=scheduled)
         check_readout(readout)
-        self.shape, self.readout, self.around = shape, readout, around
+        self.shape = shape
+        self.readout: Readout = readout
+        self.around = around
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
         head = ContentHead(self.shape.content_channels, generator.content_shape[0], batch, rng)

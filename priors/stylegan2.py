@@ -133,7 +133,11 @@ class Generator(nn.Module):
 
     def noise_maps(self) -> list[NoiseMap]:
         """The stored noise maps, each (1, 1, h, w), in synthesis order."""
-        return [layer.noise for layer in self.layers if isinstance(layer, SynthesisLayer)]
+        return [layer.noise for layer in self.synthesis_layers()]
+
+    def synthesis_layers(self) -> list[SynthesisLayer]:
+        """The modulated 3x3 convolutions, in synthesis order."""
+        return [layer for layer in self.layers if isinstance(layer, SynthesisLayer)]
 
     def mapping(self, z: Vectors) -> Vectors:
         """Map z ~ N(0, I) to w: normalisation, then fully connected layers."""

@@ -1,5 +1,7 @@
 """Methods by name: which parts they choose, which options they take."""
 
+from typing import Any
+
 import networks
 import pytest
 import torch
@@ -13,13 +15,13 @@ from invprob.priors.parts import FreeNoise, LearnedConstant, ProjectedContent, S
 from invprob.registry import options_of, register
 
 
-def recipe(name: str, ratio: float = 0.01, **options: object) -> Recipe:
+def recipe(name: str, ratio: float = 0.01, **options: Any) -> Recipe:
     generator = networks.random_generator()
     count = round(ratio * 3 * 32 * 32)
     return make(name, generator, generator.image_shape, measurement_shape=(count,), **options)
 
 
-def parts(name: str, ratio: float = 0.01, **options: object) -> StyleGANPrior:
+def parts(name: str, ratio: float = 0.01, **options: Any) -> StyleGANPrior:
     prior = recipe(name, ratio, **options).prior
     assert isinstance(prior, StyleGANPrior)
     return prior
@@ -52,7 +54,7 @@ def test_every_method_names_its_options() -> None:
         ({"noise": "free", "noise_regulariser": -1.0}, "regulariser must be at least 0"),
     ],
 )
-def test_bad_options_are_refused(options: dict[str, object], message: str) -> None:
+def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         recipe("sphinx", **options)
 

@@ -129,5 +129,5 @@ def test_the_fingerprint_follows_the_weights() -> None:
     before = fingerprint(generator)
     assert fingerprint(generator.double()) == before
     with torch.no_grad():
-        generator.layers[2].bias[0] += 1e-3
+        generator.synthesis_layers()[2].bias[0] += 1e-3
     assert fingerprint(generator) != before

@@ -20,6 +20,7 @@ from invprob.priors.parts import (
     WPlus,
 )
 from invprob.priors.regularisers import noise_autocorrelation, renormalise_
+from invprob.priors.stylegan import StyleGANCode
 from invprob.testing import check_prior
 
 SHAPE = HeadShape((8, 6, 4), (6, 8, 16), 5)
@@ -69,6 +70,7 @@ def test_readouts() -> None:
     for readout in ("last", "fresh", "zero", "mean_w"):
         other = Sphinx(generator, readout=readout, preset="official")
         settled[readout] = other.realise(code, rng(3))["styles"]
+    assert isinstance(code, StyleGANCode)
     style = code.style
     stream = rng(3)
 

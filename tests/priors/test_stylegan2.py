@@ -112,7 +112,7 @@ def test_shapes_at_every_resolution(size: int) -> None:
 def test_frozen_until_asked_and_energy_follows_the_weight() -> None:
     generator = networks.random_generator()
     assert not any(value.requires_grad for value in generator.parameters())
-    layer = generator.layers[0]
+    layer = generator.synthesis_layers()[0]
     before = layer.energy()
     assert layer.energy() is before
     torch.testing.assert_close(before, layer.weight.square().sum((2, 3)))

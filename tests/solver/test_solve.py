@@ -1,6 +1,7 @@
 """The loop, on priors small enough to know the answer."""
 
 from collections.abc import Callable
+from typing import Any
 
 import networks
 import pytest
@@ -18,20 +19,25 @@ from invprob.schedules import constant
 from invprob.solver.optimisers import Adam
 
 
+class PixelCode(Code):
+    def __init__(self, pixels: Tensor) -> None:
+        super().__init__()
+        self.pixels = nn.Parameter(pixels)
+
+
 class Pixels(Prior):
     """The simplest prior: every pixel is free."""
 
-    def start(self, batch: int, rng: torch.Generator) -> Code:
-        code = Code()
+    def start(self, batch: int, rng: torch.Generator) -> PixelCode:
         first = 0.1 * torch.randn(1, *self.image_shape, generator=rng, dtype=torch.float64)
-        code.pixels = nn.Parameter(first.repeat(batch, *[1] * len(self.image_shape)))
-        return code
+        return PixelCode(first.repeat(batch, *[1] * len(self.image_shape)))
 
     def decode(self, code: Code, rng: torch.Generator) -> Tensor:
         del rng
+        assert isinstance(code, PixelCode)
         return code.pixels
 
-    def spec(self) -> dict[str, object]:
+    def spec(self) -> dict[str, Any]:
         return {"type": "pixels"}
 
 
@@ -98,7 +104,7 @@ METHODS = [
 
 
 def recipe_and_data(
-    name: str, options: dict[str, object], batch: int
+    name: str, options: dict[str, Any], batch: int
 ) -> tuple[methods.Recipe, invprob.Measurements, invprob.Operator]:
     generator = networks.random_generator(dtype=torch.float64)
     operator = PartialCirculant(generator.image_shape, ratio=0.1, seed=2).double()
@@ -117,7 +123,7 @@ def run(
     recipe: methods.Recipe,
     measurements: invprob.Measurements,
     operator: invprob.Operator,
-    **more: object,
+    **more: Any,
 ) -> invprob.Solution:
     return invprob.solve(
         measurements,
@@ -131,7 +137,7 @@ def run(
 
 
 @pytest.mark.parametrize(("name", "options"), METHODS)
-def test_images_of_a_batch_are_solved_independently(name: str, options: dict[str, object]) -> None:
+def test_images_of_a_batch_are_solved_independently(name: str, options: dict[str, Any]) -> None:
     recipe, measurements, operator = recipe_and_data(name, options, 3)
     together = run(recipe, measurements, operator)
     for index in range(3):
@@ -143,7 +149,7 @@ def test_images_of_a_batch_are_solved_independently(name: str, options: dict[str
 
 @pytest.mark.parametrize(("name", "options"), METHODS)
 def test_the_loss_goes_down_and_the_solution_renders_again(
-    name: str, options: dict[str, object], tmp_path: object
+    name: str, options: dict[str, Any], tmp_path: object
 ) -> None:
     recipe, measurements, operator = recipe_and_data(name, options, 2)
     solution = run(recipe, measurements, operator, steps=60)
@@ -173,7 +179,7 @@ class SnapshotAt(Callback):
 
 @pytest.mark.parametrize(("name", "options"), METHODS)
 def test_a_resumed_solve_ends_where_an_uninterrupted_one_does(
-    name: str, options: dict[str, object]
+    name: str, options: dict[str, Any]
 ) -> None:
     recipe, measurements, operator = recipe_and_data(name, options, 2)
     whole = run(recipe, measurements, operator, steps=15)
@@ -214,8 +220,7 @@ def test_divergence_is_an_outcome() -> None:
 
     class Exploding(Pixels):
         def decode(self, code: Code, rng: torch.Generator) -> Tensor:
-            del rng
-            return (code.pixels * 1e200) ** 2
+            return (super().decode(code, rng) * 1e200) ** 2
 
     measurements = invprob.measure(images(1, *shape), Identity(shape))
     solution = invprob.solve(measurements, Identity(shape), Exploding(shape), steps=100)
