@@ -1,0 +1,48 @@
+"""Every example runs, as a user would run it, in an empty directory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+# What each prints at its end, and how it is kept short.
+EXPECTED = {
+    "benchmark_step.py": (["--smoke"], "published step"),
+    "compare_settings.py": (["--smoke"], "sphinx: content=head"),
+    "first_solve.py": ([], "PSNR"),
+    "many_images.py": ([], "astronaut"),
+    "new_operator.py": ([], "keeps every law"),
+    "new_prior.py": ([], "PSNR"),
+}
+ELSEWHERE = {"train_generator.py", "train_faces.py"}  # have tests of their own
+
+
+def test_no_example_is_forgotten() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} - ELSEWHERE == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_example_runs(name: str, tmp_path: Path) -> None:
+    arguments, expected = EXPECTED[name]
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+    for picture in tmp_path.glob("*.png"):
+        assert picture.stat().st_size > 1000
+
+
+def test_a_new_operator_takes_under_twenty_lines() -> None:
+    lines = (EXAMPLES / "new_operator.py").read_text("utf-8").splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("@invprob"))
+    last = next(index for index, line in enumerate(lines) if line.startswith("if __name__"))
+    assert len([line for line in lines[first:last] if line.strip()]) < 20
