@@ -173,6 +173,10 @@ def _find(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> tuple
 
 
 def _unknown(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> InvprobError:
+    for kind in ("noise", "operator", "method"):
+        for name, entry in register.of(kind).items():
+            if any(_dashed(option.name) == flag for option in options_of(entry)):
+                return ArgumentError(f"{flag} is an option of --{kind} {name}, which was not given")
     known = [*declared, *(_dashed(key) for owner in owners for key in owner.options)]
     lists = "; ".join(f"{owner.name}: {_listed(owner.options)}" for owner in owners)
     about = f" Options of {lists}." if lists else " Name an operator first (--operator NAME)."

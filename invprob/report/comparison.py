@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image, ImageDraw
 
 from invprob.files import atomic_write
 from invprob.report.drawing import FAINT, PAPER, heat, tile, width_of, write
+from invprob.run.images import to_pillow
 from invprob.run.results import Comparison
 
 SIDE = 256  # of each picture, about
@@ -24,18 +26,17 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def draw_comparison(comparison: Comparison) -> Image.Image:
-    """Truth, measurement, result, error side by side, with the numbers under each.
+    """Put truth, measurement, result and error side by side, with the numbers under each.
 
     Without a truth there are only measurement and result.
     """
     columns = _columns(comparison)
-    tiles = [picture for _, picture, _ in columns]
-    height = max(picture.height for picture in tiles)
+    height = columns[-1][1].height if comparison.truth is None else columns[0][1].height
     widths = [
         max(picture.width, *(round(width_of(line, 14)) for line in (title, *lines)))
         for title, picture, lines in columns
     ]
-    deepest = max(len(lines) for _, _, lines in columns)
+    deepest = max(1, *(len(lines) for _, _, lines in columns))
     captions = _wrapped(comparison.caption, sum(widths) + GAP * (len(widths) - 1))
     canvas = Image.new(
         "RGB",
@@ -66,15 +67,32 @@ def _columns(comparison: Comparison) -> list[tuple[str, Image.Image, list[str]]]
     if truth is not None:
         columns.append(("truth", tile(truth, SIDE), [comparison.name]))
     if measured is not None:
-        seen = [] if scores["psnr_pinv"] is None else [f"pseudo-inverse {_db(scores['psnr_pinv'])}"]
+        seen = []
+        if scores["psnr_pinv"] is not None:
+            whose = "" if measured.title.startswith("pseudo") else "pseudo-inverse: "
+            seen.append(f"{whose}PSNR {_db(scores['psnr_pinv'])}")
         columns.append((measured.title, tile(measured.image, SIDE), seen))
     result = _numbers(scores) or [f"data misfit {scores['data_misfit']:.3g}"]
     columns.append(("restored", tile(comparison.result, SIDE), result))
     if truth is not None:
         error = (comparison.result.clamp(-1, 1) - truth).abs().mean(0) / ERROR_SCALE
-        scale = f"black 0 ... pale {ERROR_SCALE:g} and more, of 2"
-        columns.append(("error", tile(heat(error), SIDE), [scale]))
+        columns.append(("error, mean of channels", _with_scale(tile(heat(error), SIDE)), []))
     return columns
+
+
+def _with_scale(picture: Image.Image) -> Image.Image:
+    """Put the scale of an error map under it."""
+    canvas = Image.new("RGB", (picture.width, picture.height + LINE + 6), PAPER)
+    canvas.paste(picture, (0, 0))
+    least, most = "0", f"{ERROR_SCALE:g} or more (of 2)"
+    left, right = round(width_of(least, 14)) + 8, round(width_of(most, 14)) + 8
+    ramp = torch.linspace(0, 1, canvas.width - left - right).expand(10, -1)
+    top = picture.height + 6
+    canvas.paste(to_pillow(heat(ramp)), (left, top + 5))
+    draw = ImageDraw.Draw(canvas)
+    write(draw, (0, top), least, size=14)
+    write(draw, (canvas.width - right + 8, top), most, size=14)
+    return canvas
 
 
 def _numbers(scores: Mapping[str, Any]) -> list[str]:

@@ -79,14 +79,14 @@ def start(
         resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
     )
     display = display or Silent()
-    if isinstance(network, Absent) and config.perceptual == "auto":
-        display.message(f"LPIPS is left out: {network}")
     with new_folder(out, job.name, overwrite=overwrite) as folder:
         job.config.save(folder.path / files.CONFIG)
         folder.write_json(
             files.ENVIRONMENT, surroundings.describe(device, generator, operator, network)
         )
         measurements.save(folder.path / files.MEASUREMENTS)
+        if isinstance(network, Absent) and config.perceptual == "auto":
+            display.message(f"LPIPS is left out: {network}")
         return _work(job, folder, None, display, draw)
 
 
@@ -217,13 +217,13 @@ def _absolute(config: RunConfig) -> RunConfig:
     """Make paths independent of the folder the program was started in."""
 
     def absolute(path: str | None) -> str | None:
-        return None if path is None else str(Path(path).absolute())
+        return None if path is None else str(Path(path).resolve())
 
     return dataclasses.replace(
         config,
         images=expand(config.images),
         measurements=absolute(config.measurements),
         lpips_weights=absolute(config.lpips_weights),
-        prior=str(Path(config.prior).absolute()) if Path(config.prior).is_file() else config.prior,
-        plugins=tuple(str(Path(path).absolute()) for path in config.plugins),
+        prior=str(Path(config.prior).resolve()) if Path(config.prior).is_file() else config.prior,
+        plugins=tuple(str(Path(path).resolve()) for path in config.plugins),
     )

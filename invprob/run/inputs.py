@@ -41,7 +41,7 @@ def expand(paths: Sequence[str]) -> tuple[str, ...]:
         if not inside:
             raise FileError(f"the folder {str(path)!r} holds no image ({', '.join(SUFFIXES)})")
         found += inside
-    return tuple(str(path.absolute()) for path in found)
+    return tuple(str(path.resolve()) for path in found)
 
 
 def load_inputs(images: Sequence[str], samples: Sequence[str], size: int, fit: str) -> Inputs:

@@ -47,16 +47,18 @@ class Job:
     @property
     def name(self) -> str:
         """NAME-OPERATOR-METHOD."""
+        types = [str(leaf["type"]) for leaf in _leaves(self.measurements.operator_spec)]
         what = self.names[0] if len(self.names) == 1 else f"{len(self.names)}-images"
-        return "-".join((what, *_types(self.measurements.operator_spec), self.config.method.name))
+        return "-".join((what, *types, self.config.method.name))
 
     def caption(self, solution: Solution, seconds: float) -> str:
         """How the image was measured and restored, in one line."""
         spec = self.measurements.noise_spec
         ratio = self.measurements.values[0].numel() / solution.image[0].numel()
-        noise = "" if spec is None else " + " + " ".join(_words(spec))
+        noise = "" if spec is None else f" + {_words(spec)} noise"
+        chain = " @ ".join(map(_words, _leaves(self.measurements.operator_spec)))
         return (
-            f"{' @ '.join(_types(self.measurements.operator_spec))}{noise} · "
+            f"{chain}{noise} · "
             f"{100 * ratio:.3g} % of {solution.image[0].numel():,} values measured · "
             f"{self.config.method.name} · {solution.steps} steps · {seconds:.1f} s"
         )
@@ -156,14 +158,16 @@ def _measured_panels(
     return None
 
 
-def _types(spec: Mapping[str, Any]) -> list[str]:
-    """The names of a chain's operators, in reading order."""
+def _leaves(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The specs of a chain's operators, in reading order."""
     if spec["type"] == "compose":
-        return [name for part in spec["operators"] for name in _types(part)]
-    return [str(spec["type"])]
+        return [leaf for part in spec["operators"] for leaf in _leaves(part)]
+    return [spec]
 
 
-def _words(spec: Mapping[str, Any]) -> list[str]:
-    """A spec as a person would say it: `gaussian noise sigma=0.1`."""
-    options = [f"{key}={value}" for key, value in spec.items() if key != "type"]
-    return [f"{spec['type']} noise", *options]
+def _words(spec: Mapping[str, Any]) -> str:
+    """A spec as a person would write it: `rotate(degrees=10)`."""
+    given = ("type", "image_shape", "seed")
+    plain = {key: f"{v:g}" if isinstance(v, float) else v for key, v in spec.items()}
+    options = ", ".join(f"{key}={value}" for key, value in plain.items() if key not in given)
+    return f"{spec['type']}({options})" if options else str(spec["type"])

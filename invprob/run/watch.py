@@ -68,11 +68,14 @@ class Silent(Display):
 class Recorder(Callback):
     """Write the trace, and a checkpoint at step 0, every few seconds and at the end.
 
-    Losses stay on the device until they are written, so that recording does not make it wait.
+    Losses stay on the device until they are written, so that recording does not make it wait. Where
+    writing is slow it is done less often, but at least every `LONGEST` seconds (or every step).
     """
 
-    def __init__(self, folder: RunFolder, *, seconds: float = 0.0, interval: float = 3.0) -> None:
-        self.interval = interval
+    SHORTEST, LONGEST, SHARE = 0.5, 4.0, 0.05  # seconds; share of the time that writing may take
+
+    def __init__(self, folder: RunFolder, *, seconds: float = 0.0) -> None:
+        self._interval = self.SHORTEST
         self._folder = folder
         self._earlier = seconds
         self._began = self._written = time.monotonic()
@@ -94,7 +97,7 @@ class Recorder(Callback):
 
     def on_step(self, iterate: Iterate) -> None:
         self._rows.append((iterate.taken, {**iterate.losses, "total": iterate.total}))
-        if time.monotonic() - self._written >= self.interval:
+        if time.monotonic() - self._written >= self._interval:
             self._write()
 
     def on_end(self) -> None:
@@ -103,9 +106,12 @@ class Recorder(Callback):
     def _write(self) -> None:
         """The trace first: on resuming it is cut to the checkpoint, and never falls short of it."""
         assert self._snapshot is not None
+        began = time.monotonic()
         self._folder.append_trace(self._lines())
         self._folder.save_checkpoint(Checkpoint(self._snapshot(), self.seconds))
         self._written = time.monotonic()
+        pause = (self._written - began) / self.SHARE
+        self._interval = min(self.LONGEST, max(self.SHORTEST, pause))
 
     def _lines(self) -> list[str]:
         if not self._rows:

@@ -1,0 +1,250 @@
+"""`solve`, `resume`, `measure` from end to end, on a 32 px generator."""
+
+import filecmp
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import invprob
+from invprob.errors import RunError
+from invprob.measurements import Measurements
+from invprob.run.config import RunConfig
+from invprob.run.folder import open_folder
+
+CIRCULANT = ("--operator", "circulant", "--ratio", "0.1", "--steps", "6")
+FILES = {
+    "config.toml",
+    "environment.json",
+    "measurements.safetensors",
+    "trace.jsonl",
+    "checkpoint.safetensors",
+    "solution.safetensors",
+    "image.png",
+    "comparison.png",
+    "scores.json",
+    "lock",
+}
+SCORES = {
+    "psnr",
+    "ssim",
+    "lpips",
+    "psnr_pinv",
+    "psnr_mean",
+    "data_misfit",
+    "steps",
+    "seconds",
+    "outcome",
+}
+
+
+def pixels(path: Path | str) -> np.ndarray:
+    """A picture's levels, (height, width, 3)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def equal_runs(one: Path, other: Path) -> None:
+    """Everything that a result consists of is the same, byte for byte."""
+    for name in ("solution.safetensors", "image.png", "trace.jsonl", "measurements.safetensors"):
+        assert filecmp.cmp(one / name, other / name, shallow=False), name
+
+
+def test_a_run_leaves_a_folder_that_explains_itself(call, place: Path) -> None:
+    done = call("solve", *CIRCULANT)
+    assert done.status == 0
+    assert done.last == Path("runs/face-circulant-sphinx-001")
+    assert {path.name for path in done.last.iterdir()} == FILES
+    scores = json.loads((done.last / "scores.json").read_text())
+    assert scores.keys() >= SCORES
+    assert scores["lpips"] is None and "no perceptual network" in scores["lpips_reason"]
+    assert scores["steps"] == 6 and scores["outcome"] == "all 6 steps were taken"
+    environment = json.loads((done.last / "environment.json").read_text())
+    assert environment["device"] == str(torch.device(environment["device"]))
+    assert len(environment["generator"]["sha256"]) == 64
+    assert "no perceptual network" in environment["perceptual"]["absent"]
+    lines = [json.loads(line) for line in (done.last / "trace.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    config = RunConfig.load(done.last / "config.toml")
+    assert config.steps == 6 and config.operators[0].settings["ratio"] == 0.1
+    assert done.err.count("LPIPS is left out") == 1
+    assert call("solve", *CIRCULANT).last == Path("runs/face-circulant-sphinx-002")
+
+
+def test_scores_are_those_of_the_files(call, place: Path) -> None:
+    done = call("solve", "../picture.png", *CIRCULANT, "--json")
+    told = json.loads(done.out)
+    result = pixels(Path(told["folder"]) / "image.png").astype(np.float64)
+    truth = invprob.load_image("../picture.png", size=32)[0].permute(1, 2, 0).double()
+    error = ((result / 127.5 - 1) - truth.numpy()) ** 2
+    assert told["psnr"] == pytest.approx(10 * np.log10(4 / error.mean()), abs=0.02)
+
+
+def test_measuring_first_gives_the_same_bits(call, place: Path) -> None:
+    noisy = ("--operator", "circulant", "--ratio", "0.2", "--noise", "gaussian", "--sigma", "0.1")
+    direct = call("solve", *noisy, "--steps", "5", "--seed", "7", "--out", "direct")
+    said = call("measure", "--sample", "face", *noisy, "--size", 32, "--seed", 7, "--out", "y.st")
+    assert said.last == Path("y.st")
+    assert "614 measurements" in said.out and "SNR" in said.out
+    assert call("solve", "--measurements", "y.st", "--steps", 5, "--seed", 7, "--out", "later")
+    equal_runs(direct.last, Path("later"))
+    scores = json.loads(Path("later/scores.json").read_text())
+    assert scores["psnr"] is None and scores["lpips_reason"] == "the truth is not known"
+    assert pixels("later/comparison.png").shape[1] < pixels("direct/comparison.png").shape[1]
+
+
+def test_a_configuration_runs_again(call, place: Path) -> None:
+    first = call("solve", "../picture.png", *CIRCULANT, "--seed", 3, "--out", "first")
+    again = call("solve", "--config", "first/config.toml", "--out", "again")
+    equal_runs(first.last, again.last)
+    other = call("solve", "--config", "first/config.toml", "--steps", 3, "--readout", "last", "-q")
+    assert other.out == "runs/picture-circulant-sphinx-001\n" and other.err == ""
+    assert RunConfig.load(other.last / "config.toml").method.settings["readout"] == "last"
+
+
+def test_images_are_solved_at_once_each_in_its_folder(call, place: Path) -> None:
+    done = call("solve", "../picture.png", "../grey.png", *CIRCULANT, "--out", "both")
+    assert {p.name for p in Path("both/grey").iterdir()} == {
+        "image.png", "comparison.png", "scores.json"
+    }  # fmt: skip
+    grey = pixels("both/grey/image.png")
+    assert (grey[..., 0] == grey[..., 1]).all() and (grey[..., 0] == grey[..., 2]).all()
+    scores = json.loads(Path("both/scores.json").read_text())
+    each = [scores["images"][name]["psnr"] for name in ("picture", "grey")]
+    assert scores["psnr"] == pytest.approx(sum(each) / 2)
+    alone = call("solve", "../grey.png", *CIRCULANT, "--json", "--out", "alone")
+    assert json.loads(alone.out)["psnr"] == pytest.approx(each[1], abs=1e-3)
+    assert done.out.splitlines()[-1] == "both"
+
+
+def test_grey_measures_one_channel(call, place: Path) -> None:
+    call("solve", "--operator", "rotate", "--degrees", 10, "--grey", "--steps", 3, "--out", "g")
+    measured = Measurements.load("g/measurements.safetensors")
+    assert tuple(measured.values.shape) == (1, 1, 32, 32)
+    image = pixels("g/image.png")
+    assert (image[..., 0] == image[..., 2]).all()
+
+
+def test_chains_read_from_left_to_right(call, place: Path) -> None:
+    call("measure", "--sample", "face", "--operator", "circulant", "--operator", "rotate",
+         "--degrees", "-15", "--ratio=0.5", "--size", 32, "--out", "y.st")  # fmt: skip
+    measured = Measurements.load("y.st")
+    kinds = [leaf["type"] for leaf in measured.operator_spec["operators"]]
+    assert kinds == ["circulant", "rotate"]
+    assert measured.operator_spec["operators"][1]["degrees"] == -15
+
+
+def test_gaussian_noise_is_an_alias(call, place: Path) -> None:
+    size = ("--sample", "face", "--size", 32)
+    call("measure", *size, "--operator", "gaussian-noise", "--sigma", 0.3, "--out", "a.st")
+    call(
+        "measure", *size, "--operator", "identity", "--noise", "gaussian:sigma=0.3", "--out", "b.st"
+    )
+    assert Path("a.st").read_bytes() == Path("b.st").read_bytes()
+
+
+def test_imported_measurements_solve_alike(call, place: Path) -> None:
+    operator = ("--operator", "circulant", "--ratio", "0.1", "--operator-seed", "5")
+    call("measure", "--sample", "face", *operator, "--size", 32, "--out", "y.st")
+    np.save("y.npy", Measurements.load("y.st").values.numpy()[0])
+    done = call("import-measurements", "y.npy", *operator, "--size", 32, "--out", "z.st")
+    assert done.status == 0, done
+    for name in ("y", "z"):
+        call("solve", "--measurements", f"{name}.st", "--steps", 3, "--out", name)
+    assert torch.equal(
+        load_file("y/solution.safetensors")["image"], load_file("z/solution.safetensors")["image"]
+    )
+
+
+def test_overwrite_replaces_runs_only(call, refuse, place: Path) -> None:
+    call("solve", *CIRCULANT, "--out", "run")
+    assert "--overwrite" in refuse("solve", *CIRCULANT, "--out", "run")
+    Path("run/note.txt").write_text("old")
+    assert call("solve", *CIRCULANT, "--out", "run", "--overwrite", "--seed", 1).status == 0
+    assert {path.name for path in Path("run").iterdir()} == FILES
+    assert [path.name for path in place.iterdir()] == ["run"]
+    # A run that fails before its first step leaves the old one where it was.
+    assert "degrees" in refuse("solve", "--operator", "rotate", "--out", "run", "--overwrite")
+    Path("mine").mkdir()
+    Path("mine/letter.txt").write_text("dear")
+    assert "none" in refuse("solve", *CIRCULANT, "--out", "mine", "--overwrite")
+    assert Path("mine/letter.txt").read_text() == "dear"
+
+
+def test_a_finished_run_is_left_as_it_is(call, place: Path) -> None:
+    call("solve", *CIRCULANT, "--out", "run")
+    before = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    done = call("resume", "run")
+    assert done.status == 0 and done.out.startswith("this run is finished")
+    assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
+
+
+def _killed_run(folder: Path, prior: Path, steps: int, threads: int) -> None:
+    """Start a run in its own process, and kill it, unable to resist, half-way."""
+    command = [sys.executable, "-m", "invprob", "solve", *CIRCULANT[:4], "--out", str(folder)]
+    command += ["--prior", str(prior), "--steps", str(steps), "--threads", str(threads)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        trace = folder / "trace.jsonl"
+        while not (trace.exists() and trace.stat().st_size):
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.05)
+        # The lock is the process's: a second one is turned away at once.
+        with pytest.raises(RunError, match="another process"), open_folder(folder):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _resume(folder: Path) -> str:
+    command = [sys.executable, "-m", "invprob", "resume", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_a_killed_run_ends_bit_for_bit_as_if_it_had_lived(call, place: Path) -> None:
+    prior, steps, threads = place.parent / "tiny.safetensors", 300, torch.get_num_threads()
+    call("solve", *CIRCULANT[:4], "--steps", steps, "--threads", threads, "--out", "whole")
+    _killed_run(place / "killed", prior, steps, threads)
+    assert not (place / "killed/scores.json").exists()
+    assert "going on after step" in _resume(place / "killed")
+    equal_runs(place / "whole", place / "killed")
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_anew(call, place: Path) -> None:
+    call("solve", *CIRCULANT, "--out", "whole")
+    call("solve", *CIRCULANT, "--out", "killed")
+    for name in FILES - {"config.toml", "environment.json", "measurements.safetensors"}:
+        Path("killed", name).unlink()
+    done = call("resume", "killed")
+    assert done.status == 0 and "starts anew" in done.err
+    equal_runs(Path("whole"), Path("killed"))
+    Path("killed/scores.json").unlink()
+    Path("killed/checkpoint.safetensors").unlink()
+    Path("killed/measurements.safetensors").unlink()
+    Path("killed/environment.json").unlink()
+    assert call("resume", "killed").status == 0
+    equal_runs(Path("whole"), Path("killed"))
+
+
+def test_ctrl_c_says_how_to_go_on(place: Path) -> None:
+    command = [sys.executable, "-m", "invprob", "solve", *CIRCULANT[:4], "--steps", "100000"]
+    command += ["--prior", "../tiny.safetensors", "--out", "run"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not Path("run/checkpoint.safetensors").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == ""
+    assert err.splitlines()[-1].endswith("go on with: invprob resume run")
+    assert "Traceback" not in err
