@@ -1,0 +1,132 @@
+"""Lists, help and the small commands."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import invprob
+from invprob.cli.app import run
+from invprob.cli.static import described
+from invprob.registry import options_of, register
+from invprob.run.samples import samples
+
+PLUGIN = '''
+import torch
+import invprob
+
+@invprob.register.operator("{name}")
+class Dim(invprob.LinearOperator):
+    """Halve the light."""
+
+    def __init__(self, image_shape, *, factor: float = 0.5):
+        super().__init__(image_shape, image_shape)
+        self.factor = factor
+
+    def forward(self, image):
+        return {body}
+
+    @classmethod
+    def example(cls):
+        return cls((3, 4, 4))
+'''
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"], ["--version"], []])
+def test_help_needs_no_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys; from invprob.cli.app import run; status = run(sys.argv[1:]); "
+        "heavy = {'torch', 'numpy', 'PIL', 'scipy'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_program_is_a_module_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "invprob", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"invprob {invprob.__version__}\n"
+
+
+@pytest.mark.parametrize("kind", ["operator", "noise", "method"])
+def test_help_describes_what_is_registered(kind: str) -> None:
+    """What is read from the source is what the registers say."""
+    read = {entry.name: entry for entry in described(kind)}
+    entries = {
+        name: entry
+        for name, entry in register.of(kind).items()
+        if entry.__module__.startswith("invprob.")
+    }
+    assert read.keys() == entries.keys()
+    for name, entry in entries.items():
+        assert read[name].purpose == (entry.__doc__ or "").strip().partition("\n")[0]
+        options = {option.name for option in options_of(entry)} - {"steps"}
+        assert set(read[name].options) == options
+
+
+@pytest.mark.parametrize("command", ["operators", "priors", "methods", "samples"])
+def test_lists_are_lines_for_programs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.count("\t") == 1 for line in lines)
+    assert run([command, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [line.split("\t")[0] for line in lines] == [row["name"] for row in rows]
+    assert all({"name", "purpose", "options", "source"} <= row.keys() for row in rows)
+
+
+def test_what_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["operators"])
+    listed = {line.split("\t")[0] for line in capsys.readouterr().out.splitlines()}
+    assert {*register.operator, "gaussian-noise", "--noise gaussian"} <= listed
+    run(["samples"])
+    assert capsys.readouterr().out.splitlines()[0].startswith("face\t")
+    assert set(samples()) == {"face", "astronaut", "retina", "cat"}
+
+
+@pytest.mark.parametrize("name", ["circulant", "rotate"])
+def test_check_says_what_holds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("kept\t", "not examined\t")) for line in lines[1:])
+
+
+def test_a_plugin_is_listed_checked_and_used(call, place: Path) -> None:
+    Path("dim.py").write_text(PLUGIN.format(name="dim", body="self.factor * image"))
+    plugin = ("--plugin", "dim.py")
+    assert "dim\tHalve the light." in call("operators", *plugin).out
+    assert call("check", "dim", *plugin).status == 0
+    done = call("solve", "--operator", "dim", "--factor", "0.25", "--steps", 2, *plugin)
+    assert done.status == 0, done
+    assert 'name = "dim"' in (done.last / "config.toml").read_text()
+
+
+def test_check_finds_a_broken_law(call, place: Path) -> None:
+    Path("bent.py").write_text(PLUGIN.format(name="bent", body="self.factor * image + 1"))
+    done = call("check", "bent", "--plugin", "bent.py")
+    assert done.status == 1
+    assert any(line.startswith("BROKEN\t") for line in done.out.splitlines())
+    told = json.loads(call("check", "bent", "--plugin", "bent.py", "--json").out)
+    assert any(law["kept"] is False for law in told["laws"])
+
+
+def test_samples_are_drawn_on_a_sheet(call, refuse, place: Path) -> None:
+    draw = ("sample", "--prior", "../tiny.safetensors", "--count", 5)
+    assert call(*draw, "--out", "sheet.png").last == Path("sheet.png")
+    with Image.open("sheet.png") as sheet:
+        assert sheet.size == (3 * 134 + 6, 2 * 134 + 6)
+    assert "exists" in refuse(*draw, "--out", "sheet.png")
+    assert ".png" in refuse(*draw, "--out", "sheet.jpg")
+    assert "count" in refuse("sample", "--prior", "../tiny.safetensors", "--count", 0)
+    assert "truncation" in refuse(*draw, "--truncation", "nan", "--out", "other.png")
+
+
+def test_inspect_counts(call, place: Path) -> None:
+    told = json.loads(call("inspect", "../tiny.safetensors", "--json").out)
+    assert told["resolution"] == 32 and told["style_rows"] == 8
+    assert "style_width\t16" in call("inspect", "../tiny.safetensors").out
