@@ -27,7 +27,8 @@ def minibatch_deviation(x: Tensor, group: int = 4) -> Tensor:
     """
     batch, channels, height, width = x.shape
     size = group if batch % group == 0 else batch
-    grouped = x.reshape(size, batch // size, channels, height, width)
+    exact = x.to(torch.promote_types(x.dtype, torch.float32))
+    grouped = exact.reshape(size, batch // size, channels, height, width)
     deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
     plane = deviation.repeat(size).view(batch, 1, 1, 1).expand(batch, 1, height, width)
     return torch.cat([x, plane.to(x.dtype)], 1)

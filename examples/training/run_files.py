@@ -1,0 +1,89 @@
+"""What a training leaves in its folder: checkpoint, sample sheets, the exported generator."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from invprob.errors import FileError
+from invprob.files import atomic_write
+from invprob.priors.files import save_generator
+from invprob.priors.statistics import Statistics, sample_statistics
+from invprob.priors.stylegan2 import Generator
+from invprob.streams import stream
+
+from .adversarial import Trainer
+from .data import write_sheet
+from .discriminator import Discriminator
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write the trainer's state; an interrupted write leaves the former file."""
+    with atomic_write(path) as temporary:
+        torch.save(trainer.state(), temporary)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in `path`, tensors and plain values only; raises `FileError`."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise FileError(f"{path} cannot be read as a checkpoint: {error}") from None
+    if not isinstance(state, dict) or "discriminator_adam" not in state:
+        raise FileError(f"{path} is not a checkpoint of this trainer")
+    return state
+
+
+def load_discriminator(discriminator: Discriminator, path: Path) -> None:
+    """Fill `discriminator` from an exported file; raises `FileError` where it does not fit."""
+    try:
+        tensors = load_file(path)
+        discriminator.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise FileError(f"{path} does not fit the discriminator: {error}") from None
+
+
+def export(trainer: Trainer, folder: Path, *, draws: int, dtype: torch.dtype) -> Statistics:
+    """Write `generator.safetensors`, `statistics.npz` and `discriminator.safetensors`.
+
+    The generator is the averaged one with mean w from `draws` draws of z, its tensors stored as
+    `dtype`; the discriminator, needed only for a warm start, is in half precision.
+    """
+    generator = trainer.average
+    device = generator.constant.device
+    generator.cpu()
+    rng = stream(trainer.settings.seed, "statistics")
+    statistics = sample_statistics(generator, rng, count=draws, batch=min(draws, 5_000))
+    generator.mean_w.copy_(statistics.mean_w)
+    save_generator(generator, folder / "generator.safetensors", dtype=dtype)
+    generator.to(device)
+    with atomic_write(folder / "statistics.npz") as temporary:
+        np.savez(temporary, allow_pickle=False, **_arrays(statistics))
+    half = {
+        name: value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in trainer.discriminator.state_dict().items()
+    }
+    with atomic_write(folder / "discriminator.safetensors") as temporary:
+        save_file(half, temporary)
+    return statistics
+
+
+def _arrays(statistics: Statistics) -> dict[str, Any]:
+    names = ("mean_w", "std_w", "mean", "covariance", "components", "deviations")
+    arrays = {name: getattr(statistics, name).float().numpy() for name in names}
+    return {"count": np.array(statistics.count), **arrays}
+
+
+@torch.no_grad()
+def write_samples(generator: Generator, path: Path, *, count: int, truncation: float) -> None:
+    """A sheet of images from always the same z, w drawn towards its mean by `truncation`."""
+    device, width = generator.constant.device, generator.style_width
+    z = torch.randn(count, width, generator=stream(0, "sheet")).to(device)
+    many = torch.randn(2_000, width, generator=stream(0, "sheet mean")).to(device)
+    w = generator.mapping(many).mean(0).lerp(generator.mapping(z), truncation)
+    rows = w[:, None].expand(-1, generator.num_layers, -1)
+    write_sheet(torch.cat([generator.synthesis(part) for part in rows.split(8)]), path)
