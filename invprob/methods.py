@@ -43,11 +43,13 @@ class Setting:
     image_shape: Shape
     measurement_shape: Shape
     perceptual: PerceptualDistance | None = None
+    noisy: bool = False
 
     @property
-    def sampling(self) -> float:
-        """Measurements for each image element."""
-        return math.prod(self.measurement_shape) / math.prod(self.image_shape)
+    def determined(self) -> bool:
+        """Whether noiseless data outnumber half the image elements, so that fitting them helps."""
+        sampling = math.prod(self.measurement_shape) / math.prod(self.image_shape)
+        return sampling >= ENOUGH and not self.noisy
 
     def terms(self) -> list[Term]:
         """1.0 · data misfit + 1.5 · LPIPS, the latter where the measurement is an image."""
@@ -78,11 +80,13 @@ def make(
     *,
     measurement_shape: Shape | None = None,
     perceptual: PerceptualDistance | None = None,
+    noisy: bool = False,
     **options: Any,
 ) -> Recipe:
     """Build the recipe of a named method; `options` are the method's keyword parameters.
 
-    `measurement_shape` None means that of the image. Raises `UnknownNameError` for the name,
+    `measurement_shape` None means that of the image; `noisy` says that fitting the measurements
+    exactly would fit their noise. Raises `UnknownNameError` for the name,
     `ArgumentError` for an option, `ShapeError` where the generator draws another size.
     """
     if tuple(generator.image_shape) != tuple(image_shape):
@@ -90,7 +94,7 @@ def make(
             f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
             f"are of images of shape {tuple(image_shape)}; measure at the generator's size"
         )
-    setting = Setting(generator, image_shape, measurement_shape or image_shape, perceptual)
+    setting = Setting(generator, image_shape, measurement_shape or image_shape, perceptual, noisy)
     recipe: Recipe = build("method", name, {"setting": setting, **options})
     return recipe
 
@@ -118,6 +122,7 @@ def restore(
         measurements.image_shape,
         measurement_shape=operator.measurement_shape,
         perceptual=perceptual,
+        noisy=measurements.noise_spec is not None,
         **(options or {}),
     )
     return solve(
@@ -137,13 +142,13 @@ Choice = Literal["auto", "free", "stored"]
 Rate = Annotated[float, "maximum learning rate of Adam"]
 
 # Below this many measurements an image element free noise maps fit the data and spoil the image.
-ENOUGH_FOR_NOISE = 0.5
+ENOUGH = 0.5
 
 
 def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
     if choice not in ("auto", "free", "stored"):
         raise ArgumentError(f"noise must be auto, free or stored, not {choice!r}")
-    free = choice == "free" or (choice == "auto" and setting.sampling >= ENOUGH_FOR_NOISE)
+    free = choice == "free" or (choice == "auto" and setting.determined)
     return FreeNoise(regulariser=regulariser, lr_scale=lr_scale) if free else StoredNoise()
 
 
@@ -166,7 +171,7 @@ def sphinx(
 ) -> Recipe:
     """SPHInX: heads P_s and P_c trained on fresh draws, noise maps B (ICML 2022, algorithm 1)."""
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
-    head = content == "head" or (content == "auto" and setting.sampling >= ENOUGH_FOR_NOISE)
+    head = content == "head" or (content == "auto" and setting.determined)
     prior = StyleGANPrior(
         setting.generator,
         style=ProjectedStyles(shape, readout=readout, around=around),

@@ -34,6 +34,8 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     assert isinstance(parts("sphinx", 1.0, noise="stored").noise, StoredNoise)
     assert isinstance(parts("sphinx", 1.0).content, ProjectedContent)
     assert isinstance(parts("sphinx", 1.0, content="constant").content, LearnedConstant)
+    assert isinstance(parts("sphinx", 1.0, noisy=True).noise, StoredNoise)
+    assert isinstance(parts("sphinx", 1.0, noisy=True).content, LearnedConstant)
 
 
 def test_every_method_names_its_options() -> None:

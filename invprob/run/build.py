@@ -77,6 +77,8 @@ def build_recipe(
     generator: Generator,
     operator: Operator,
     perceptual: PerceptualDistance | Absent,
+    *,
+    noisy: bool = False,
 ) -> Recipe:
     """Build what the configuration's method makes of a generator and an operator."""
     options = {option.name: option for option in options_of(register.method[config.method.name])}
@@ -94,6 +96,7 @@ def build_recipe(
         operator.image_shape,
         measurement_shape=operator.measurement_shape,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
+        noisy=noisy,
         **settings,
     )
 

@@ -74,7 +74,8 @@ def start(
     network = find_perceptual(config.perceptual, config.lpips_weights)
     measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
-    recipe = build_recipe(config, generator, operator, network)
+    noisy = measurements.noise_spec is not None
+    recipe = build_recipe(config, generator, operator, network, noisy=noisy)
     job = Job(
         resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
     )
@@ -160,7 +161,8 @@ def _resumed(
     else:
         measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
-    recipe = build_recipe(config, generator, operator, network)
+    noisy = measurements.noise_spec is not None
+    recipe = build_recipe(config, generator, operator, network, noisy=noisy)
     return Job(config, device, generator, network, measurements, operator, recipe, truth)
 
 
