@@ -25,7 +25,8 @@ from torch import Tensor
 from training.adversarial import Settings, Trainer, fresh_discriminator, fresh_networks, usual_gamma
 from training.data import draw_batch, find_images, read_images, write_sheet
 from training.run_files import (
-    export,
+    export_discriminator,
+    export_generator,
     load_discriminator,
     read_checkpoint,
     save_checkpoint,
@@ -98,9 +99,11 @@ def main(
             console.print(f"continuing after {trainer.taken} steps")
         write_sheet(images[:64].float() / 127.5 - 1, out / "images.png")
         _train(trainer, images, out, steps=steps, seconds=60 * minutes, every=every, flip=flip)
-        statistics = export(
-            trainer,
+        export_discriminator(trainer.discriminator, out)
+        statistics = export_generator(
+            trainer.average,
             out,
+            seed=seed,
             draws=2_000 if smoke else 100_000,
             dtype=torch.float16 if half else torch.float32,
         )

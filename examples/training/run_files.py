@@ -1,5 +1,6 @@
 """What a training leaves in its folder: checkpoint, sample sheets, the exported generator."""
 
+import copy
 import pickle
 from pathlib import Path
 from typing import Any
@@ -47,29 +48,32 @@ def load_discriminator(discriminator: Discriminator, path: Path) -> None:
         raise FileError(f"{path} does not fit the discriminator: {error}") from None
 
 
-def export(trainer: Trainer, folder: Path, *, draws: int, dtype: torch.dtype) -> Statistics:
-    """Write `generator.safetensors`, `statistics.npz` and `discriminator.safetensors`.
+@torch.no_grad()
+def export_generator(
+    generator: Generator, folder: Path, *, seed: int, draws: int, dtype: torch.dtype
+) -> Statistics:
+    """Write `generator.safetensors` and `statistics.npz`, with mean w from `draws` draws of z.
 
-    The generator is the averaged one with mean w from `draws` draws of z, its tensors stored as
-    `dtype`; the discriminator, needed only for a warm start, is in half precision.
+    The statistics are those of the weights as they are stored, in `dtype`.
     """
-    generator = trainer.average
-    device = generator.constant.device
-    generator.cpu()
-    rng = stream(trainer.settings.seed, "statistics")
+    generator = copy.deepcopy(generator).cpu().to(dtype).float()
+    rng = stream(seed, "statistics")
     statistics = sample_statistics(generator, rng, count=draws, batch=min(draws, 5_000))
     generator.mean_w.copy_(statistics.mean_w)
     save_generator(generator, folder / "generator.safetensors", dtype=dtype)
-    generator.to(device)
     with atomic_write(folder / "statistics.npz") as temporary:
         np.savez(temporary, allow_pickle=False, **_arrays(statistics))
+    return statistics
+
+
+def export_discriminator(discriminator: Discriminator, folder: Path) -> None:
+    """Write `discriminator.safetensors` in half precision: it only serves a warm start."""
     half = {
         name: value.detach().to("cpu", torch.float16).contiguous()
-        for name, value in trainer.discriminator.state_dict().items()
+        for name, value in discriminator.state_dict().items()
     }
     with atomic_write(folder / "discriminator.safetensors") as temporary:
         save_file(half, temporary)
-    return statistics
 
 
 def _arrays(statistics: Statistics) -> dict[str, Any]:
