@@ -9,6 +9,7 @@ import torch
 
 from invprob.callbacks import Callback
 from invprob.errors import FileError, ShapeError
+from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
 from invprob.operators.base import Operator
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
@@ -88,6 +89,9 @@ def start(
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
+        seen = is_image(operator.measurement_shape)
+        if isinstance(network, PerceptualDistance) and noisy and seen:
+            display.message("LPIPS only scores: as a loss it would ask for the noise as well")
         return _work(job, folder, None, display, draw)
 
 

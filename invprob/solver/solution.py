@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from invprob.errors import FileError
@@ -77,8 +77,10 @@ class Solution:
         }
         # Repeated tensors are views of one storage, which safetensors refuses: hence the copies.
         copies = {name: value.clone() for name, value in tensors.items()}
+        # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
+        content = save(copies, {"invprob": json.dumps(header)})
         with atomic_write(Path(path)) as temporary:
-            save_file(copies, temporary, metadata={"invprob": json.dumps(header)})
+            temporary.write_bytes(content)
 
     @classmethod
     def load(cls, path: str | Path) -> "Solution":
