@@ -172,9 +172,10 @@ class Stage:
         rng = stream(self.seed, self.name + " noise", step)
         noise = fresh_noise(generator, len(rows), rng, styles)
         drawn = synthesise(generator, weights_of(generator, dtype), styles, noise).float()
-        missed = (self.head(w) - self.codes.targets[rows]).square().mean()
+        missed: Tensor = (self.head(w) - self.codes.targets[rows]).square().mean()
         likeness: Tensor = self.likeness(drawn, real)
-        return likeness + self.head_weight * missed
+        loss: Tensor = likeness + self.head_weight * missed
+        return loss
 
 
 class SpeedColumn(ProgressColumn):

@@ -44,7 +44,7 @@ class FaceCodes:
             return np.asarray(values[:, None] == np.unique(values), np.float64)
         names = RACES if law.name == "race" else (law.name,)
         numbers = np.stack([self.factors[name] for name in names], 1).astype(np.float64)
-        return (numbers - numbers.mean(0)) / np.maximum(numbers.std(0), 1e-9)
+        return np.asarray((numbers - numbers.mean(0)) / np.maximum(numbers.std(0), 1e-9))
 
     def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         """(len(rows), width) codes; what factors leave open is drawn from `rng`."""
