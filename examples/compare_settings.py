@@ -23,14 +23,14 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("w-plus", {"learning_rate": 0.01}),
     ("w-plus", {"learning_rate": 0.03}),
     ("w-plus-s-b", {}),
-    ("sphinx", {"content": "constant", "noise": "stored", "learning_rate": 0.001}),
-    ("sphinx", {"content": "constant", "noise": "stored", "learning_rate": 0.003}),
-    ("sphinx", {"content": "constant", "noise": "stored", "around": "zero"}),
-    ("sphinx", {"content": "constant", "noise": "stored", "readout": "last"}),
-    ("sphinx", {"content": "head", "noise": "stored"}),
-    ("sphinx", {"content": "constant", "noise": "free", "noise_rate": 1.0}),
-    ("sphinx", {"content": "constant", "noise": "free", "noise_regulariser": 1.0}),
-    ("sphinx", {"content": "head", "noise": "free"}),
+    ("sphinx", {"content": "constant", "noise_maps": "stored", "learning_rate": 0.001}),
+    ("sphinx", {"content": "constant", "noise_maps": "stored", "learning_rate": 0.003}),
+    ("sphinx", {"content": "constant", "noise_maps": "stored", "around": "zero"}),
+    ("sphinx", {"content": "constant", "noise_maps": "stored", "readout": "last"}),
+    ("sphinx", {"content": "head", "noise_maps": "stored"}),
+    ("sphinx", {"content": "constant", "noise_maps": "free", "noise_rate": 1.0}),
+    ("sphinx", {"content": "constant", "noise_maps": "free", "noise_regulariser": 1.0}),
+    ("sphinx", {"content": "head", "noise_maps": "free"}),
 ]
 
 

@@ -52,9 +52,12 @@ class Setting:
         return sampling >= ENOUGH and not self.noisy
 
     def terms(self) -> list[Term]:
-        """1.0 · data misfit + 1.5 · LPIPS, the latter where the measurement is an image."""
+        """1.0 · data misfit + 1.5 · LPIPS, the latter where the measurement is a clean image.
+
+        Compared with a noisy image, LPIPS would ask for the noise to be drawn as well.
+        """
         terms: list[Term] = [DataMisfit()]
-        if self.perceptual is not None and is_image(self.measurement_shape):
+        if self.perceptual is not None and is_image(self.measurement_shape) and not self.noisy:
             terms.append(PerceptualTerm(self.perceptual))
         return terms
 
@@ -147,7 +150,7 @@ ENOUGH = 0.5
 
 def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
     if choice not in ("auto", "free", "stored"):
-        raise ArgumentError(f"noise must be auto, free or stored, not {choice!r}")
+        raise ArgumentError(f"noise_maps must be auto, free or stored, not {choice!r}")
     free = choice == "free" or (choice == "auto" and setting.determined)
     return FreeNoise(regulariser=regulariser, lr_scale=lr_scale) if free else StoredNoise()
 
@@ -162,7 +165,9 @@ def sphinx(
     content: Annotated[
         Literal["auto", "head", "constant"], "content: P_c or the constant"
     ] = "auto",
-    noise: Annotated[Choice, "noise maps: free (B), stored, or free where data suffice"] = "auto",
+    noise_maps: Annotated[
+        Choice, "noise maps: free (B), stored, or free where data suffice"
+    ] = "auto",
     noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
     noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 10.0,
     readout: Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"] = "mean_w",
@@ -178,7 +183,7 @@ def sphinx(
         content=ProjectedContent(shape, readout=readout, around=around)
         if head
         else LearnedConstant(),
-        noise=_noise(setting, noise, noise_regulariser, noise_rate),
+        noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
     )
     return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
 

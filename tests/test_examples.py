@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 # What each prints at its end, and how it is kept short.
 EXPECTED = {
     "benchmark_step.py": (["--smoke"], "published step"),
-    "compare_settings.py": (["--smoke"], "sphinx: content=head"),
+    "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),
     "first_solve.py": ([], "PSNR"),
     "many_images.py": ([], "astronaut"),
     "new_operator.py": ([], "keeps every law"),

@@ -30,8 +30,8 @@ def parts(name: str, ratio: float = 0.01, **options: Any) -> StyleGANPrior:
 def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     assert isinstance(parts("sphinx", 0.01).noise, StoredNoise)
     assert isinstance(parts("sphinx", 1.0).noise, FreeNoise)
-    assert isinstance(parts("sphinx", 0.01, noise="free").noise, FreeNoise)
-    assert isinstance(parts("sphinx", 1.0, noise="stored").noise, StoredNoise)
+    assert isinstance(parts("sphinx", 0.01, noise_maps="free").noise, FreeNoise)
+    assert isinstance(parts("sphinx", 1.0, noise_maps="stored").noise, StoredNoise)
     assert isinstance(parts("sphinx", 1.0).content, ProjectedContent)
     assert isinstance(parts("sphinx", 1.0, content="constant").content, LearnedConstant)
     assert isinstance(parts("sphinx", 1.0, noisy=True).noise, StoredNoise)
@@ -53,7 +53,7 @@ def test_every_method_names_its_options() -> None:
         ({"steps": 3.5}, "steps must be an int"),
         ({"d": 0}, "d must be at least 1"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
-        ({"noise": "free", "noise_regulariser": -1.0}, "regulariser must be at least 0"),
+        ({"noise_maps": "free", "noise_regulariser": -1.0}, "regulariser must be at least 0"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
@@ -94,7 +94,7 @@ def test_the_whole_paper_setting_is_reachable() -> None:
         preset="official",
         around="zero",
         content="head",
-        noise="free",
+        noise_maps="free",
         noise_rate=1.0,
         learning_rate=1e-3,
         readout="last",
@@ -110,3 +110,30 @@ def test_the_whole_paper_setting_is_reachable() -> None:
         steps=3,
     )
     assert solution.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("measured", "noisy", "names"),
+    [
+        ((3, 32, 32), False, ["misfit", "lpips-fake"]),
+        ((3, 32, 32), True, ["misfit"]),
+        ((300,), False, ["misfit"]),
+    ],
+)
+def test_lpips_enters_where_the_measurement_is_a_clean_image(
+    measured: tuple[int, ...], noisy: bool, names: list[str]
+) -> None:
+    class Fake(torch.nn.Module):
+        name = "fake"
+
+    generator = networks.random_generator()
+    fake: Any = Fake()
+    made = make(
+        "w-plus",
+        generator,
+        generator.image_shape,
+        measurement_shape=measured,
+        perceptual=fake,
+        noisy=noisy,
+    )
+    assert [term.name for term in made.terms] == names

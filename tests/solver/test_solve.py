@@ -96,8 +96,8 @@ def test_adam_and_the_trapezoid_step_by_hand() -> None:
 
 
 METHODS = [
-    ("sphinx", {"noise": "free", "content": "head"}),
-    ("sphinx", {"noise": "stored", "content": "constant", "readout": "last", "around": "zero"}),
+    ("sphinx", {"noise_maps": "free", "content": "head"}),
+    ("sphinx", {"noise_maps": "stored", "content": "constant", "readout": "last", "around": "zero"}),
     ("w-plus", {}),
     ("w-plus-s-b", {"noise_regulariser": 1.0}),
 ]
