@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from invprob.errors import ArgumentError, FileError, GeneratorFileError
 from invprob.files import atomic_write
@@ -43,8 +43,10 @@ def save_generator(
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in generator.state_dict().items()
     }
+    # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
+    content = save(tensors, {"invprob": json.dumps(header)})
     with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata={"invprob": json.dumps(header)})
+        temporary.write_bytes(content)
 
 
 def load_generator(name: str | Path) -> Generator:
