@@ -1,9 +1,15 @@
 """What every test stands on: empty caches and a fixed global seed."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+from invprob.registry import register
+
+KINDS = ("operator", "noise", "prior", "generator", "method", "loss", "metric")
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +26,17 @@ def _empty_caches(
     empty: Path = tmp_path_factory.getbasetemp() / "empty-caches"
     monkeypatch.setenv("INVPROB_HOME", str(empty / "invprob"))
     monkeypatch.setenv("TORCH_HOME", str(empty / "torch"))
+
+
+@pytest.fixture(autouse=True)
+def _registers_as_they_were() -> Iterator[None]:
+    """Forget what a test registered: contract tests run over everything that is."""
+    before = {kind: dict(register.of(kind)) for kind in KINDS}
+    modules = set(sys.modules)
+    yield
+    for kind, entries in before.items():
+        left = register.of(kind)._entries
+        for name in set(left) - set(entries):
+            module = str(getattr(left.pop(name), "__module__", ""))
+            if module not in modules:
+                sys.modules.pop(module, None)
