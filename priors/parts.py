@@ -121,10 +121,10 @@ class WPlus(Part):
         return [variables.tensors[0]]
 
 
-class ProjectedStyles(Part):
-    """P_s: fresh z+ ~ N(0, I) at every step, mapped to w+ by a trained head (SPHInX, section 3.2).
+class Projected(Part):
+    """A trained head on a fresh random code at every step (SPHInX, section 3.2).
 
-    `around` "zero" is the paper; "mean" adds the generator's mean w to what the head gives.
+    `around` "zero" is the paper; "mean" adds what the generator itself would have used.
     """
 
     def __init__(
@@ -142,21 +142,23 @@ class ProjectedStyles(Part):
         self.readout: Readout = readout
         self.around = around
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        head = StyleHead(self.shape, generator.num_layers, generator.style_width, batch, rng)
-        return head.to(generator.mean_w)
+    @abstractmethod
+    def own(self, generator: Generator) -> Tensor:
+        """What the generator itself would have used."""
 
-    def _project(self, variables: nn.Module, generator: Generator, z: Tensor) -> Tensor:
-        styles: Tensor = variables(z)
-        return styles + generator.mean_w if self.around == "mean" else styles
+    @abstractmethod
+    def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
+        """A random code, shared by the batch."""
 
-    def _code(self, generator: Generator, rng: torch.Generator) -> Tensor:
-        return _normal((1, generator.num_layers, generator.style_width), generator.mean_w, rng)
+    def project(self, variables: nn.Module, generator: Generator, code: Tensor) -> Tensor:
+        """What the head makes of a code."""
+        projected: Tensor = variables(code)
+        return projected + self.own(generator) if self.around == "mean" else projected
 
     def draw(
         self, variables: nn.Module, generator: Generator, rng: torch.Generator
     ) -> list[Tensor]:
-        return [self._project(variables, generator, self._code(generator, rng))]
+        return [self.project(variables, generator, self.code(generator, rng))]
 
     def settle(
         self, variables: nn.Module, generator: Generator, rng: torch.Generator
@@ -164,10 +166,24 @@ class ProjectedStyles(Part):
         return [
             settle_draws(
                 self.readout,
-                lambda z: self._project(variables, generator, z),
-                lambda: self._code(generator, rng),
+                lambda code: self.project(variables, generator, code),
+                lambda: self.code(generator, rng),
             )
         ]
+
+
+class ProjectedStyles(Projected):
+    """P_s: fresh z+ ~ N(0, I) at every step, mapped to w+; "mean" adds the mean w."""
+
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        head = StyleHead(self.shape, generator.num_layers, generator.style_width, batch, rng)
+        return head.to(generator.mean_w)
+
+    def own(self, generator: Generator) -> Tensor:
+        return generator.mean_w
+
+    def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
+        return _normal((1, generator.num_layers, generator.style_width), generator.mean_w, rng)
 
 
 class LearnedConstant(Part):
@@ -208,53 +224,18 @@ class FreeContent(Part):
         return [variables.tensors[0]]
 
 
-class ProjectedContent(Part):
-    """P_c: a fresh random code at every step, mapped to content by a trained head (SPHInX).
-
-    `around` "zero" is the paper; "mean" adds the generator's constant to what the head gives.
-    """
-
-    def __init__(
-        self,
-        shape: HeadShape,
-        *,
-        readout: Readout = "mean_w",
-        around: Literal["zero", "mean"] = "zero",
-        lr_scale: float = 1.0,
-        scheduled: bool = True,
-    ) -> None:
-        super().__init__(lr_scale, scheduled=scheduled)
-        check_readout(readout)
-        self.shape = shape
-        self.readout: Readout = readout
-        self.around = around
+class ProjectedContent(Projected):
+    """P_c: a fresh random code at every step, mapped to content; "mean" adds the constant."""
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
         head = ContentHead(self.shape.content_channels, generator.content_shape[0], batch, rng)
         return head.to(generator.mean_w)
 
-    def _project(self, variables: nn.Module, generator: Generator, s: Tensor) -> Tensor:
-        content: Tensor = variables(s)
-        return content + generator.constant if self.around == "mean" else content
+    def own(self, generator: Generator) -> Tensor:
+        return generator.constant
 
-    def _code(self, generator: Generator, rng: torch.Generator) -> Tensor:
+    def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         return _normal((1, self.shape.content_channels, 4, 4), generator.mean_w, rng)
-
-    def draw(
-        self, variables: nn.Module, generator: Generator, rng: torch.Generator
-    ) -> list[Tensor]:
-        return [self._project(variables, generator, self._code(generator, rng))]
-
-    def settle(
-        self, variables: nn.Module, generator: Generator, rng: torch.Generator
-    ) -> list[Tensor]:
-        return [
-            settle_draws(
-                self.readout,
-                lambda s: self._project(variables, generator, s),
-                lambda: self._code(generator, rng),
-            )
-        ]
 
 
 class StoredNoise(Part):
