@@ -1,46 +1,44 @@
-"""Train a generator of rendered faces whose every factor is known: supervised, growing.
+"""Train a generator of rendered faces whose every factor is known: supervised, growing, finished.
 
-    python FACES/render_faces.py --out renders --count 32000 --size 128
+    python FACES/render_faces.py --out renders --count 40000 --size 128
     python examples/train_faces.py --assets FACES --renders renders --out run --bf16
 
 Each factor of a render has coordinates of z (`training/factors.py`), so that G(z) has a known
-target. Pixels, their differences and LPIPS are compared while the generator grows, and a linear
-head keeps the factors readable from w. `run/generator.safetensors` can then be sharpened by
+target. While the generator grows, w is an embedding of the factors (`training/embedding.py`);
+then the mapping network learns to give that embedding; then all of it is trained on, with a critic
+of classifier features beside the comparison with the renders (`training/critic.py`).
+
+Ctrl-C is safe: the same command goes on. `run/generator.safetensors` can be trained further by
 `train_generator.py --init`.
 """
 
-import copy
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import typer
 from rich.console import Console
-from rich.progress import Progress, ProgressColumn, Task, TextColumn
-from rich.text import Text
-from torch import Tensor, nn
+from rich.progress import Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 from training.adversarial import fresh_networks
+from training.critic import FeatureCritic
 from training.data import find_images, read_images
-from training.equalised import adam
+from training.embedding import FactorEmbedding, fit_mapping, fold_offset, importance_of
 from training.face_factors import load_renderer
-from training.run_files import export_generator, write_samples
-from training.supervision import (
-    FaceCodes,
-    Likeness,
-    fixed_noise_strengths,
-    fresh_head,
-    grow,
-)
-from training.synthesis import default_channels, fresh_noise, synthesise, weights_of
+from training.faces import FaceTrainer, Stage
+from training.run_files import export_generator, read_state, write_samples, write_state
+from training.supervision import FaceCodes, grow, start_quietly
+from training.synthesis import default_channels
 
 from invprob.errors import ArgumentError, InvprobError
 from invprob.perceptual import PerceptualDistance, find_perceptual
 from invprob.priors.stylegan2 import Generator, GeneratorConfig
-from invprob.streams import derive, stream
 
 console = Console()
+WIDTH = 256
+MAPPING_LAYERS = 6
+PLAN = "32:3000:8,64:4000:8,128:4500:8,finish:2500:8"
 
 
 def main(
@@ -50,179 +48,197 @@ def main(
         Path | None, typer.Option(help="Its images from 0 on, as rendered with --render-seed.")
     ] = None,
     render_seed: Annotated[int, typer.Option(help="The seed they were rendered with.")] = 0,
+    labelled: Annotated[int, typer.Option(help="Renders whose factors are replayed.")] = 40_000,
+    held_out: Annotated[int, typer.Option(help="The last of those, never trained on.")] = 10_000,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("faces-run"),
-    stages: Annotated[
-        str, typer.Option(help="Sizes, each with its steps.")
-    ] = "32:8000,64:10000,128:10000",
-    width: Annotated[int, typer.Option(help="Width of z and w.")] = 256,
-    mapping_layers: Annotated[int, typer.Option(help="Layers of z -> w.")] = 4,
-    batch: Annotated[int, typer.Option(min=1, help="Images a step.")] = 12,
-    rate: Annotated[float, typer.Option(help="Learning rate, lowered in each second half.")] = 3e-3,
-    head_weight: Annotated[float, typer.Option(help="Weight of the factors read from w.")] = 0.1,
+    plan: Annotated[str, typer.Option(help="SIZE:STEPS:BATCH, rising, then finish.")] = PLAN,
+    rate: Annotated[float, typer.Option(help="Adam's rate; a third of it to finish.")] = 1e-2,
+    deceiving: Annotated[float, typer.Option(help="Weight of the critic in the finish.")] = 0.05,
+    mapping_steps: Annotated[int, typer.Option(help="Steps of fitting z -> w.")] = 8_000,
     perceptual: Annotated[str, typer.Option(help="squeeze, alex, vgg, auto or none.")] = "auto",
     weights: Annotated[Path | None, typer.Option(help="Weight file of that network.")] = None,
     bf16: Annotated[bool, typer.Option(help="Convolutions in bfloat16.")] = False,
     half: Annotated[bool, typer.Option(help="Export in half precision.")] = False,
+    every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(help="Determines every draw of the training.")] = 0,
     smoke: Annotated[bool, typer.Option(help="A few renders, a tiny network, few steps.")] = False,
 ) -> None:
     """Train on the CPU, stage by stage; each stage leaves a generator and its sheets."""
     channels, draws = default_channels(128), 100_000
     if smoke:
-        stages, batch, channels, draws = "32:4,64:2", 4, (16, 16, 12, 8, 8, 8), 2_000
+        plan, channels, draws = "32:4:4,64:2:4,finish:2:4", (16, 16, 12, 8, 8, 8), 2_000
+        labelled, held_out, mapping_steps = 48, 8, 10
+    if threads:
+        torch.set_num_threads(threads)
     try:
-        plan = _plan(stages)
         out.mkdir(parents=True, exist_ok=True)
         if not (assets / "render_faces.py").is_file():
             raise ArgumentError(f"--assets must hold render_faces.py; {assets} does not")
         renderer = load_renderer(assets)
-        images = _images(renderer, renders, render_seed, max(size for size, _ in plan), smoke=smoke)
-        codes = FaceCodes(renderer, render_seed, range(len(images)), width)
         network = find_perceptual("none" if smoke else perceptual, weights)
-        likeness = Likeness(network if isinstance(network, PerceptualDistance) else None)
-        first = plan[0][0]
-        config = GeneratorConfig(
-            first, tuple(channels[: first.bit_length() - 2]), width, mapping_layers
+        if not isinstance(network, PerceptualDistance):
+            console.print(f"no perceptual loss and no critic: {network}", highlight=False)
+            deceiving = 0.0
+        stages = parse_plan(plan, rate, deceiving)
+        codes = FaceCodes(renderer, render_seed, range(labelled), WIDTH)
+        size = max(stage.size for stage in stages)
+        images = _images(renderer, renders, render_seed, size, labelled - held_out, smoke=smoke)
+        run = Run(
+            out,
+            codes,
+            images,
+            network if isinstance(network, PerceptualDistance) else None,
+            channels=channels,
+            seed=seed,
+            dtype=torch.bfloat16 if bf16 else torch.float32,
+            every=every,
         )
-        generator, _ = fresh_networks(config, seed)
-        fixed_noise_strengths(generator)
-        head = fresh_head(width, codes.targets.shape[1], seed)
-        for size, steps in plan:
-            if size != generator.resolution:
-                generator = grow(generator, size, channels, seed)
-            stage = Stage(generator, head, codes, likeness, seed=seed, head_weight=head_weight)
-            generator = stage.train(
-                images, steps=steps, batch=batch, rate=rate, dtype=_dtype(bf16=bf16)
-            )
-            dtype = torch.float16 if half else torch.float32
-            export_generator(generator, out, seed=seed, draws=draws, dtype=dtype)
-            for truncation in (0.7, 1.0):
-                sheet = out / f"samples-{size}-{truncation}.png"
-                write_samples(generator, sheet, count=32, truncation=truncation)
+        generator = run.train(stages, mapping_steps)
+        dtype = torch.float16 if half else torch.float32
+        export_generator(generator, out, seed=seed, draws=draws, dtype=dtype)
+        for truncation in (0.7, 1.0):
+            sheet = out / f"samples-{truncation}.png"
+            write_samples(generator, sheet, count=64, truncation=truncation)
     except InvprobError as error:
         console.print(f"[red]error[/red] {error}", highlight=False)
         raise typer.Exit(2) from None
     console.print(f"{out / 'generator.safetensors'}: {generator.resolution} px")
 
 
-class Stage:
-    """Training at one size."""
+class Run:
+    """All stages of one training in one folder."""
 
     def __init__(
         self,
-        generator: Generator,
-        head: nn.Linear,
+        folder: Path,
         codes: FaceCodes,
-        likeness: Likeness,
+        images: Tensor,
+        network: PerceptualDistance | None,
         *,
+        channels: tuple[int, ...],
         seed: int,
-        head_weight: float,
+        dtype: torch.dtype,
+        every: int,
     ) -> None:
-        self.generator = generator
-        self.head = head
+        self.folder = folder
         self.codes = codes
-        self.likeness = likeness
-        self.head_weight = head_weight
-        self.name = f"faces {generator.resolution} px"
+        self.images = images
+        self.network = network
+        self.channels = channels
         self.seed = seed
+        self.dtype = dtype
+        self.every = every
 
-    def train(
-        self, images: Tensor, *, steps: int, batch: int, rate: float, dtype: torch.dtype
-    ) -> Generator:
-        """Return the average of the generator over its last steps."""
-        generator = self.generator.requires_grad_(True)
-        fixed_noise_strengths(generator)
-        average = copy.deepcopy(generator).requires_grad_(False)
-        optimiser = adam(generator, 1.0, betas=(0.9, 0.99), mapping_rate=0.3)
-        optimiser.add_param_group({"params": list(self.head.parameters()), "lr": 0.3 / 16})
-        scales = [float(group["lr"]) for group in optimiser.param_groups]
-        smaller = images.shape[3] // generator.resolution
+    def train(self, stages: list[Stage], mapping_steps: int) -> Generator:
+        """Go through the stages, from the checkpoint on where there is one; return the average."""
+        first = stages[0].size
+        config = GeneratorConfig(
+            first, self.channels[: first.bit_length() - 2], WIDTH, MAPPING_LAYERS
+        )
+        generator, _ = fresh_networks(config, self.seed)
+        start_quietly(generator)
+        importance = importance_of(self.codes.features[: len(self.images)], self.images)
+        embedding = FactorEmbedding(importance, WIDTH, self.seed)
+        path = self.folder / "checkpoint.pt"
+        state = read_state(path) if path.exists() else None
+        names = [stage.name for stage in stages]
+        if state is not None and state["stage"]["name"] not in names:
+            raise ArgumentError(f"{path} is of a stage {state['stage']['name']!r} not in {names}")
+        at = 0 if state is None else names.index(state["stage"]["name"])
+        for index, stage in enumerate(stages):
+            if stage.size != generator.resolution:
+                generator = grow(generator, stage.size, self.channels, self.seed)
+            if index < at:
+                continue
+            resumed = state if index == at else None
+            if stage.mapped and not stages[index - 1].mapped and resumed is None:
+                missed = fit_mapping(generator, embedding, self._pairs, steps=mapping_steps)
+                console.print(f"mapping: {missed:.1%} of the variance of w unexplained")
+            trainer = self._trainer(stage, generator, embedding)
+            if resumed is not None:
+                trainer.restore(resumed)
+            self._advance(trainer, path)
+            generator, embedding = trainer.average, trainer.average_embedding
+        return fold_offset(generator, embedding)
+
+    def _trainer(
+        self, stage: Stage, generator: Generator, embedding: FactorEmbedding
+    ) -> FaceTrainer:
+        critic = None
+        if stage.deceiving > 0 and self.network is not None:
+            critic = FeatureCritic(self._channels_seen(), 64, self.seed)
+        return FaceTrainer(
+            stage,
+            generator,
+            embedding,
+            critic,
+            self.codes,
+            self.network,
+            seed=self.seed,
+            dtype=self.dtype,
+        )
+
+    def _channels_seen(self) -> list[int]:
+        assert self.network is not None
+        return [root.shape[1] for root in self.network.roots]
+
+    def _advance(self, trainer: FaceTrainer, path: Path) -> None:
+        stage = trainer.stage
         columns = (TextColumn("{task.description} {task.completed}/{task.total}"),)
-        with Progress(*columns, SpeedColumn(batch), console=console) as progress:
-            task = progress.add_task(self.name, total=steps)
-            for step in range(steps):
-                now = rate * _course(step / steps)
-                for group, scale in zip(optimiser.param_groups, scales, strict=True):
-                    group["lr"] = now * scale
-                rows = self._rows(len(images), batch, step)
-                real = F.avg_pool2d(images[rows].float() / 127.5 - 1, smaller)
-                loss = self._loss(real, rows, step, dtype)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                keep = min(0.998, 1 - 10 / (10 + step))
-                with torch.no_grad():
-                    for mean, value in zip(
-                        average.parameters(), generator.parameters(), strict=True
-                    ):
-                        mean.lerp_(value, 1 - keep)
-                if step % 20 == 0:
-                    progress.update(task, description=f"{self.name}  loss {loss.item():.4f}")
-                progress.advance(task)
-        return average
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            task = progress.add_task(stage.name, total=stage.steps, completed=trainer.taken)
+            sums: dict[str, float] = {}
+            while trainer.taken < stage.steps:
+                for name, value in trainer.step(self.images).items():
+                    sums[name] = sums.get(name, 0.0) + value.item()
+                progress.update(task, completed=trainer.taken)
+                if trainer.taken % self.every == 0 or trainer.taken == stage.steps:
+                    write_state(trainer.state(), path)
+                    count = (trainer.taken - 1) % self.every + 1
+                    means = "  ".join(f"{name} {sums[name] / count:.4f}" for name in sums)
+                    progress.console.print(f"{stage.name} {trainer.taken}: {means}")
+                    sums = {}
 
-    def _rows(self, count: int, batch: int, step: int) -> Tensor:
-        return torch.randint(count, (batch,), generator=stream(self.seed, self.name, step))
-
-    def _loss(self, real: Tensor, rows: Tensor, step: int, dtype: torch.dtype) -> Tensor:
-        generator = self.generator
-        draws = np.random.default_rng(derive(self.seed, self.name + " codes", step))
-        w = generator.mapping(self.codes.draw(rows.numpy(), draws))
-        styles = w.to(dtype)[:, None].expand(-1, generator.num_layers, -1)
-        rng = stream(self.seed, self.name + " noise", step)
-        noise = fresh_noise(generator, len(rows), rng, styles)
-        drawn = synthesise(generator, weights_of(generator, dtype), styles, noise).float()
-        missed: Tensor = (self.head(w) - self.codes.targets[rows]).square().mean()
-        likeness: Tensor = self.likeness(drawn, real)
-        loss: Tensor = likeness + self.head_weight * missed
-        return loss
+    def _pairs(self, count: int) -> tuple[Tensor, Tensor]:
+        self._drawn = getattr(self, "_drawn", 0) + 1
+        return self.codes.pairs(count, np.random.default_rng([self.seed, self._drawn]))
 
 
-class SpeedColumn(ProgressColumn):
-    """Images a second."""
-
-    def __init__(self, batch: int) -> None:
-        super().__init__()
-        self.batch = batch
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{(task.speed or 0.0) * self.batch:.1f} images/s")
-
-
-def _course(done: float) -> float:
-    """Rise over the first 2 %, stay, and fall to a quarter over the second half."""
-    return min(1.0, 0.05 + done / 0.02) * min(1.0, 1 - 1.5 * (done - 0.5))
-
-
-def _dtype(*, bf16: bool) -> torch.dtype:
-    return torch.bfloat16 if bf16 else torch.float32
-
-
-def _plan(stages: str) -> list[tuple[int, int]]:
-    try:
-        pairs = [part.split(":") for part in stages.split(",")]
-        plan = [(int(size), int(steps)) for size, steps in pairs]
-    except ValueError:
-        raise ArgumentError(
-            f"--stages takes pairs such as 32:8000,64:10000, not {stages!r}"
-        ) from None
-    sizes = [size for size, _ in plan]
-    if sizes != sorted(set(sizes)) or not set(sizes) <= {32, 64, 128}:
-        raise ArgumentError(f"--stages takes rising sizes of 32, 64 and 128 px, not {stages!r}")
-    return plan
+def parse_plan(plan: str, rate: float, deceiving: float) -> list[Stage]:
+    """Stages of a plan such as 32:6000:8,64:8000:8,finish:2000:12; raises `ArgumentError`."""
+    stages: list[Stage] = []
+    for part in plan.split(","):
+        name, *numbers = part.split(":")
+        if len(numbers) != 2 or not all(n.isdigit() and int(n) > 0 for n in numbers):
+            raise ArgumentError(f"--plan takes stages SIZE:STEPS:BATCH, not {part!r}")
+        steps, batch = (int(n) for n in numbers)
+        if name == "finish" and stages:
+            size = stages[-1].size
+            finish = Stage(
+                "finish", size, steps, batch, rate / 3, last=0.02, deceiving=deceiving, mapped=True
+            )
+            stages.append(finish)
+        elif name in ("32", "64", "128") and (not stages or stages[-1].size < int(name)):
+            stages.append(Stage(f"{name} px", int(name), steps, batch, rate))
+        else:
+            raise ArgumentError(f"--plan: {name!r} must be a rising size of 32, 64, 128, or finish")
+    return stages
 
 
-def _images(renderer: Any, folder: Path | None, seed: int, size: int, *, smoke: bool) -> Tensor:
-    """(count, 3, size, size) uint8; image i shows face i of the renderer's series."""
+def _images(
+    renderer: Any, folder: Path | None, seed: int, size: int, count: int, *, smoke: bool
+) -> Tensor:
+    """(at most `count`, 3, size, size) uint8; image i shows face i of the renderer's series."""
     if folder is not None:
-        paths = find_images(folder)
+        paths = find_images(folder)[:count]
         if [path.stem for path in paths] != [f"{index:06d}" for index in range(len(paths))]:
             raise ArgumentError(f"{folder} must hold the renders 000000, 000001, ... without a gap")
         return read_images(paths, size)
     if not smoke:
         raise ArgumentError("--renders is missing; render_faces.py makes them, --smoke its own few")
     loaded = renderer.Assets(size)
-    faces = [renderer.face(loaded, seed, index, size, 1)[1] for index in range(48)]
+    faces = [renderer.face(loaded, seed, index, size, 1)[1] for index in range(count)]
     return torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2).contiguous()
 
 

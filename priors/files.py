@@ -55,18 +55,32 @@ def load_generator(name: str | Path) -> Generator:
     Nothing in the file is executed. Raises `UnknownNameError` for a name that is neither registered
     nor a file, `GeneratorFileError` for a file that is damaged or holds another network.
     """
+    path = find_generator(name)
+    if not is_path(name):
+        digest, card = sha256_of(path), card_of(name)
+        if digest != card["sha256"]:
+            raise GeneratorFileError(
+                f"{path}: its sha256 is {digest[:12]}…, but its card says "
+                f"{card['sha256'][:12]}…; install the package again"
+            )
+    return read_generator(path, source=str(name))
+
+
+def find_generator(name: str | Path) -> Path:
+    """The file of a generator given by its registered name or as a path, which is not opened."""
+    return Path(name) if is_path(name) else register.generator[str(name)].path
+
+
+def card_of(name: str | Path) -> Mapping[str, Any]:
+    """What is said of a registered generator; nothing of a file."""
+    return {} if is_path(name) else register.generator[str(name)].card
+
+
+def is_path(name: str | Path) -> bool:
+    """Whether a generator is meant as a file: by its look, or because there is one."""
     path = Path(name)
     looks_like_path = isinstance(name, Path) or path.suffix != "" or len(path.parts) > 1
-    if looks_like_path or path.exists():
-        return read_generator(path, source=str(name))
-    entry = register.generator[str(name)]
-    digest = sha256_of(entry.path)
-    if digest != entry.card["sha256"]:
-        raise GeneratorFileError(
-            f"{entry.path}: its sha256 is {digest[:12]}…, but its card says "
-            f"{entry.card['sha256'][:12]}…; install the package again"
-        )
-    return read_generator(entry.path, source=str(name))
+    return looks_like_path or path.exists()
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -75,13 +75,25 @@ def statistics_of(batches: Iterable[Vectors]) -> Statistics:
         v_moments.add(before_activation(double))
     if v_moments.count < 2:
         raise ArgumentError(f"batches must hold at least two draws of w, not {v_moments.count}")
-    covariance = v_moments.covariance()
-    variances, vectors = torch.linalg.eigh(covariance)
-    return Statistics(
+    return statistics_from(
         count=v_moments.count,
         mean_w=w_moments.mean,
         std_w=w_moments.covariance().trace().sqrt(),
         mean=v_moments.mean,
+        covariance=v_moments.covariance(),
+    )
+
+
+def statistics_from(
+    *, count: int, mean_w: Tensor, std_w: Tensor, mean: Tensor, covariance: Tensor
+) -> Statistics:
+    """Complete moments by the principal components of the covariance."""
+    variances, vectors = torch.linalg.eigh(covariance)
+    return Statistics(
+        count=count,
+        mean_w=mean_w,
+        std_w=std_w,
+        mean=mean,
         covariance=covariance,
         components=vectors.T.flip(0),
         deviations=variances.flip(0).clamp_min(0).sqrt(),

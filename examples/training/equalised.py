@@ -56,7 +56,7 @@ def adam(
     groups: list[dict[str, Any]] = [
         {"params": members, "lr": rate * c, "eps": epsilon / c} for c, members in gains.items()
     ]
-    return torch.optim.Adam(groups, betas=betas)
+    return torch.optim.Adam(groups, betas=betas, fused=True)
 
 
 def _trained(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

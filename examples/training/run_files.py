@@ -5,13 +5,13 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from invprob.errors import FileError
 from invprob.files import atomic_write
+from invprob.priors.extras import Extras, extras_path, save_extras
 from invprob.priors.files import save_generator
 from invprob.priors.statistics import Statistics, sample_statistics
 from invprob.priors.stylegan2 import Generator
@@ -24,18 +24,31 @@ from .discriminator import Discriminator
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
     """Write the trainer's state; an interrupted write leaves the former file."""
-    with atomic_write(path) as temporary:
-        torch.save(trainer.state(), temporary)
+    write_state(trainer.state(), path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The state in `path`, tensors and plain values only; raises `FileError`."""
+    state = read_state(path)
+    if "discriminator_adam" not in state:
+        raise FileError(f"{path} is not a checkpoint of this trainer")
+    return state
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values; an interrupted write leaves the former file."""
+    with atomic_write(path) as temporary:
+        torch.save(state, temporary)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `write_state` wrote; raises `FileError`."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise FileError(f"{path} cannot be read as a checkpoint: {error}") from None
-    if not isinstance(state, dict) or "discriminator_adam" not in state:
-        raise FileError(f"{path} is not a checkpoint of this trainer")
+    if not isinstance(state, dict) or "taken" not in state:
+        raise FileError(f"{path} is not a checkpoint")
     return state
 
 
@@ -52,17 +65,17 @@ def load_discriminator(discriminator: Discriminator, path: Path) -> None:
 def export_generator(
     generator: Generator, folder: Path, *, seed: int, draws: int, dtype: torch.dtype
 ) -> Statistics:
-    """Write `generator.safetensors` and `statistics.npz`, with mean w from `draws` draws of z.
+    """Write `generator.safetensors` and its companion with statistics, from `draws` draws of z.
 
     The statistics are those of the weights as they are stored, in `dtype`.
     """
     generator = copy.deepcopy(generator).cpu().to(dtype).float()
     rng = stream(seed, "statistics")
     statistics = sample_statistics(generator, rng, count=draws, batch=min(draws, 5_000))
-    generator.mean_w.copy_(statistics.mean_w)
-    save_generator(generator, folder / "generator.safetensors", dtype=dtype)
-    with atomic_write(folder / "statistics.npz") as temporary:
-        np.savez(temporary, allow_pickle=False, **_arrays(statistics))
+    generator.mean_w.copy_(statistics.mean_w.to(dtype))
+    path = folder / "generator.safetensors"
+    save_generator(generator, path, dtype=dtype)
+    save_extras(Extras(statistics), generator, extras_path(path))
     return statistics
 
 
@@ -74,12 +87,6 @@ def export_discriminator(discriminator: Discriminator, folder: Path) -> None:
     }
     with atomic_write(folder / "discriminator.safetensors") as temporary:
         save_file(half, temporary)
-
-
-def _arrays(statistics: Statistics) -> dict[str, Any]:
-    names = ("mean_w", "std_w", "mean", "covariance", "components", "deviations")
-    arrays = {name: getattr(statistics, name).float().numpy() for name in names}
-    return {"count": np.array(statistics.count), **arrays}
 
 
 @torch.no_grad()

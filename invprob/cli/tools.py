@@ -1,7 +1,7 @@
 """`invprob sample`, `inspect` and `check`: generators and operators by themselves."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,13 +43,18 @@ def inspect(
     file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a generator file holds, after checking every tensor of it."""
-    from invprob.priors.files import fingerprint, load_generator
+    """Say what a generator file holds, after checking every tensor of it, and what is beside it."""
+    from invprob.priors.extras import extras_path, load_extras
+    from invprob.priors.files import card_of, find_generator, fingerprint, load_generator, sha256_of
 
     generator = load_generator(file)
-    config = generator.config
-    about = {
+    config, path = generator.config, find_generator(file)
+    about: dict[str, Any] = {
         "generator": file,
+        "format": "native StyleGAN2, safetensors",
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
         "resolution": config.resolution,
         "channels": list(config.channels),
         "style_width": config.style_width,
@@ -58,11 +63,23 @@ def inspect(
         "parameters": sum(value.numel() for value in generator.parameters()),
         "fingerprint": fingerprint(generator),
     }
+    card = card_of(file)
+    about.update({name: card[name] for name in ("purpose", "licence", "card") if name in card})
+    about.update({f"figure: {name}": value for name, value in card.get("figures", {}).items()})
+    if extras_path(path).exists():
+        extras = load_extras(file, generator)
+        statistics = extras.statistics
+        about["W statistics"] = (
+            f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
+            f"effective rank {statistics.effective_rank()} of {config.style_width}"
+        )
+        about["edit directions"] = list(extras.directions)
     if as_json:
         print_json(about)
         return
     for name, value in about.items():
-        typer.echo(f"{name}\t{value}")
+        told = ", ".join(map(str, value)) if isinstance(value, list) else value
+        typer.echo(f"{name}\t{told}")
 
 
 def check(

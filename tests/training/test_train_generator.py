@@ -15,6 +15,7 @@ from training.run_files import read_checkpoint, save_checkpoint
 
 from invprob.errors import ArgumentError, FileError
 from invprob.priors import load_generator
+from invprob.priors.extras import load_extras
 from invprob.priors.stylegan2 import GeneratorConfig
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_generator.py"
@@ -46,13 +47,13 @@ def test_smoke_leaves_a_generator_that_loads(folder: Path, tmp_path: Path) -> No
     run(folder, "--smoke", "--out", out, "--flip", "--bf16")
     generator = load_generator(out / "generator.safetensors")
     assert generator.resolution == 32
-    statistics = np.load(out / "statistics.npz")
-    assert int(statistics["count"]) == 2000
-    np.testing.assert_allclose(statistics["mean_w"], generator.mean_w.numpy(), atol=1e-6)
+    statistics = load_extras(out / "generator.safetensors", generator).statistics
+    assert statistics.count == 2000
+    np.testing.assert_allclose(statistics.mean_w.numpy(), generator.mean_w.numpy(), atol=1e-6)
     z = torch.randn(4000, generator.style_width, generator=torch.Generator().manual_seed(9))
     w = generator.mapping(z)
     spread = (w - w.mean(0)).square().sum(1).mean().sqrt().item()
-    assert float(statistics["std_w"]) == pytest.approx(spread, rel=0.05)
+    assert float(statistics.std_w) == pytest.approx(spread, rel=0.05)
     assert (generator.mean_w - w.mean(0)).norm().item() < 0.1 * spread
     assert len(list(out.glob("samples-*-0.7.png"))) == 2
     state = read_checkpoint(out / "checkpoint.pt")

@@ -1,0 +1,96 @@
+"""How well a generator can draw given images: inversion of held-out images and of the samples.
+
+    python examples/invert_renders.py --images held-out --weights squeezenet.pth [--prior faces-128]
+
+First W+ and (W+, S, B) on images of the generator's own kind that it was not trained on; then, for
+pictures of other kinds, the paper's comparison of SPHInX with and without noise maps against both.
+PSNR in dB, misfit + LPIPS, all images of a part solved at once.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor
+from training.data import find_images, read_images
+
+import invprob
+from invprob.metrics import psnr
+from invprob.operators import Identity
+from invprob.perceptual import PerceptualDistance, find_perceptual
+from invprob.priors import load_generator
+from invprob.run.samples import load_sample
+
+OUTSIDE = ("astronaut", "retina", "cat")
+OWN: list[tuple[str, str, dict[str, Any]]] = [
+    ("W+", "w-plus", {}),
+    ("(W+, S, B)", "w-plus-s-b", {}),
+]
+FOREIGN: list[tuple[str, str, dict[str, Any]]] = [
+    ("SPHInX", "sphinx", {}),
+    ("SPHInX without B", "sphinx", {"noise_maps": "stored"}),
+    ("SPHInX, P_s alone", "sphinx", {"noise_maps": "stored", "content": "constant"}),
+    *OWN,
+]
+
+
+def main(
+    images: Annotated[Path, typer.Option(help="Folder of held-out images.")],
+    weights: Annotated[Path | None, typer.Option(help="LPIPS trunk; else what is on disk.")] = None,
+    prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
+    count: Annotated[int, typer.Option(help="How many of the images.")] = 16,
+    steps: Annotated[int, typer.Option(help="Steps of each solve.")] = 300,
+    seeds: Annotated[int, typer.Option(help="Solver seeds for the pictures of other kinds.")] = 2,
+) -> None:
+    """Print one line a method."""
+    generator = load_generator(prior)
+    network = find_perceptual("auto", weights)
+    if not isinstance(network, PerceptualDistance):
+        print(f"misfit alone: {network}")
+    perceptual = network if isinstance(network, PerceptualDistance) else None
+    size = generator.resolution
+    held_out = read_images(find_images(images)[:count], size).float() / 127.5 - 1
+    print(f"{len(held_out)} images of {images.name}, {prior}, {steps} steps: median PSNR")
+    for label, method, options in OWN:
+        scores, seconds = solved(held_out, method, options, generator, perceptual, steps, 0)
+        print(f"{scores.median():.2f}  {label} ({seconds:.0f} s)", flush=True)
+    foreign = torch.cat([load_sample(name, size=size) for name in OUTSIDE])
+    print(f"{'  '.join(OUTSIDE)}, mean of {seeds} seeds")
+    for label, method, options in FOREIGN:
+        runs = [
+            solved(foreign, method, options, generator, perceptual, steps, seed)
+            for seed in range(seeds)
+        ]
+        mean = torch.stack([scores for scores, _ in runs]).mean(0)
+        told = "  ".join(f"{value:.2f}" for value in mean.tolist())
+        print(f"{told}  mean {mean.mean():.2f}  {label} ({runs[0][1]:.0f} s)", flush=True)
+
+
+def solved(
+    truth: Tensor,
+    method: str,
+    options: dict[str, Any],
+    generator: Any,
+    perceptual: PerceptualDistance | None,
+    steps: int,
+    seed: int,
+) -> tuple[Tensor, float]:
+    """PSNR of each image, and the seconds it took."""
+    begin = time.perf_counter()
+    measurements = invprob.measure(truth, Identity(generator.image_shape))
+    solution = invprob.restore(
+        measurements,
+        method,
+        generator,
+        perceptual=perceptual,
+        steps=steps,
+        seed=seed,
+        options=options,
+    )
+    return psnr(solution.image, truth), time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    typer.run(main)
