@@ -41,8 +41,8 @@ def read_plane(name: str, source: Contents) -> Plane:
     values = _from_text(name, source) if isinstance(source, str) else _numbers(name, source)
     if values.ndim != 2 or values.size == 0:
         raise ArgumentError(
-            f"{name} must have rows and columns, got the shape {values.shape}; give one plane, such "
-            "as [[0, 1], [1, 0]]"
+            f"{name} must have rows and columns, got the shape {values.shape}; give one plane, "
+            "such as [[0, 1], [1, 0]]"
         )
     if values.dtype.kind not in "biuf":
         raise ArgumentError(f"{name} must hold real numbers, got {values.dtype}")

@@ -14,8 +14,8 @@ from invprob.errors import ArgumentError
 from invprob.operators import LinearOperator, PartialCirculant
 from invprob.testing import check_operator, dense
 
-Spectrum = Literal["gaussian", "unit"]
-SPECTRA: tuple[Spectrum, ...] = ("gaussian", "unit")
+Spectrum = Literal["gaussian", "unit", "sign"]
+SPECTRA: tuple[Spectrum, ...] = ("gaussian", "unit", "sign")
 SHAPES = [(3, 4, 4), (3, 5, 3), (1, 7, 7)]  # n = 48, and two odd ones
 
 
@@ -23,7 +23,7 @@ def _matrix(operator: PartialCirculant) -> np.ndarray:
     """Build the matrix from the public tensors, by SciPy."""
     n, m = operator.kernel.numel(), operator.indices.numel()
     circulant = scipy.linalg.circulant(operator.kernel.numpy())
-    scale = 1 / math.sqrt(m) if operator.spectrum == "gaussian" else math.sqrt(n / m)
+    scale = math.sqrt(n / m) if operator.spectrum == "unit" else 1 / math.sqrt(m)
     return scale * circulant[operator.indices.numpy()] * operator.signs.numpy()
 
 
@@ -98,6 +98,15 @@ def test_the_unit_spectrum_is_a_tight_frame() -> None:
     assert operator.norm() == math.sqrt(45 / 18)
     y = torch.randn(2, 18, dtype=torch.float64)
     torch.testing.assert_close(operator(operator.pinv(y)), y, rtol=0, atol=1e-12)
+
+
+def test_the_sign_kernel_has_entries_of_one_modulus() -> None:
+    gaussian = PartialCirculant((3, 5, 3), ratio=0.4, seed=3)
+    operator = PartialCirculant((3, 5, 3), ratio=0.4, seed=3, spectrum="sign")
+    assert torch.equal(operator.kernel, gaussian.kernel.sign())
+    assert torch.equal(operator.indices, gaussian.indices)
+    modulus = torch.full((18, 45), 1 / math.sqrt(18), dtype=torch.float64)
+    torch.testing.assert_close(dense(operator).abs(), modulus, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("ratio", "m"), [(0.01, 492), (1.0, 49152), (2.5 / 49152, 2), (1e-5, 0)])
