@@ -133,8 +133,8 @@ def _picture(path: str) -> NDArray[Any]:
             if picture.mode.startswith("I"):
                 return np.asarray(picture, np.float64) / 65535
             if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                if np.asarray(picture.getchannel("A")).min() < 255:
+                alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
+                if alpha.min() < 255:
                     raise FileError(f"{path!r} has transparent pixels; lay it over a colour first")
             return np.asarray(picture.convert("L"), np.float64) / 255
     except UnidentifiedImageError as error:

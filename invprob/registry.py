@@ -324,7 +324,7 @@ def _read_annotation(hint: Any) -> tuple[type, tuple[Any, ...], bool, str, bool]
         members = typing.get_args(hint)
         nullable = type(None) in members
         rest = [member for member in members if member is not type(None)]
-        if str in rest and Sequence in map(typing.get_origin, rest):
+        if str in rest and any(typing.get_origin(member) is Sequence for member in rest):
             return str, (), nullable, text, True
         if len(rest) != 1:
             return None

@@ -36,13 +36,15 @@ class _Separable(LinearOperator, ABC):
 
     def forward(self, image: Images) -> Measured:
         """R x C'."""
-        return self.down.to(image.dtype) @ image @ self.across.to(image.dtype).T
+        reduced: Measured = self.down.to(image.dtype) @ image @ self.across.to(image.dtype).T
+        return reduced
 
     def adjoint(self, measurement: Measured) -> Images:
         """R' y C."""
         self.check_measurement(measurement)
         dtype = measurement.dtype
-        return self.down.to(dtype).T @ (measurement @ self.across.to(dtype))
+        image: Images = self.down.to(dtype).T @ (measurement @ self.across.to(dtype))
+        return image
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6

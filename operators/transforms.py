@@ -214,7 +214,8 @@ class SubsampledFourier(LinearOperator):
         spread = values.new_zeros(len(values), channels, height * width, 2)
         spread = spread.index_copy(2, self.rows * width + self.columns, values)
         spectrum = torch.view_as_complex(spread).unflatten(2, (height, width))
-        return torch.fft.ifft2(spectrum, norm="ortho").real.to(measurement.dtype)
+        image: Images = torch.fft.ifft2(spectrum, norm="ortho").real.to(measurement.dtype)
+        return image
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6

@@ -22,6 +22,7 @@ from invprob.testing import check_operator, dense
 BORDERS: tuple[Border, ...] = ("periodic", "reflect", "valid")
 SCIPY_MODES = {"periodic": "wrap", "reflect": "mirror"}
 Array = NDArray[np.float64]
+ELSE: Any = "zero"
 
 
 def _images(*shape: int) -> torch.Tensor:
@@ -217,7 +218,7 @@ def test_changing_the_callers_array_changes_nothing() -> None:
             "length 1000000000000.0 makes too large",
         ),
         (lambda: MotionBlur((3, 8, 8), length=2, degrees=math.inf), "degrees must be a finite"),
-        (lambda: GaussianBlur((3, 8, 8), 0.5, border="zero"), "border must be one of 'periodic'"),
+        (lambda: GaussianBlur((3, 8, 8), 0.5, border=ELSE), "border must be one of 'periodic'"),
     ],
 )
 def test_arguments_that_cannot_be_used(build: Any, message: str) -> None:
