@@ -58,29 +58,29 @@ class _Masked(LinearOperator, ABC):
 class BoxMask(_Masked):
     """Hide a box of pixels.
 
-    The box has round(size · H) rows and round(size · W) columns; x and y place it, from 0 at the
+    The box has round(share · H) rows and round(share · W) columns; x and y place it, from 0 at the
     left or top border to 1 at the right or bottom one. Measurements have the image's shape, zero in
-    the box. Raises `ArgumentError` for a size outside (0, 1) or that hides no or all pixels, and a
+    the box. Raises `ArgumentError` for a share outside (0, 1) or that hides no or all pixels, and a
     place outside [0, 1].
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        size: Annotated[float, "the box's share of each side, in (0, 1)"] = 0.5,
+        share: Annotated[float, "the box's share of each side, in (0, 1)"] = 0.5,
         x: Annotated[float, "place from left (0) to right (1)"] = 0.5,
         y: Annotated[float, "place from top (0) to bottom (1)"] = 0.5,
     ) -> None:
         _, height, width = pixel_axes(image_shape)
-        _share("size", size)
+        _share("share", share)
         for name, place in (("x", x), ("y", y)):
             if not 0 <= place <= 1:
                 raise ArgumentError(f"{name} must be a number in [0, 1], got {place}")
-        self.size, self.x, self.y = size, x, y
-        rows, columns = round(size * height), round(size * width)
+        self.share, self.x, self.y = share, x, y
+        rows, columns = round(share * height), round(share * width)
         if rows * columns in (0, height * width):
             raise ArgumentError(
-                f"size {size} hides {rows} x {columns} of {height} x {width} pixels; choose one "
+                f"share {share} hides {rows} x {columns} of {height} x {width} pixels; choose one "
                 "that hides some and leaves some"
             )
         top, left = round(y * (height - rows)), round(x * (width - columns))

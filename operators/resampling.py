@@ -52,7 +52,8 @@ class _Separable(LinearOperator, ABC):
         """R⁺ y C⁺'."""
         self.check_measurement(measurement)
         down, across = (torch.linalg.pinv(matrix) for matrix in (self.down, self.across))
-        return down.to(measurement.dtype) @ (measurement @ across.to(measurement.dtype).T)
+        image: Images = down.to(measurement.dtype) @ (measurement @ across.to(measurement.dtype).T)
+        return image
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
         """||R|| · ||C||."""

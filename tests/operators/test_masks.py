@@ -29,7 +29,7 @@ def _images(*shape: int) -> torch.Tensor:
         ({}, slice(2, 6), slice(3, 9)),
         ({"x": 0, "y": 0}, slice(0, 4), slice(0, 6)),
         ({"x": 1, "y": 1}, slice(4, 8), slice(6, 12)),
-        ({"size": 0.25, "x": 1, "y": 0}, slice(0, 2), slice(9, 12)),
+        ({"share": 0.25, "x": 1, "y": 0}, slice(0, 2), slice(9, 12)),
     ],
 )
 def test_a_box_is_hidden_in_all_channels(
@@ -157,7 +157,7 @@ def test_the_contract_at_awkward_shapes(shape: tuple[int, int, int]) -> None:
     mask = np.arange(shape[1] * shape[2]).reshape(shape[1:]) % 3 > 0
     check_operator(Mask(shape, mask=mask))
     check_operator(StrokeMask(shape, hidden=0.5, strokes=2, seed=1))
-    check_operator(BoxMask(shape, size=0.3, x=0.0, y=0.9))
+    check_operator(BoxMask(shape, share=0.3, x=0.0, y=0.9))
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_carried_text_that_is_damaged() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: BoxMask((3, 8, 8), size=0), r"size must be a number in \(0, 1\)"),
-        (lambda: BoxMask((3, 8, 8), size=math.nan), r"size must be a number in \(0, 1\)"),
-        (lambda: BoxMask((3, 8, 8), size=0.01), "hides 0 x 0 of 8 x 8"),
-        (lambda: BoxMask((3, 8, 8), size=0.99), "hides 8 x 8 of 8 x 8"),
+        (lambda: BoxMask((3, 8, 8), share=0), r"share must be a number in \(0, 1\)"),
+        (lambda: BoxMask((3, 8, 8), share=math.nan), r"share must be a number in \(0, 1\)"),
+        (lambda: BoxMask((3, 8, 8), share=0.01), "hides 0 x 0 of 8 x 8"),
+        (lambda: BoxMask((3, 8, 8), share=0.99), "hides 8 x 8 of 8 x 8"),
         (lambda: BoxMask((3, 8, 8), x=1.5), r"x must be a number in \[0, 1\]"),
         (lambda: BoxMask((64,)), "channels, height, width"),
         (lambda: RandomMask((3, 8, 8), ratio=0), r"ratio must be a number in \(0, 1\]"),
