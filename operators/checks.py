@@ -16,18 +16,21 @@ def pixel_axes(image_shape: Shape) -> tuple[int, int, int]:
     return shape
 
 
-def part_of(n: int, ratio: float, name: str = "ratio") -> int:
-    """How many of n elements a ratio in (0, 1] keeps, by Python's rounding, never none."""
+def part_of(n: int, ratio: float, what: str = "image elements") -> int:
+    """How many of n elements, named `what`, a ratio in (0, 1] keeps: rounded as Python does.
+
+    Raises `ArgumentError` for any other ratio, and for one that keeps none.
+    """
     if not isinstance(ratio, numbers.Real) or not 0 < ratio <= 1:  # NaN fails every comparison
         raise ArgumentError(
-            f"{name} must be a number in (0, 1], got {ratio!r}; the smallest that leaves a "
+            f"ratio must be a number in (0, 1], got {ratio!r}; the smallest that leaves a "
             f"measurement here is {1 / n:.3g}"
         )
     m = round(ratio * n)
     if m == 0:
         raise ArgumentError(
-            f"{name} {ratio} of {n} image elements leaves no measurement; the smallest usable "
-            f"{name} here is {1 / n:.3g}"
+            f"ratio {ratio} of {n} {what} leaves no measurement; the smallest usable ratio here is "
+            f"{1 / n:.3g}"
         )
     return m
 

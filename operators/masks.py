@@ -111,7 +111,7 @@ class RandomMask(_Masked):
         seed: int = 0,
     ) -> None:
         _, height, width = pixel_axes(image_shape)
-        m = part_of(height * width, ratio)
+        m = part_of(height * width, ratio, "pixels")
         self.ratio, self.seed = ratio, seed
         seen = torch.zeros(height * width, dtype=torch.bool)
         seen[torch.randperm(height * width, generator=seeded(seed))[:m]] = True

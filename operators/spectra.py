@@ -23,7 +23,9 @@ class Spectra:
         version = 0 if kernel.is_inference() else kernel._version
         known = self._known.get(key)
         if known is None or known[0] is not kernel or known[1] != version:
-            spectrum = transform(kernel).to(like.dtype.to_complex())
+            # Kept for later calls, whose gradients may need it, whatever the mode of this one.
+            with torch.inference_mode(False), torch.no_grad():
+                spectrum = transform(kernel).to(like.dtype.to_complex())
             known = self._known[key] = (kernel, version, spectrum)
         return known[2]
 

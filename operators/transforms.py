@@ -158,9 +158,10 @@ class SubsampledFourier(LinearOperator):
     """Keep a few frequencies of each channel's two-dimensional Fourier transform.
 
     A x = √(N/m) · w ⊙ F(x)[frequencies], F orthonormal. Of the H·W frequencies of a real image only
-    N = ⌊H·W/2⌋ + 1 or a few more are free: of two that are each other's conjugate one is kept, with
-    w = √2, and w = 1 where a frequency is its own conjugate. Measurements are (C, m, 2), real and
-    imaginary part on the last axis, m = round(ratio · N), the same frequencies in all channels.
+    N = ⌊H·W/2⌋ + 1 are free, one more where both sides are even: of two that are each other's
+    conjugate one is kept, with w = √2; w = 1 where a frequency is its own conjugate. Measurements
+    are (C, m, 2), real and imaginary part on the last axis, m = round(ratio · N), at the same
+    frequencies in all channels.
     E||Ax||² = ||x||²; the rows are orthogonal, so that A⁺y = A'y · m/N and the norm is √(N/m).
 
     Drawn from `torch.Generator().manual_seed(seed)` on the CPU: the first m of `randperm(N)`,
@@ -182,7 +183,7 @@ class SubsampledFourier(LinearOperator):
     ) -> None:
         channels, height, width = pixel_axes(image_shape)
         free = _free_frequencies(height, width)
-        m = part_of(len(free), ratio)
+        m = part_of(len(free), ratio, "frequencies")
         super().__init__(image_shape, (channels, m, 2))
         self.ratio, self.seed = ratio, seed
         self.scale = math.sqrt(len(free) / m)

@@ -179,6 +179,16 @@ def test_built_in_inference_mode() -> None:
     assert torch.equal(operator(x), PartialCirculant((3, 8, 8), ratio=0.2)(x))
 
 
+def test_gradients_after_a_first_call_in_inference_mode() -> None:
+    operator = PartialCirculant((3, 8, 8), ratio=0.2)
+    x = _images((3, 8, 8))
+    with torch.inference_mode():
+        operator(x)
+    y = operator(x.requires_grad_())
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, operator.adjoint(torch.ones_like(y)))
+
+
 def test_the_written_adjoint_is_the_derived_one() -> None:
     operator = PartialCirculant((3, 5, 3), ratio=0.4)
     y = torch.randn(2, 18, dtype=torch.float64)

@@ -232,7 +232,10 @@ def test_carried_text_that_is_damaged() -> None:
         (lambda: BoxMask((3, 8, 8), x=1.5), r"x must be a number in \[0, 1\]"),
         (lambda: BoxMask((64,)), "channels, height, width"),
         (lambda: RandomMask((3, 8, 8), ratio=0), r"ratio must be a number in \(0, 1\]"),
-        (lambda: RandomMask((3, 8, 8), ratio=0.001), "leaves no measurement"),
+        (
+            lambda: RandomMask((3, 8, 8), ratio=0.001),
+            "ratio 0.001 of 64 pixels leaves no measurement",
+        ),
         (lambda: StrokeMask((3, 8, 8), hidden=1), r"hidden must be a number in \(0, 1\)"),
         (lambda: StrokeMask((3, 8, 8), hidden=0.001), "hides 0; choose"),
         (lambda: StrokeMask((3, 8, 8), strokes=0), "strokes must be a whole number from 1"),
