@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from invprob.errors import ArgumentError
+from invprob.measurements import Measurements, measure
 from invprob.operators import BoxMask, LinearOperator, Mask, Operator, RandomMask, StrokeMask
 from invprob.operators.masks import stroke_distances
 from invprob.testing import check_operator, dense
@@ -150,6 +151,19 @@ def test_a_mask_is_rebuilt_without_its_file(tmp_path: Path) -> None:
     assert torch.equal(rebuilt(torch.ones(1, 3, 3, 5))[0, 0], torch.from_numpy(CORNER).float())
     assert Operator.from_spec(rebuilt.spec()).fingerprint() == operator.fingerprint()
     assert len(json.dumps(Mask((1, 512, 512), mask=np.ones((512, 512))).spec())) < 512**2 / 5
+
+
+def test_a_measurement_file_travels_without_the_mask(tmp_path: Path) -> None:
+    path = tmp_path / "mask.npy"
+    np.save(path, CORNER)
+    image = torch.rand(1, 3, 3, 5)
+    operator = Mask((3, 3, 5), mask=path)
+    measure(image, operator).save(tmp_path / "y.safetensors")
+    path.unlink()
+    loaded = Measurements.load(tmp_path / "y.safetensors")
+    rebuilt = Operator.from_spec(loaded.operator_spec)
+    assert rebuilt.fingerprint() == loaded.fingerprint
+    assert torch.equal(rebuilt(image), loaded.values)
 
 
 @pytest.mark.parametrize("shape", [(3, 37, 31), (1, 16, 8)], ids=str)
