@@ -31,13 +31,18 @@ class Recorded:
         is not JSON.
         """
         kind = registered_name(type(self))
-        for name, value in self._arguments.items():
+        arguments = {**self._arguments, **self.carried()}
+        for name, value in arguments.items():
             if isinstance(value, _Unwritable):
                 raise ArgumentError(
                     f"{type(self).__name__} was built with a {value.kind} as {name!r}, which JSON "
                     "cannot hold; build it from numbers, words, lists or a file's name"
                 )
-        return {"type": kind, **self._arguments}
+        return {"type": kind, **arguments}
+
+    def carried(self) -> dict[str, str]:
+        """Arguments whose contents were read from elsewhere, as the text that carries them."""
+        return {}
 
 
 class _Unwritable:

@@ -1,19 +1,16 @@
 """Compressed sensing with a partial circulant matrix: signs, a random filter, few samples."""
 
 import math
-import numbers
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, checked_shape, seeded
+from invprob.operators.checks import part_of
+from invprob.operators.spectra import Spectra
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
-
-# What an operator derives at its first use and can derive again: (kernel, its version, spectrum).
-_Cached = tuple[Tensor, int, Tensor]
 
 
 @register.operator("circulant")
@@ -26,6 +23,8 @@ class PartialCirculant(LinearOperator):
 
     - spectrum "gaussian": kernel ~ N(0, 1), c = 1/√m; what ILO (arXiv:2102.07364) and SPHInX
       (ICML 2022) measure with, up to c.
+    - spectrum "sign": the signs of that kernel, c = 1/√m; every entry of A has the same modulus
+      (Bernoulli: Rauhut, Romberg and Tropp, Appl. Comput. Harmon. Anal. 32(2), 2012).
     - spectrum "unit": every Fourier coefficient of that kernel divided by its modulus, c = √(n/m);
       the rows are a tight frame, AA' = (n/m) I, so that pseudo-inverse and norm have closed forms
       (random convolution: Romberg, SIAM J. Imaging Sciences 2(4), 2009).
@@ -48,16 +47,15 @@ class PartialCirculant(LinearOperator):
         ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
         seed: int = 0,
         spectrum: Annotated[
-            Literal["gaussian", "unit"], "random kernel, or one that keeps all frequencies alike"
+            Literal["gaussian", "unit", "sign"],
+            "normal kernel, one that keeps all frequencies alike, or one of +1 and -1",
         ] = "gaussian",
     ) -> None:
         n = math.prod(checked_shape("image_shape", image_shape))
-        m = _measurements(ratio, n)
+        m = part_of(n, ratio)
         super().__init__(image_shape, (m,))
-        if spectrum not in ("gaussian", "unit"):
-            raise ArgumentError(f"spectrum must be 'gaussian' or 'unit', got {spectrum!r}")
         self.ratio, self.seed, self.spectrum = ratio, seed, spectrum
-        self.scale = 1 / math.sqrt(m) if spectrum == "gaussian" else math.sqrt(n / m)
+        self.scale = math.sqrt(n / m) if spectrum == "unit" else 1 / math.sqrt(m)
 
         rng = seeded(seed)
         kernel = torch.randn(n, generator=rng, dtype=torch.float64)
@@ -66,11 +64,13 @@ class PartialCirculant(LinearOperator):
         if spectrum == "unit":
             coefficients = torch.fft.rfft(kernel)
             kernel = torch.fft.irfft(coefficients / coefficients.abs(), n=n)
+        elif spectrum == "sign":
+            kernel = torch.where(kernel < 0, -1.0, 1.0).to(torch.float64)
         # Not persistent: a checkpoint holds spec and fingerprint, from which these follow.
         self.register_buffer("signs", signs, persistent=False)
         self.register_buffer("kernel", kernel, persistent=False)
         self.register_buffer("indices", indices, persistent=False)
-        self._spectra: dict[tuple[torch.dtype, torch.device], _Cached] = {}
+        self._spectra = Spectra()
 
     def forward(self, image: Images) -> Measured:
         """c · irfft(rfft(signs ⊙ x) · rfft(kernel))[indices]."""
@@ -91,13 +91,13 @@ class PartialCirculant(LinearOperator):
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
     ) -> Images:
-        """A'y · m/n for the unit spectrum, conjugate gradients for the Gaussian one."""
+        """A'y · m/n for the unit spectrum, conjugate gradients for the others."""
         if self.spectrum == "unit":
             return self.adjoint(measurement) / self.scale**2
         return super().pinv(measurement, iterations=iterations, tolerance=tolerance)
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
-        """√(n/m) for the unit spectrum, power iteration for the Gaussian one."""
+        """√(n/m) for the unit spectrum, power iteration for the others."""
         if self.spectrum == "unit":
             return self.scale
         return super().norm(iterations=iterations, tolerance=tolerance, seed=seed)
@@ -113,18 +113,7 @@ class PartialCirculant(LinearOperator):
         return f"{super().extra_repr()}, {options}"
 
     def _spectrum(self, like: Tensor) -> Tensor:
-        """rfft(kernel), once for each dtype and device; a complex buffer does not survive `.to`."""
-        key = (like.dtype, like.device)
-        version = 0 if self.kernel.is_inference() else self.kernel._version
-        cached = self._spectra.get(key)
-        if cached is None or cached[0] is not self.kernel or cached[1] != version:
-            spectrum = torch.fft.rfft(self.kernel).to(like.dtype.to_complex())
-            cached = self._spectra[key] = (self.kernel, version, spectrum)
-        return cached[2]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles leave the cache behind."""
-        return {**self.__dict__, "_spectra": {}}
+        return self._spectra.of(self.kernel, like, torch.fft.rfft)
 
 
 def _convolve(flat: Tensor, spectrum: Tensor) -> Tensor:
@@ -133,21 +122,6 @@ def _convolve(flat: Tensor, spectrum: Tensor) -> Tensor:
         return flat  # some FFT libraries refuse an empty batch
     filtered: Tensor = torch.fft.irfft(torch.fft.rfft(flat) * spectrum, n=flat.shape[1])
     return filtered
-
-
-def _measurements(ratio: float, n: int) -> int:
-    if not isinstance(ratio, numbers.Real) or not 0 < ratio <= 1:  # NaN fails every comparison
-        raise ArgumentError(
-            f"ratio must be a number in (0, 1], got {ratio!r}; the smallest that leaves a "
-            f"measurement here is {1 / n:.3g}"
-        )
-    m = round(ratio * n)
-    if m == 0:
-        raise ArgumentError(
-            f"ratio {ratio} of {n} image elements leaves no measurement; the smallest usable ratio "
-            f"here is {1 / n:.3g}"
-        )
-    return m
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:

@@ -11,7 +11,7 @@ import pytest
 
 from invprob import registry
 from invprob.errors import ArgumentError, FileError, UnknownNameError
-from invprob.operators import GaussianNoise, Identity, PartialCirculant, Rotate
+from invprob.operators import GaussianNoise, Identity, Mask, PartialCirculant, Rotate
 from invprob.registry import (
     Register,
     build,
@@ -173,7 +173,17 @@ def test_options_come_from_the_constructor() -> None:
     assert (ratio.name, ratio.type, ratio.required) == ("ratio", float, True)
     assert "(0, 1]" in ratio.help
     assert (spectrum.type, spectrum.default, spectrum.required) == (str, "gaussian", False)
-    assert spectrum.choices == ("gaussian", "unit")
+    assert spectrum.choices == ("gaussian", "unit", "sign")
+
+
+def test_what_may_be_a_list_is_a_word_on_the_command_line() -> None:
+    mask = next(option for option in options_of(Mask) if option.name == "mask")
+    assert (mask.type, mask.required, mask.listed) == (str, True, True)
+    for value in ("hole.png", [[0, 1]], Path("hole.png")):
+        assert mask.read(value) is value
+    for value in (3, True, 0.5):
+        with pytest.raises(ArgumentError, match="mask must be a word"):
+            mask.read(value)
 
 
 def test_options_of_a_function_are_its_keyword_only_parameters() -> None:

@@ -14,8 +14,8 @@ from invprob.errors import ArgumentError
 from invprob.operators import LinearOperator, PartialCirculant
 from invprob.testing import check_operator, dense
 
-Spectrum = Literal["gaussian", "unit"]
-SPECTRA: tuple[Spectrum, ...] = ("gaussian", "unit")
+Spectrum = Literal["gaussian", "unit", "sign"]
+SPECTRA: tuple[Spectrum, ...] = ("gaussian", "unit", "sign")
 SHAPES = [(3, 4, 4), (3, 5, 3), (1, 7, 7)]  # n = 48, and two odd ones
 
 
@@ -23,7 +23,7 @@ def _matrix(operator: PartialCirculant) -> np.ndarray:
     """Build the matrix from the public tensors, by SciPy."""
     n, m = operator.kernel.numel(), operator.indices.numel()
     circulant = scipy.linalg.circulant(operator.kernel.numpy())
-    scale = 1 / math.sqrt(m) if operator.spectrum == "gaussian" else math.sqrt(n / m)
+    scale = math.sqrt(n / m) if operator.spectrum == "unit" else 1 / math.sqrt(m)
     return scale * circulant[operator.indices.numpy()] * operator.signs.numpy()
 
 
@@ -100,6 +100,15 @@ def test_the_unit_spectrum_is_a_tight_frame() -> None:
     torch.testing.assert_close(operator(operator.pinv(y)), y, rtol=0, atol=1e-12)
 
 
+def test_the_sign_kernel_has_entries_of_one_modulus() -> None:
+    gaussian = PartialCirculant((3, 5, 3), ratio=0.4, seed=3)
+    operator = PartialCirculant((3, 5, 3), ratio=0.4, seed=3, spectrum="sign")
+    assert torch.equal(operator.kernel, gaussian.kernel.sign())
+    assert torch.equal(operator.indices, gaussian.indices)
+    modulus = torch.full((18, 45), 1 / math.sqrt(18), dtype=torch.float64)
+    torch.testing.assert_close(dense(operator).abs(), modulus, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("ratio", "m"), [(0.01, 492), (1.0, 49152), (2.5 / 49152, 2), (1e-5, 0)])
 def test_the_number_of_measurements(ratio: float, m: int) -> None:
     if m == 0:
@@ -168,6 +177,16 @@ def test_built_in_inference_mode() -> None:
         operator = PartialCirculant((3, 8, 8), ratio=0.2)
     x = _images((3, 8, 8))
     assert torch.equal(operator(x), PartialCirculant((3, 8, 8), ratio=0.2)(x))
+
+
+def test_gradients_after_a_first_call_in_inference_mode() -> None:
+    operator = PartialCirculant((3, 8, 8), ratio=0.2)
+    x = _images((3, 8, 8))
+    with torch.inference_mode():
+        operator(x)
+    y = operator(x.requires_grad_())
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, operator.adjoint(torch.ones_like(y)))
 
 
 def test_the_written_adjoint_is_the_derived_one() -> None:

@@ -1,0 +1,145 @@
+"""Small arrays as arguments: read once from a file, carried as text inside a spec from then on.
+
+A measurement file travels to machines that have neither the mask nor the kernel it was made with;
+so an operator reads its array at construction, and its spec holds what was read.
+"""
+
+import base64
+import binascii
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from invprob.errors import ArgumentError, FileError
+from invprob.files import file_error
+
+# What a constructor takes: a file's name, the text that `carry` wrote, nested lists, an array.
+Contents: TypeAlias = str | os.PathLike[str] | Sequence[Any] | NDArray[Any]
+Plane: TypeAlias = NDArray[np.float64]
+
+PICTURES = ("PNG", "TIFF", "WEBP", "JPEG")
+_CARRIED = re.compile(r"array:(bits|float64):(\d{1,9})x(\d{1,9}):([A-Za-z0-9+/]*={0,2})")
+
+
+def read_plane(name: str, source: Contents) -> Plane:
+    """Read rows and columns of finite numbers; pictures become grey values from 0 to 1.
+
+    `source` is a `.npy` file, a picture (PNG, TIFF, WebP, JPEG; colours are mixed to grey), nested
+    lists (as text `[[0, 1], [1, 0]]` too), an array, or what `carry` wrote. Raises `ArgumentError`
+    that names the argument `name`: a file that is missing or unreadable, other than two axes,
+    nothing in it, values that are no finite numbers.
+    """
+    if isinstance(source, os.PathLike):
+        source = os.fspath(source)
+    values = _from_text(name, source) if isinstance(source, str) else _numbers(name, source)
+    if values.ndim != 2 or values.size == 0:
+        raise ArgumentError(
+            f"{name} must have rows and columns, got the shape {values.shape}; give one plane, "
+            "such as [[0, 1], [1, 0]]"
+        )
+    if values.dtype.kind not in "biuf":
+        raise ArgumentError(f"{name} must hold real numbers, got {values.dtype}")
+    plane = np.asarray(values, np.float64)
+    bad = int(plane.size - np.isfinite(plane).sum())
+    if bad:
+        raise ArgumentError(
+            f"{name} holds {bad} values that are not finite; replace NaN and infinity by numbers"
+        )
+    return plane
+
+
+def carry(plane: Plane) -> str:
+    """Write a plane as text that `read_plane` reads back exactly: bits where only 0 and 1 occur."""
+    rows, columns = plane.shape
+    if np.isin(plane, (0.0, 1.0)).all():
+        kind, raw = "bits", np.packbits(plane.astype(bool)).tobytes()
+    else:
+        kind, raw = "float64", plane.astype("<f8").tobytes()
+    return f"array:{kind}:{rows}x{columns}:{base64.b64encode(raw).decode('ascii')}"
+
+
+def _from_text(name: str, source: str) -> NDArray[Any]:
+    if source.startswith("array:"):
+        return _unpacked(name, source)
+    if source.lstrip().startswith("["):
+        try:
+            return _numbers(name, json.loads(source))
+        except json.JSONDecodeError as error:
+            raise ArgumentError(f"{name} is no list of rows such as [[0, 1], [1, 0]]") from error
+    if not Path(source).is_file():
+        raise ArgumentError(
+            f"{name} names {source!r}, and there is no such file; give a .npy file, a picture, or "
+            "rows such as [[0, 1], [1, 0]]"
+        )
+    try:
+        return _saved(source) if source.lower().endswith(".npy") else _picture(source)
+    except OSError as error:  # Pillow says OSError for all that it cannot read
+        error = error if isinstance(error, FileError) else file_error(source, error, "read")
+        raise ArgumentError(f"{name}: {error}") from error
+
+
+def _numbers(name: str, source: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(source)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"{name} must have rows of one length: {error}") from error
+
+
+def _unpacked(name: str, text: str) -> NDArray[Any]:
+    found = _CARRIED.fullmatch(text)
+    try:
+        raw = base64.b64decode(found[4], validate=True) if found else b""
+    except binascii.Error:
+        raw = b""
+    if found is not None:
+        shape = (int(found[2]), int(found[3]))
+        elements = math.prod(shape)
+        if found[1] == "bits" and len(raw) == (elements + 7) // 8:
+            bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=elements)
+            return bits.reshape(shape)
+        if found[1] == "float64" and len(raw) == 8 * elements:
+            return np.frombuffer(raw, "<f8").reshape(shape)
+    raise ArgumentError(f"{name} carries a damaged array; build the operator from its file again")
+
+
+def _saved(path: str) -> NDArray[Any]:
+    try:
+        loaded: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise FileError(
+            f"{path!r} is not an array that NumPy saved without pickling; write it with "
+            f"numpy.save(..., allow_pickle=False)"
+        ) from error
+    if not isinstance(loaded, np.ndarray):
+        raise FileError(f"{path!r} holds several arrays; save one with numpy.save")
+    return loaded
+
+
+def _picture(path: str) -> NDArray[Any]:
+    """Grey values from 0 (black) to 1 (white)."""
+    from PIL import Image, UnidentifiedImageError  # the one place below `run` that reads pictures
+
+    try:
+        with Image.open(path, formats=PICTURES) as picture:
+            if picture.mode == "F":
+                raise FileError(f"{path!r} holds floating-point values; save them as .npy")
+            if picture.mode.startswith("I"):
+                return np.asarray(picture, np.float64) / 65535
+            if picture.has_transparency_data:
+                alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
+                if alpha.min() < 255:
+                    raise FileError(f"{path!r} has transparent pixels; lay it over a colour first")
+            return np.asarray(picture.convert("L"), np.float64) / 255
+    except UnidentifiedImageError as error:
+        raise FileError(
+            f"{path!r} is neither .npy nor one of the pictures {', '.join(PICTURES)}"
+        ) from error
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise FileError(f"{path!r} is a damaged picture: {error}") from error

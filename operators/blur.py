@@ -1,0 +1,167 @@
+"""Blur: a Gaussian, a straight motion, or a kernel from a file."""
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from invprob.arrays import Contents, carry, read_plane
+from invprob.errors import ArgumentError
+from invprob.operators.checks import finite, pixel_axes, positive
+from invprob.operators.convolution import Border, Convolved
+from invprob.registry import register
+from invprob.types import Shape
+
+_BORDER = "the image repeated, the image mirrored, or only pixels that need neither"
+
+
+@register.operator("gaussian-blur")
+class GaussianBlur(Convolved):
+    """Blur with a Gaussian.
+
+    y = kernel ⊛ x in each channel; kernel[i, j] ∝ exp(-(i² + j²) / 2σ²) for |i|, |j| ≤ r, the whole
+    part of 4σ + 1/2, of sum one. Measurements have the image's shape; with border "valid" they have
+    2r rows and columns less. Raises `ArgumentError` unless sigma is positive and the kernel fits
+    into the image.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        sigma: Annotated[float, "standard deviation in pixels, above 0"],
+        border: Annotated[Border, _BORDER] = "reflect",
+    ) -> None:
+        _, height, width = pixel_axes(image_shape)
+        self.sigma = positive("sigma", sigma)
+        radius = int(4 * self.sigma + 0.5)
+        largest = (min(height, width) - 1) // 2
+        remedy = f"sigma {sigma} makes too large a kernel; use one below {(largest + 0.5) / 4:.3g}"
+        reach = min(radius, largest + 1)  # enough to be refused; what does not fit is not computed
+        steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        profile = torch.exp(-((steps / self.sigma) ** 2) / 2)
+        profile = profile / profile.sum()
+        super().__init__(image_shape, torch.outer(profile, profile), border, remedy)
+
+    @classmethod
+    def example(cls) -> "GaussianBlur":
+        """With sigma 0.6, on 8 x 8 colour images."""
+        return cls((3, 8, 8), sigma=0.6)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, sigma={self.sigma}"
+
+
+@register.operator("motion-blur")
+class MotionBlur(Convolved):
+    """Blur by a straight, uniform motion of the camera.
+
+    y = kernel ⊛ x in each channel; kernel[i, j] is the mean over a segment of the given length and
+    angle, centred at (0, 0), of the bilinear weight max(0, 1 - |x - j|) · max(0, 1 - |y - i|): what
+    linear interpolation of the moving image gives, integrated exactly. Measurements have the
+    image's shape; with border "valid" they lose what the kernel overhangs. Raises `ArgumentError`
+    unless length is positive, degrees is finite and the kernel fits into the image.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        length: Annotated[float, "length of the motion in pixels, above 0"],
+        degrees: Annotated[float, "counter-clockwise angle of the motion, 0 is along the rows"] = 0,
+        border: Annotated[Border, _BORDER] = "reflect",
+    ) -> None:
+        _, height, width = pixel_axes(image_shape)
+        self.length, self.degrees = positive("length", length), finite("degrees", degrees)
+        remedy = f"length {length} makes too large a kernel; use a shorter motion"
+        # Enough to be refused; what does not fit is not computed.
+        kernel = motion_kernel(min(self.length, 1.5 * (height + width)), self.degrees)
+        super().__init__(image_shape, kernel, border, remedy)
+
+    @classmethod
+    def example(cls) -> "MotionBlur":
+        """Over two pixels at 30 degrees, on 8 x 8 colour images."""
+        return cls((3, 8, 8), length=2.0, degrees=30.0)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, length={self.length}, degrees={self.degrees}"
+
+
+@register.operator("blur")
+class Blur(Convolved):
+    """Blur with a kernel from a file.
+
+    y = kernel ⊛ x in each channel, a true convolution about the kernel's pixel (rows // 2,
+    columns // 2). The kernel is a `.npy` file, a picture (black is 0), nested lists, or an array;
+    it is divided by its sum unless `normalise` says otherwise, and read once: the spec carries it.
+    Measurements have the image's shape; with border "valid" they lose one row and column less than
+    the kernel has. Raises `ArgumentError` for a missing or unreadable file, a kernel that is larger
+    than the image, holds values that are not finite or is zero everywhere, and for a sum of zero.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        kernel: Annotated[Contents, ".npy file or picture"],
+        border: Annotated[Border, _BORDER] = "reflect",
+        normalise: Annotated[
+            Literal["sum", "none"], "divide the kernel by its sum, or take it as it is"
+        ] = "sum",
+    ) -> None:
+        plane = read_plane("kernel", kernel)
+        self._kernel, self.normalise = carry(plane), normalise
+        size, total = float(np.abs(plane).sum()), float(plane.sum())
+        if size == 0:
+            raise ArgumentError("kernel is zero everywhere; nothing would be measured")
+        if normalise == "sum":
+            if abs(total) < 1e-9 * size:
+                raise ArgumentError(
+                    f"kernel sums to {total:.3g} and cannot be divided by that; take it as it is "
+                    "with normalise='none'"
+                )
+            plane = plane / total
+        remedy = f"kernel has {plane.shape[0]} x {plane.shape[1]} pixels; cut it to the image"
+        super().__init__(image_shape, torch.from_numpy(plane.copy()), border, remedy)
+
+    def carried(self) -> dict[str, str]:
+        """The kernel itself, so that it can be rebuilt where its file is not."""
+        return {"kernel": self._kernel}
+
+    @classmethod
+    def example(cls) -> "Blur":
+        """A lopsided kernel of 3 x 3 pixels, on 8 x 8 colour images."""
+        return cls((3, 8, 8), kernel=[[0.0, 1.0, 0.0], [2.0, 8.0, 1.0], [0.0, 3.0, 1.0]])
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, normalise={self.normalise!r}"
+
+
+def motion_kernel(length: float, degrees: float) -> Tensor:
+    """The bilinear weights of a segment of that length and angle, centred, of sum one: float64.
+
+    Between the points where the segment crosses a row or a column of pixel centres each weight is a
+    quadratic polynomial, which Simpson's rule integrates exactly.
+    """
+    # Angles are folded into [0, 90) and turned back as a whole, so that straight lines are exact.
+    quarters, rest = divmod(degrees, 90.0)
+    ends = (
+        length / 2 * math.cos(math.radians(rest)),
+        length / 2 * math.sin(math.radians(rest)),
+    )
+    knots = [-1.0, 1.0]  # x = ends[0]·t to the right and y = ends[1]·t upwards
+    for end in ends:
+        reach = math.ceil(end)
+        knots += [k / end for k in range(-reach, reach + 1) if end > 0 and abs(k) < end]
+    t = torch.tensor(sorted(knots), dtype=torch.float64)
+    pieces = t.diff()
+    nodes = torch.cat([t[:-1], t[:-1] + pieces / 2, t[1:]])
+    shares = torch.cat([pieces, 4 * pieces, pieces]) / 12
+    half_width, half_height = (math.ceil(end - 1e-9) for end in ends)
+    columns = torch.arange(-half_width, half_width + 1, dtype=torch.float64)
+    rows = torch.arange(half_height, -half_height - 1, -1, dtype=torch.float64)  # upwards is first
+    across = (1 - (ends[0] * nodes - columns[:, None]).abs()).clamp(min=0)
+    down = (1 - (ends[1] * nodes - rows[:, None]).abs()).clamp(min=0)
+    return torch.rot90((down * shares) @ across.T, int(quarters) % 2)

@@ -1,0 +1,71 @@
+"""Compressed sensing with a dense Gaussian matrix: the textbook's operator, for small images."""
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.operators.base import LinearOperator, checked_shape, seeded
+from invprob.operators.checks import part_of
+from invprob.registry import register
+from invprob.types import Images, Measured, Shape
+
+LARGEST = 2**26  # entries of the matrix: 256 MiB in float32
+
+
+@register.operator("dense-gaussian")
+class DenseGaussian(LinearOperator):
+    """Multiply the flattened image by a matrix of independent normal entries (compressed sensing).
+
+    A x = G x / √m with G ~ N(0, 1), x the flattened (C, H, W) image of n elements; measurements are
+    (m,), m = round(ratio · n), and E||Ax||² = ||x||² (Candès and Tao, IEEE Trans. Inf. Theory
+    52(12), 2006; CSGM: Bora et al., ICML 2017).
+
+    Drawn from `torch.Generator().manual_seed(seed)` on the CPU: G (`randn` of (m, n), float32,
+    which `.to(dtype)` leaves as it is). Raises `ArgumentError` for a ratio outside (0, 1], one that
+    leaves no measurement, or a matrix of more than 67,108,864 entries.
+    """
+
+    exact = ("matrix",)
+
+    matrix: Tensor  # (m, n) float32
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        seed: int = 0,
+    ) -> None:
+        n = math.prod(checked_shape("image_shape", image_shape))
+        m = part_of(n, ratio)
+        if m * n > LARGEST:
+            raise ArgumentError(
+                f"ratio {ratio} of {n} image elements needs a dense matrix of {m * n:,} entries, "
+                f"more than {LARGEST:,}; use circulant, dct or hadamard, whose memory grows with "
+                f"the image only, or a ratio of at most {LARGEST / n**2:.2g}"
+            )
+        super().__init__(image_shape, (m,))
+        self.ratio, self.seed, self.scale = ratio, seed, 1 / math.sqrt(m)
+        matrix = torch.randn(m, n, generator=seeded(seed), dtype=torch.float32)
+        self.register_buffer("matrix", matrix, persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """G x / √m."""
+        return self.scale * (image.flatten(1) @ self.matrix.to(image.dtype).T)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """G' y / √m."""
+        self.check_measurement(measurement)
+        flat = self.scale * (measurement @ self.matrix.to(measurement.dtype))
+        return flat.view(len(flat), *self.image_shape)
+
+    @classmethod
+    def example(cls) -> "DenseGaussian":
+        """A fifth of the elements of 8 x 8 colour images."""
+        return cls((3, 8, 8), ratio=0.2)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, ratio={self.ratio}, seed={self.seed}"

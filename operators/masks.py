@@ -1,0 +1,251 @@
+"""Inpainting: some pixels are seen, the others are not.
+
+A x = x where the mask says so, and 0, mid-grey, elsewhere; the same pixels in all channels. The
+measurement keeps the image's shape and is not rescaled, also where the mask is random: it is a
+picture, so that perceptual terms apply, and a noise's sigma means grey values.
+"""
+
+import itertools
+import math
+from abc import ABC
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from invprob.arrays import Contents, carry, read_plane
+from invprob.errors import ArgumentError
+from invprob.operators.base import LinearOperator, seeded
+from invprob.operators.checks import part_of, pixel_axes
+from invprob.registry import register
+from invprob.types import Images, Measured, Shape
+
+
+class _Masked(LinearOperator, ABC):
+    """An operator that shows the pixels where `seen` is true and nothing of the others."""
+
+    seen: Tensor  # (height, width) bool
+
+    def __init__(self, image_shape: Shape, seen: Tensor) -> None:
+        super().__init__(image_shape, image_shape)
+        self.register_buffer("seen", seen, persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """The image times the mask."""
+        return image * self.seen
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """The measurement times the mask: the operator is a projection."""
+        self.check_measurement(measurement)
+        return measurement * self.seen
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """The measurement times the mask."""
+        return self.adjoint(measurement)
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """One, for some pixel is seen."""
+        return 1.0
+
+    def extra_repr(self) -> str:
+        """The shapes and how much is seen."""
+        return f"{super().extra_repr()}, seen={float(self.seen.double().mean()):.3g}"
+
+
+@register.operator("box-mask")
+class BoxMask(_Masked):
+    """Hide a box of pixels.
+
+    The box has round(share · H) rows and round(share · W) columns; x and y place it, from 0 at the
+    left or top border to 1 at the right or bottom one. Measurements have the image's shape, zero in
+    the box. Raises `ArgumentError` for a share outside (0, 1) or that hides no or all pixels, and a
+    place outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        share: Annotated[float, "the box's share of each side, in (0, 1)"] = 0.5,
+        x: Annotated[float, "place from left (0) to right (1)"] = 0.5,
+        y: Annotated[float, "place from top (0) to bottom (1)"] = 0.5,
+    ) -> None:
+        _, height, width = pixel_axes(image_shape)
+        _share("share", share)
+        for name, place in (("x", x), ("y", y)):
+            if not 0 <= place <= 1:
+                raise ArgumentError(f"{name} must be a number in [0, 1], got {place}")
+        self.share, self.x, self.y = share, x, y
+        rows, columns = round(share * height), round(share * width)
+        if rows * columns in (0, height * width):
+            raise ArgumentError(
+                f"share {share} hides {rows} x {columns} of {height} x {width} pixels; choose one "
+                "that hides some and leaves some"
+            )
+        top, left = round(y * (height - rows)), round(x * (width - columns))
+        seen = torch.ones(height, width, dtype=torch.bool)
+        seen[top : top + rows, left : left + columns] = False
+        super().__init__(image_shape, seen)
+
+    @classmethod
+    def example(cls) -> "BoxMask":
+        """Half of each side, in the middle of 8 x 8 colour images."""
+        return cls((3, 8, 8))
+
+
+@register.operator("random-mask")
+class RandomMask(_Masked):
+    """See random pixels, the same ones in all channels.
+
+    Seen are m = round(ratio · H·W) pixels, the first m of `randperm(H·W)` from
+    `torch.Generator().manual_seed(seed)` on the CPU. Measurements have the image's shape, zero
+    where nothing is seen; they are not rescaled, E||Ax||² = ratio · ||x||². Raises `ArgumentError`
+    for a ratio outside (0, 1] or one that leaves no pixel.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        ratio: Annotated[float, "share of the pixels that are seen, in (0, 1]"],
+        seed: int = 0,
+    ) -> None:
+        _, height, width = pixel_axes(image_shape)
+        m = part_of(height * width, ratio, "pixels")
+        self.ratio, self.seed = ratio, seed
+        seen = torch.zeros(height * width, dtype=torch.bool)
+        seen[torch.randperm(height * width, generator=seeded(seed))[:m]] = True
+        super().__init__(image_shape, seen.view(height, width))
+
+    @classmethod
+    def example(cls) -> "RandomMask":
+        """A third of the pixels of 8 x 8 colour images."""
+        return cls((3, 8, 8), ratio=0.3)
+
+
+@register.operator("stroke-mask")
+class StrokeMask(_Masked):
+    """Hide free-form strokes, as a brush or a scratch would leave them.
+
+    Each stroke is a random walk of eight straight pieces; hidden are the round(hidden · H·W) pixels
+    nearest to one of the strokes, so that the amount is exact and the brush as broad as it takes.
+    (The random walk: Yu et al., Free-Form Image Inpainting, arXiv:1806.03589.) A seed gives the
+    same strokes at every resolution. Measurements have the image's shape, zero where hidden.
+
+    Drawn from `torch.Generator().manual_seed(seed)` on the CPU, float64: (strokes, 2 + 2·8) uniform
+    numbers, for the start and for turn and length of each piece. Raises `ArgumentError` unless some
+    pixels are hidden and some are seen, and for fewer than 1 or more than 100 strokes.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        hidden: Annotated[float, "share of the pixels that are hidden, in (0, 1)"] = 0.2,
+        strokes: Annotated[int, "how many strokes, from 1 to 100"] = 4,
+        seed: int = 0,
+    ) -> None:
+        _, height, width = pixel_axes(image_shape)
+        count = round(_share("hidden", hidden) * height * width)
+        if count in (0, height * width):
+            raise ArgumentError(
+                f"hidden {hidden} of {height * width} pixels hides {count}; choose a share that "
+                "hides some and leaves some"
+            )
+        if not 1 <= strokes <= 100:
+            raise ArgumentError(f"strokes must be a whole number from 1 to 100, got {strokes}")
+        self.hidden, self.strokes, self.seed = hidden, strokes, seed
+        distances = stroke_distances(height, width, _walks(height, width, strokes, seed))
+        nearest = distances.flatten().argsort(stable=True)[:count]
+        seen = torch.ones(height * width, dtype=torch.bool)
+        seen[nearest] = False
+        super().__init__(image_shape, seen.view(height, width))
+
+    @classmethod
+    def example(cls) -> "StrokeMask":
+        """A fifth of the pixels of 8 x 8 colour images."""
+        return cls((3, 8, 8))
+
+
+@register.operator("mask")
+class Mask(_Masked):
+    """See the pixels that a mask shows: white, or 1, is seen, and black, or 0, is hidden.
+
+    The mask is a picture or a `.npy` file of the image's height and width, nested lists, or an
+    array; values lie in [0, 1], and those of at least a half count as seen. It is read once: the
+    spec carries it. Measurements have the image's shape, zero where hidden. Raises `ArgumentError`
+    for a missing or unreadable file, another size, other values, or a mask that shows nothing.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        mask: Annotated[Contents, "picture or .npy file: white (1) is seen, black (0) hidden"],
+    ) -> None:
+        _, height, width = pixel_axes(image_shape)
+        plane = read_plane("mask", mask)
+        if plane.shape != (height, width):
+            raise ArgumentError(
+                f"mask is {plane.shape[0]} x {plane.shape[1]} pixels (height x width), but images "
+                f"are {height} x {width}; resize one of them"
+            )
+        if plane.min() < 0 or plane.max() > 1:
+            raise ArgumentError(
+                f"mask must hold values from 0 (hidden) to 1 (seen), got {plane.min():.3g} to "
+                f"{plane.max():.3g}; divide it by its largest value"
+            )
+        seen = plane >= 0.5
+        if not seen.any():
+            raise ArgumentError("mask shows no pixel; white, or 1, is what is seen")
+        self._mask = carry(seen.astype(float))
+        super().__init__(image_shape, torch.from_numpy(seen))
+
+    def carried(self) -> dict[str, str]:
+        """The mask itself, so that it can be rebuilt where its file is not."""
+        return {"mask": self._mask}
+
+    @classmethod
+    def example(cls) -> "Mask":
+        """A checkered corner of 8 x 8 colour images is hidden."""
+        rows = [[int(r + c >= 8 or (r + c) % 2 == 0) for c in range(8)] for r in range(8)]
+        return cls((3, 8, 8), mask=rows)
+
+
+def stroke_distances(height: int, width: int, walks: Tensor) -> Tensor:
+    """How far each pixel's centre is from the nearest of all pieces, in shorter sides of the image.
+
+    `walks` is (strokes, corners, 2), x and y of the corners in the same unit.
+    """
+    unit = min(height, width)
+    y, x = torch.meshgrid(
+        (torch.arange(height, dtype=torch.float64) + 0.5) / unit,
+        (torch.arange(width, dtype=torch.float64) + 0.5) / unit,
+        indexing="ij",
+    )
+    nearest = torch.full((height, width), math.inf, dtype=torch.float64)
+    for walk in walks.tolist():
+        for (x0, y0), (x1, y1) in itertools.pairwise(walk):
+            dx, dy = x1 - x0, y1 - y0
+            along = ((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy)
+            along = along.clamp(0, 1)
+            squared = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
+            nearest = torch.minimum(nearest, squared)
+    return nearest.sqrt()
+
+
+def _walks(height: int, width: int, strokes: int, seed: int) -> Tensor:
+    """Random walks that start in the image and bend by at most a quarter turn at each corner."""
+    draws = torch.rand(strokes, 18, generator=seeded(seed), dtype=torch.float64)
+    unit = min(height, width)
+    start = draws[:, :2] * torch.tensor([width / unit, height / unit], dtype=torch.float64)
+    turns, lengths = draws[:, 2:10], 0.05 + 0.1 * draws[:, 10:]
+    # The first piece points anywhere, each later one within a quarter turn of the one before it.
+    spread = math.pi * torch.tensor([2.0] + [1.0] * 7, dtype=torch.float64)
+    headings = ((turns - 0.5) * spread).cumsum(1)
+    pieces = lengths[..., None] * torch.stack([headings.cos(), headings.sin()], -1)
+    return torch.cat([start[:, None], start[:, None] + pieces.cumsum(1)], 1)
+
+
+def _share(name: str, value: float) -> float:
+    if not 0 < value < 1:  # NaN fails every comparison
+        raise ArgumentError(f"{name} must be a number in (0, 1), got {value}")
+    return value

@@ -1,0 +1,318 @@
+"""Subsampled orthogonal transforms: a few cosine, Hadamard or Fourier coefficients.
+
+Cosine and Hadamard transforms run along the flattened image, after random signs: all rows of the
+matrix are then alike, and no coefficient is reserved for the mean of the image. The Fourier
+transform keeps to the two axes of the image, as instruments do.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from invprob.operators.base import LinearOperator, checked_shape, seeded
+from invprob.operators.checks import part_of, pixel_axes
+from invprob.registry import register
+from invprob.types import Images, Measured, Shape
+
+
+class _Subsampled(LinearOperator, ABC):
+    """A few coefficients of an orthonormal transform of the sign-flipped, flattened image."""
+
+    signs: Tensor  # (n,) int8
+    indices: Tensor  # (m,) int64, ascending, below `length`
+
+    def __init__(self, image_shape: Shape, ratio: float, seed: int, length: int) -> None:
+        n = math.prod(checked_shape("image_shape", image_shape))
+        m = part_of(n, ratio)
+        super().__init__(image_shape, (m,))
+        self.ratio, self.seed, self.length = ratio, seed, length
+        self.scale = math.sqrt(length / m)
+        rng = seeded(seed)
+        signs = torch.randint(0, 2, (n,), generator=rng) * 2 - 1
+        indices = torch.randperm(length, generator=rng)[:m].sort().values
+        self.register_buffer("signs", signs.to(torch.int8), persistent=False)
+        self.register_buffer("indices", indices, persistent=False)
+
+    @abstractmethod
+    def transform(self, flat: Tensor) -> Tensor:
+        """The orthonormal transform of each row; a row shorter than `length` ends in zeros."""
+
+    @abstractmethod
+    def inverse(self, coefficients: Tensor) -> Tensor:
+        """The transpose of `transform`, in rows of `length`."""
+
+    def forward(self, image: Images) -> Measured:
+        """c · T(signs ⊙ x)[indices]."""
+        flat = image.flatten(1).to(_working(image.dtype))
+        coefficients = self.transform(flat * self.signs) if len(flat) else _rows(flat, self.length)
+        return (self.scale * coefficients[:, self.indices]).to(image.dtype)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """c · signs ⊙ T'(measurement at indices, else 0)."""
+        self.check_measurement(measurement)
+        values = self.scale * measurement.to(_working(measurement.dtype))
+        spread = _rows(values, self.length).index_copy(1, self.indices, values)
+        flat = self.inverse(spread) if len(values) else spread
+        flat = flat[:, : self.signs.numel()] * self.signs
+        return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """A'y / c² where nothing is padded, so that AA' = c² I; else by conjugate gradients."""
+        if self.length == self.signs.numel():
+            return self.adjoint(measurement) / self.scale**2
+        return super().pinv(measurement, iterations=iterations, tolerance=tolerance)
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """The scale c where nothing is padded, else by power iteration."""
+        if self.length == self.signs.numel():
+            return self.scale
+        return super().norm(iterations=iterations, tolerance=tolerance, seed=seed)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, ratio={self.ratio}, seed={self.seed}"
+
+
+@register.operator("dct")
+class SubsampledDCT(_Subsampled):
+    """Keep a few coefficients of the discrete cosine transform, after random signs.
+
+    A x = √(n/m) · DCT(signs ⊙ x)[indices], x the flattened (C, H, W) image of n elements and DCT
+    the orthonormal transform of type II, by one FFT (Makhoul, IEEE Trans. ASSP 28(1), 1980);
+    measurements are (m,), m = round(ratio · n). AA' = (n/m) I, so that E||Ax||² = ||x||² and
+    pseudo-inverse and norm have closed forms.
+
+    Drawn in this order from `torch.Generator().manual_seed(seed)` on the CPU: the signs (`randint`
+    of 0 and 1, for -1 and +1), the indices (the first m of `randperm(n)`, sorted). Raises
+    `ArgumentError` for a ratio outside (0, 1] or one that leaves no measurement.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        seed: int = 0,
+    ) -> None:
+        n = math.prod(checked_shape("image_shape", image_shape))
+        super().__init__(image_shape, ratio, seed, length=n)
+
+    def transform(self, flat: Tensor) -> Tensor:
+        """The cosine transform of each row."""
+        return dct(flat)
+
+    def inverse(self, coefficients: Tensor) -> Tensor:
+        """The inverse cosine transform of each row, which is the transpose."""
+        return inverse_dct(coefficients)
+
+    @classmethod
+    def example(cls) -> "SubsampledDCT":
+        """A fifth of the elements of 8 x 8 colour images."""
+        return cls((3, 8, 8), ratio=0.2)
+
+
+@register.operator("hadamard")
+class SubsampledHadamard(_Subsampled):
+    """Keep a few coefficients of the Walsh-Hadamard transform, after random signs.
+
+    A x = √(N/m) · (H P (signs ⊙ x))[indices], x the flattened (C, H, W) image of n elements; P
+    appends zeros up to N, the next power of two, and H is Sylvester's matrix of ±1/√N, applied in
+    N log N operations. Measurements are (m,), m = round(ratio · n); E||Ax||² = ||x||². Where n is a
+    power of two, AA' = (n/m) I, and pseudo-inverse and norm have closed forms.
+
+    Drawn in this order from `torch.Generator().manual_seed(seed)` on the CPU: the signs (`randint`
+    of 0 and 1, for -1 and +1), the indices (the first m of `randperm(N)`, sorted). Raises
+    `ArgumentError` for a ratio outside (0, 1] or one that leaves no measurement.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        seed: int = 0,
+    ) -> None:
+        n = math.prod(checked_shape("image_shape", image_shape))
+        super().__init__(image_shape, ratio, seed, length=1 << (n - 1).bit_length())
+
+    def transform(self, flat: Tensor) -> Tensor:
+        """The Hadamard transform of each row, zeros appended."""
+        padded = torch.nn.functional.pad(flat, (0, self.length - flat.shape[1]))
+        return hadamard_transform(padded)
+
+    def inverse(self, coefficients: Tensor) -> Tensor:
+        """The same transform: the matrix is symmetric and its own inverse."""
+        return hadamard_transform(coefficients)
+
+    @classmethod
+    def example(cls) -> "SubsampledHadamard":
+        """A fifth of the elements of 8 x 8 colour images."""
+        return cls((3, 8, 8), ratio=0.2)
+
+
+@register.operator("fourier")
+class SubsampledFourier(LinearOperator):
+    """Keep a few frequencies of each channel's two-dimensional Fourier transform.
+
+    A x = √(N/m) · w ⊙ F(x)[frequencies], F orthonormal. Of the H·W frequencies of a real image only
+    N = ⌊H·W/2⌋ + 1 are free, one more where both sides are even: of two that are each other's
+    conjugate one is kept, with w = √2; w = 1 where a frequency is its own conjugate. Measurements
+    are (C, m, 2), real and imaginary part on the last axis, m = round(ratio · N), at the same
+    frequencies in all channels.
+    E||Ax||² = ||x||²; the rows are orthogonal, so that A⁺y = A'y · m/N and the norm is √(N/m).
+
+    Drawn from `torch.Generator().manual_seed(seed)` on the CPU: the first m of `randperm(N)`,
+    sorted, counting the free frequencies row by row. Raises `ArgumentError` for a ratio outside
+    (0, 1], one that leaves no frequency, or an image without height and width.
+    """
+
+    exact = ("weights",)
+
+    rows: Tensor  # (m,) int64, vertical frequency
+    columns: Tensor  # (m,) int64, horizontal frequency, at most width // 2
+    weights: Tensor  # (m,) float64, scale included
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        ratio: Annotated[float, "share of the frequencies, in (0, 1]"],
+        seed: int = 0,
+    ) -> None:
+        channels, height, width = pixel_axes(image_shape)
+        free = _free_frequencies(height, width)
+        m = part_of(len(free), ratio, "frequencies")
+        super().__init__(image_shape, (channels, m, 2))
+        self.ratio, self.seed = ratio, seed
+        self.scale = math.sqrt(len(free) / m)
+        chosen = free[torch.randperm(len(free), generator=seeded(seed))[:m].sort().values]
+        rows, columns = chosen.unbind(1)
+        own = (2 * rows % height == 0) & (2 * columns % width == 0)  # real in every image
+        weights = self.scale * (2.0 - own.to(torch.float64)).sqrt()
+        self.register_buffer("rows", rows.clone(), persistent=False)
+        self.register_buffer("columns", columns.clone(), persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """The weighted coefficients at the chosen frequencies."""
+        dtype = _working(image.dtype)
+        if len(image) == 0:
+            return image.new_zeros(0, *self.measurement_shape)
+        spectrum = torch.fft.rfft2(image.to(dtype), norm="ortho")
+        kept = spectrum[:, :, self.rows, self.columns] * self.weights.to(dtype)
+        return torch.view_as_real(kept).to(image.dtype)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """The real part of the inverse transform of the weighted values at their frequencies."""
+        self.check_measurement(measurement)
+        dtype = _working(measurement.dtype)
+        if len(measurement) == 0:
+            return measurement.new_zeros(0, *self.image_shape)
+        values = measurement.to(dtype) * self.weights.to(dtype)[:, None]
+        channels, height, width = pixel_axes(self.image_shape)
+        spread = values.new_zeros(len(values), channels, height * width, 2)
+        spread = spread.index_copy(2, self.rows * width + self.columns, values)
+        spectrum = torch.view_as_complex(spread).unflatten(2, (height, width))
+        image: Images = torch.fft.ifft2(spectrum, norm="ortho").real.to(measurement.dtype)
+        return image
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """A'y · m/N."""
+        return self.adjoint(measurement) / self.scale**2
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """√(N/m)."""
+        return self.scale
+
+    @classmethod
+    def example(cls) -> "SubsampledFourier":
+        """A fifth of the frequencies of 8 x 8 colour images."""
+        return cls((3, 8, 8), ratio=0.2)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, ratio={self.ratio}, seed={self.seed}"
+
+
+def dct(flat: Tensor) -> Tensor:
+    """The orthonormal cosine transform of type II of each row, by a real FFT of the same length."""
+    n = flat.shape[1]
+    folded = torch.cat([flat[:, ::2], flat[:, 1::2].flip(1)], 1)
+    turned = torch.fft.rfft(folded) * _turns(flat).conj()
+    return _lengths(torch.cat([turned.real, -turned.imag[:, 1 : (n + 1) // 2].flip(1)], 1))
+
+
+def inverse_dct(coefficients: Tensor) -> Tensor:
+    """The inverse, and transpose, of `dct`."""
+    n = coefficients.shape[1]
+    # The real FFT gives its first coefficient once and the others twice; so must its inverse.
+    scaled = _lengths(coefficients, back=True)
+    head = scaled[:, : n // 2 + 1]
+    tail = torch.nn.functional.pad(scaled[:, n - n // 2 :].flip(1), (1, 0))
+    folded = torch.fft.irfft(torch.complex(head, -tail) * _turns(coefficients), n=n)
+    middle = (n + 1) // 2
+    flat = torch.empty_like(folded)
+    flat[:, ::2], flat[:, 1::2] = folded[:, :middle], folded[:, middle:].flip(1)
+    return flat
+
+
+def hadamard_transform(flat: Tensor) -> Tensor:
+    """The orthonormal Hadamard transform of each row, in Sylvester's order.
+
+    The length is a power of two, and the matrix a Kronecker product of small ones: each is applied
+    to the last digits of the index, which then become the first.
+    """
+    batch, length = flat.shape
+    bits = length.bit_length() - 1
+    while bits > 0:
+        step = min(bits, 5)
+        small = _sylvester(step).to(flat)
+        flat = (flat.view(batch, -1, 1 << step) @ small).transpose(1, 2).reshape(batch, length)
+        bits -= step
+    return flat
+
+
+def _sylvester(bits: int) -> Tensor:
+    """The orthonormal Hadamard matrix with 2**bits rows."""
+    matrix = torch.ones(1, 1, dtype=torch.float64)
+    for _ in range(bits):
+        matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64), matrix)
+    return matrix / math.sqrt(len(matrix))
+
+
+def _turns(like: Tensor) -> Tensor:
+    """exp(iπk/2n) for k from 0 to n/2, computed in float64."""
+    n = like.shape[1]
+    angles = torch.arange(n // 2 + 1, dtype=torch.float64, device=like.device) * (math.pi / (2 * n))
+    return torch.polar(torch.ones_like(angles), angles).to(like.dtype.to_complex())
+
+
+def _lengths(coefficients: Tensor, back: bool = False) -> Tensor:
+    """Give the cosines length one: √(1/n) for the constant, √(2/n) for the others; or undo it."""
+    n = coefficients.shape[1]
+    factors = coefficients.new_full((n,), math.sqrt(2 / n))
+    factors[0] = math.sqrt(1 / n)
+    return coefficients / factors if back else coefficients * factors
+
+
+def _free_frequencies(height: int, width: int) -> Tensor:
+    """One of each two conjugate frequencies of real images: (N, 2) rows and columns, row by row."""
+    rows, columns = torch.meshgrid(
+        torch.arange(height), torch.arange(width // 2 + 1), indexing="ij"
+    )
+    # In the columns that are their own conjugate, the lower half mirrors the upper one.
+    free = (2 * columns % width != 0) | (2 * rows <= height)
+    return torch.stack([rows[free], columns[free]], 1)
+
+
+def _rows(like: Tensor, length: int) -> Tensor:
+    return like.new_zeros(len(like), length)
+
+
+def _working(dtype: torch.dtype) -> torch.dtype:
+    """Half precisions have no FFT on every device, so they work in float32."""
+    return torch.promote_types(dtype, torch.float32)
