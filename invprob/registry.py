@@ -26,7 +26,7 @@ import sys
 import types
 import typing
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -205,7 +205,11 @@ def load_plugin(path: str | os.PathLike[str]) -> types.ModuleType:
 
 @dataclass(frozen=True)
 class Option:
-    """One setting: `type` is int, float, str or bool; `choices` lists what a Literal allows."""
+    """One setting: `type` is int, float, str or bool; `choices` lists what a Literal allows.
+
+    `listed`: a list may stand for the word, as in `matrix: str | Sequence[Sequence[float]]`; its
+    constructor reads either, so that command lines can write "0 1; 1 0".
+    """
 
     name: str
     type: type
@@ -214,11 +218,14 @@ class Option:
     help: str
     choices: tuple[Any, ...] = ()
     nullable: bool = False
+    listed: bool = False
 
     def read(self, value: Any) -> Any:
         """Check a value against the type and return it in that type; raises `ArgumentError`."""
         if value is None and self.nullable:
             return None
+        if self.listed and isinstance(value, list | tuple):
+            return value
         if self.choices:
             if value not in self.choices:
                 raise ArgumentError(
@@ -243,9 +250,9 @@ def parameters_of(entry: Callable[..., Any]) -> list[Option]:
         default = None if required else parameter.default
         read = _read_annotation(hints.get(parameter.name, type(default)))
         if read is not None:
-            kind, choices, nullable, text = read
+            kind, choices, nullable, text, listed = read
             described.append(
-                Option(parameter.name, kind, default, required, text, choices, nullable)
+                Option(parameter.name, kind, default, required, text, choices, nullable, listed)
             )
     return described
 
@@ -307,21 +314,23 @@ def _hints(entry: Callable[..., Any]) -> dict[str, Any]:
         return {}  # a name that only type checkers import: the defaults must do
 
 
-def _read_annotation(hint: Any) -> tuple[type, tuple[Any, ...], bool, str] | None:
-    """Split an annotation into type, choices, nullable, help; None if it is no option."""
+def _read_annotation(hint: Any) -> tuple[type, tuple[Any, ...], bool, str, bool] | None:
+    """Split an annotation into type, choices, nullable, help, listed; None if it is no option."""
     text = ""
     if typing.get_origin(hint) is typing.Annotated:
         hint, *notes = typing.get_args(hint)
         text = next((note for note in notes if isinstance(note, str)), "")
-    nullable = False
+    nullable = listed = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         members = typing.get_args(hint)
         nullable = type(None) in members
         rest = [member for member in members if member is not type(None)]
-        if len(rest) != 1:
+        plain = [member for member in rest if typing.get_origin(member) is not Sequence]
+        listed = plain == [str] and plain != rest
+        if len(plain if listed else rest) != 1:
             return None
-        hint = rest[0]
+        hint = plain[0] if listed else rest[0]
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
-        return type(choices[0]), choices, nullable, text
-    return (hint, (), nullable, text) if hint in (int, float, str, bool) else None
+        return type(choices[0]), choices, nullable, text, False
+    return (hint, (), nullable, text, listed) if hint in (int, float, str, bool) else None
