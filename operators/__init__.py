@@ -6,18 +6,29 @@ if __name__ != "invprob.operators":
 from invprob.operators.base import LinearOperator, Operator, compose
 from invprob.operators.circulant import PartialCirculant
 from invprob.operators.colour import Luminance
-from invprob.operators.geometry import Rotate, Scale, Translate
+from invprob.operators.ct import CT
+from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.identity import Identity
+from invprob.operators.mri import MRI, MulticoilMRI
 from invprob.operators.noise import GaussianNoise, Noise
+from invprob.operators.warps import Affine, Elastic, Perspective
 
 __all__ = [
+    "CT",
+    "MRI",
+    "Affine",
+    "Crop",
+    "Elastic",
+    "Flip",
     "GaussianNoise",
     "Identity",
     "LinearOperator",
     "Luminance",
+    "MulticoilMRI",
     "Noise",
     "Operator",
     "PartialCirculant",
+    "Perspective",
     "Rotate",
     "Scale",
     "Translate",

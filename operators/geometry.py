@@ -209,9 +209,7 @@ class Crop(LinearOperator):
         return f"{super().extra_repr()}, top={self.top}, left={self.left}"
 
 
-def linear_positions(
-    xx: float, xy: float, x0: float, yx: float, yy: float, y0: float
-) -> Positions:
+def linear_positions(xx: float, xy: float, x0: float, yx: float, yy: float, y0: float) -> Positions:
     """Read at (xx·x + xy·y + x0, yx·x + yy·y + y0)."""
     return lambda x, y: (xx * x + xy * y + x0, yx * x + yy * y + y0)
 

@@ -93,8 +93,8 @@ def taps(
     Computed in float64; a pixel outside the image gets weight zero and an arbitrary valid index,
     and a place that is NaN reads nothing.
     """
-    rows, row_weights = _line_taps(height, row, kernel)
-    columns, column_weights = _line_taps(width, column, kernel)
+    rows, row_weights = line_taps(height, row, kernel)
+    columns, column_weights = line_taps(width, column, kernel)
     indices = rows.unsqueeze(1) * width + columns.unsqueeze(0)
     weights = row_weights.unsqueeze(1) * column_weights.unsqueeze(0)
     return indices.flatten(0, 1), weights.flatten(0, 1)
@@ -121,15 +121,17 @@ def cubic_kernel(share: Tensor) -> Tensor:
 _KERNELS = {"bilinear": linear_kernel, "bicubic": cubic_kernel}
 
 
-def _line_taps(
+def line_taps(
     length: int, place: Tensor, kernel: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The pixels of a line that are read, and their weights: (taps, places) each."""
+    """Which pixels of a line are read at these places, and their weights: (taps, places) each."""
     # Whatever lies further out than the kernel reads zeros; the clamp keeps its index within int64.
     place = place.nan_to_num(nan=-4.0).clamp(-4.0, length + 3.0)
     first = place.floor()
     weights = kernel(place - first)
-    offsets = torch.arange(len(weights), dtype=place.dtype) - (len(weights) // 2 - 1)
+    offsets = torch.arange(len(weights), dtype=place.dtype, device=place.device) - (
+        len(weights) // 2 - 1
+    )
     index = first + offsets.unsqueeze(1)
     inside = (index >= 0) & (index < length)
     return index.clamp(0, length - 1).to(torch.int64), weights * inside
