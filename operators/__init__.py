@@ -5,21 +5,29 @@ if __name__ != "invprob.operators":
 
 from invprob.operators.base import LinearOperator, Operator, compose
 from invprob.operators.circulant import PartialCirculant
-from invprob.operators.colour import Luminance
+from invprob.operators.colour import ChannelMix, Luminance
 from invprob.operators.ct import CT
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.identity import Identity
+from invprob.operators.intensity import Brightness, Clip, Gamma, Quantise, Saturate
+from invprob.operators.jpeg import JPEG
 from invprob.operators.mri import MRI, MulticoilMRI
 from invprob.operators.noise import GaussianNoise, Noise
+from invprob.operators.phase import PhaseRetrieval
 from invprob.operators.warps import Affine, Elastic, Perspective
 
 __all__ = [
     "CT",
+    "JPEG",
     "MRI",
     "Affine",
+    "Brightness",
+    "ChannelMix",
+    "Clip",
     "Crop",
     "Elastic",
     "Flip",
+    "Gamma",
     "GaussianNoise",
     "Identity",
     "LinearOperator",
@@ -29,7 +37,10 @@ __all__ = [
     "Operator",
     "PartialCirculant",
     "Perspective",
+    "PhaseRetrieval",
+    "Quantise",
     "Rotate",
+    "Saturate",
     "Scale",
     "Translate",
     "compose",

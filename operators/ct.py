@@ -81,9 +81,9 @@ class CT(LinearOperator):
         ramp = torch.where(offset % 2 == 1, -1 / (math.pi * offset) ** 2, 0.0)
         ramp[0] = 0.25
         response = torch.fft.rfft(ramp.to(values)).real
-        filtered = torch.fft.irfft(
-            torch.fft.rfft(values, n=2 * cells) * response, n=2 * cells
-        )[..., :cells]
+        filtered = torch.fft.irfft(torch.fft.rfft(values, n=2 * cells) * response, n=2 * cells)[
+            ..., :cells
+        ]
         weighted = filtered * _arcs(self.degrees).to(values).unsqueeze(1)
         return self.adjoint(weighted.to(measurement.dtype))
 
