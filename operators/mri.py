@@ -11,13 +11,12 @@ from invprob.operators.base import LinearOperator, seeded
 from invprob.operators.lists import checked_finite
 from invprob.operators.sampling import centred, planar
 from invprob.operators.spectra import (
-    along_columns,
-    along_rows,
     as_complex,
     as_real,
-    back_along_columns,
-    back_along_real_rows,
-    back_along_rows,
+    origin_phases,
+    pick,
+    put,
+    uncentred,
     working,
 )
 from invprob.registry import register
@@ -41,7 +40,11 @@ class MRI(LinearOperator):
     that does not fit.
     """
 
+    exact = ("phases",)
+
     lines: Tensor  # (L,) int64, ascending, counted in the centred transform
+    places: Tensor  # (H, L) int64 into the flattened half spectrum, W // 2 + 1 columns wide
+    phases: Tensor  # (H, L, 2) float64, for the origin in the middle
 
     def __init__(
         self,
@@ -56,35 +59,42 @@ class MRI(LinearOperator):
         lines = cartesian_lines(width, acceleration, centre_fraction, seed)
         super().__init__(image_shape, (channels, height, len(lines), 2))
         self.acceleration, self.centre_fraction, self.seed = acceleration, centre_fraction, seed
+        rows, columns = _frequencies(lines, height, width)
+        # A real image has Y[-k, -l] = conj(Y[k, l]): the right half is read off the left one.
+        mirrored, half = columns > width // 2, width // 2 + 1
         self.register_buffer("lines", lines, persistent=False)
+        self.register_buffer(
+            "places",
+            torch.where(mirrored, -rows % height * half + width - columns, rows * half + columns),
+            persistent=False,
+        )
+        self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
 
     def forward(self, image: Images) -> Measured:
-        """Transform the rows, keep the lines, transform these."""
+        """Transform, and keep the lines."""
         if len(image) == 0:
             return image.new_zeros(0, *self.measurement_shape)
-        half, signs, _ = self._half_spectrum()
-        kept = along_rows(image.to(working(image.dtype)), half)
-        # A row is real: column W - k is the conjugate of column k.
-        lines = torch.complex(kept.real, kept.imag * signs.to(kept.real))
-        return as_real(along_columns(lines)).to(image.dtype)
+        half = torch.fft.rfft2(image.to(working(image.dtype)), norm="ortho")
+        values = self._conjugated(pick(half, self.places))
+        return as_real(values * as_complex(self.phases.to(values.real))).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
         """The real part of the inverse transform of the lines, zeros elsewhere."""
-        # The real part has the Hermitian half of the spectrum: (Y[k] + conj(Y[W - k])) / 2.
-        _, signs, _ = self._half_spectrum()
-        return self._fill(measurement, torch.where(signs == 0, 1.0, 0.5))
+        # The real part has the Hermitian half of the spectrum: (Y[k, l] + conj(Y[-k, -l])) / 2.
+        alone, _ = self._sharers()
+        return self._fill(measurement, torch.where(alone, 1.0, 0.5))
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
     ) -> Images:
         """The zero-filled transform; a line whose mirror image is not measured counts for both."""
-        _, _, sharers = self._half_spectrum()
+        _, sharers = self._sharers()
         return self._fill(measurement, 1 / sharers)
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
         """1, or √½ if every line misses its mirror image."""
-        _, signs, sharers = self._half_spectrum()
-        return 1.0 if bool(((signs == 0) | (sharers == 2)).any()) else math.sqrt(0.5)
+        alone, sharers = self._sharers()
+        return 1.0 if bool((alone | (sharers == 2)).any()) else math.sqrt(0.5)
 
     @classmethod
     def example(cls) -> "MRI":
@@ -96,31 +106,29 @@ class MRI(LinearOperator):
         options = f"acceleration={self.acceleration}, centre_fraction={self.centre_fraction}"
         return f"{super().extra_repr()}, {options}, seed={self.seed}"
 
-    def _half_spectrum(self) -> tuple[Tensor, Tensor, Tensor]:
-        """For each line: its column in the half spectrum, its sign there, how many share it.
-
-        The sign is -1 for the conjugate, 0 where a frequency is its own mirror image.
-        """
+    def _sharers(self) -> tuple[Tensor, Tensor]:
+        """Which lines are their own mirror image, and how many lines share a column with each."""
         width = self.image_shape[2]
         frequency = uncentred(self.lines, width)
         half = torch.minimum(frequency, width - frequency)
-        signs = torch.sign(width - 2 * frequency) * (frequency > 0)
-        return half, signs, torch.bincount(half)[half]
+        return 2 * frequency % width == 0, torch.bincount(half)[half]
+
+    def _conjugated(self, values: Tensor) -> Tensor:
+        """Conjugate the lines that lie in the right half."""
+        width = self.image_shape[2]
+        return torch.where(uncentred(self.lines, width) > width // 2, values.conj(), values)
 
     def _fill(self, measurement: Measured, weights: Tensor) -> Images:
         """Put the weighted lines into the half spectrum and transform back."""
         self.check_measurement(measurement)
         if len(measurement) == 0:
             return measurement.new_zeros(0, *self.image_shape)
-        width = self.image_shape[2]
-        half, signs, _ = self._half_spectrum()
-        values = measurement.to(working(measurement.dtype))
-        lines = back_along_columns(as_complex(values))
-        weights = weights.to(values.dtype)
-        lines = torch.complex(lines.real * weights, lines.imag * (signs * weights))
-        spectrum = lines.new_zeros(*lines.shape[:-1], width // 2 + 1).index_add(-1, half, lines)
-        image: Images = back_along_real_rows(spectrum, width).to(measurement.dtype)
-        return image
+        _, height, width = self.image_shape
+        values = as_complex(measurement.to(working(measurement.dtype)))
+        factors = as_complex(self.phases.to(values.real)).conj() * weights.to(values.real)
+        half = put(self._conjugated(values * factors), self.places, height, width // 2 + 1)
+        image: Images = torch.fft.irfft2(half, s=(height, width), norm="ortho")
+        return image.to(measurement.dtype)
 
 
 @register.operator("multicoil-mri")
@@ -138,9 +146,11 @@ class MulticoilMRI(LinearOperator):
     where `mri` does.
     """
 
-    exact = ("sensitivities",)
+    exact = ("phases", "sensitivities")
 
     lines: Tensor  # (L,) int64, ascending, counted in the centred transform
+    places: Tensor  # (H, L) int64 into the flattened transform
+    phases: Tensor  # (H, L, 2) float64, for the origin in the middle
     sensitivities: Tensor  # (coils, H, W, 2) float64
 
     def __init__(
@@ -160,30 +170,32 @@ class MulticoilMRI(LinearOperator):
         super().__init__(image_shape, (coils, channels, height, len(lines), 2))
         self.coils, self.seed = coils, seed
         self.acceleration, self.centre_fraction = acceleration, centre_fraction
+        rows, columns = _frequencies(lines, height, width)
         self.register_buffer("lines", lines, persistent=False)
+        self.register_buffer("places", rows * width + columns, persistent=False)
+        self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
         self.register_buffer("sensitivities", birdcage(coils, height, width), persistent=False)
 
     def forward(self, image: Images) -> Measured:
-        """Weigh, transform the rows, keep the lines, transform these."""
+        """Weigh, transform, and keep the lines."""
         if len(image) == 0:
             return image.new_zeros(0, *self.measurement_shape)
-        dtype = working(image.dtype)
-        coils = image.to(dtype).unsqueeze(1) * self._weights(dtype)
-        kept = along_rows(coils, uncentred(self.lines, self.image_shape[2]))
-        return as_real(along_columns(kept)).to(image.dtype)
+        weights = self._weights(working(image.dtype))
+        coils = torch.fft.fft2(image.unsqueeze(1) * weights, norm="ortho")
+        values = pick(coils, self.places)
+        return as_real(values * as_complex(self.phases.to(values.real))).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
         """The real part of Σ conj(sensitivity) · inverse transform of the zero-filled lines."""
         self.check_measurement(measurement)
         if len(measurement) == 0:
             return measurement.new_zeros(0, *self.image_shape)
-        dtype, width = working(measurement.dtype), self.image_shape[2]
-        lines = back_along_columns(as_complex(measurement.to(dtype)))
-        spectrum = lines.new_zeros(*lines.shape[:-1], width)
-        spectrum = spectrum.index_copy(-1, uncentred(self.lines, width), lines)
-        coils = back_along_rows(spectrum) * self._weights(dtype).conj()
-        image: Images = coils.real.sum(1).to(measurement.dtype)
-        return image
+        values = as_complex(measurement.to(working(measurement.dtype)))
+        values = values * as_complex(self.phases.to(values.real)).conj()
+        coils = torch.fft.ifft2(put(values, self.places, *self.image_shape[1:]), norm="ortho")
+        weights = self._weights(values.real.dtype)
+        image: Images = (coils.real * weights.real + coils.imag * weights.imag).sum(1)
+        return image.to(measurement.dtype)
 
     @classmethod
     def example(cls) -> "MulticoilMRI":
@@ -237,6 +249,13 @@ def birdcage(coils: int, height: int, width: int) -> Tensor:
     return torch.view_as_real(fields).contiguous()
 
 
-def uncentred(lines: Tensor, width: int) -> Tensor:
-    """The columns of an uncentred transform that are these of a centred one."""
-    return (lines - width // 2) % width
+def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Row (H, 1) and column (L,) of each sample in a library's transform."""
+    rows = uncentred(torch.arange(height), height).unsqueeze(1)
+    return rows, uncentred(lines, width)
+
+
+def _phases(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
+    """What moves the image's origin to its middle, (H, L, 2) float64."""
+    phases = origin_phases(rows, height) * origin_phases(columns, width)
+    return torch.view_as_real(phases).contiguous()

@@ -1,4 +1,10 @@
-"""Two-dimensional Fourier transforms as instruments see them: orthonormal, zero in the middle."""
+"""Two-dimensional Fourier transforms as instruments see them: parts of them, zero in the middle.
+
+Libraries put frequency zero and the origin of the image at the corner. Moving both to the middle is
+a choice of places and a factor of modulus 1 for each, which cost less than moving the data.
+"""
+
+import math
 
 import torch
 from torch import Tensor
@@ -21,32 +27,27 @@ def working(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def along_rows(image: Tensor, columns: Tensor) -> Tensor:
-    """The transform along the last axis, only these of its columns, zero in front.
-
-    The origin is pixel (H // 2, W // 2); `along_columns` comes next. Real images
-    give the columns 0 to W // 2, complex ones all.
-    """
-    moved = torch.fft.ifftshift(image, dim=(-2, -1))
-    transform = torch.fft.fft if image.is_complex() else torch.fft.rfft
-    return transform(moved, norm="ortho").index_select(-1, columns)
+def uncentred(places: Tensor, length: int) -> Tensor:
+    """Where a library's transform of this length has what lies at these places of a centred one."""
+    return (places - length // 2) % length
 
 
-def along_columns(lines: Tensor) -> Tensor:
-    """The transform along the second to last axis, zero in the middle."""
-    return torch.fft.fftshift(torch.fft.fft(lines, dim=-2, norm="ortho"), dim=-2)
+def origin_phases(frequencies: Tensor, length: int) -> Tensor:
+    """What moves the origin of a line from its first pixel to pixel length // 2: complex128."""
+    turns = (frequencies * (length // 2) % length).double() / length
+    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
 
 
-def back_along_columns(lines: Tensor) -> Tensor:
-    """The inverse, and transpose, of `along_columns`."""
-    return torch.fft.ifft(torch.fft.ifftshift(lines, dim=-2), dim=-2, norm="ortho")
+def pick(spectrum: Tensor, places: Tensor) -> Tensor:
+    """The values at these places (H, L) of each flattened plane: (..., H, L)."""
+    flat = spectrum.flatten(-2)
+    return flat.gather(-1, places.flatten().expand(*flat.shape[:-1], -1)).unflatten(
+        -1, places.shape
+    )
 
 
-def back_along_rows(spectrum: Tensor) -> Tensor:
-    """The inverse of `along_rows` for all columns of a complex image."""
-    return torch.fft.fftshift(torch.fft.ifft(spectrum, norm="ortho"), dim=(-2, -1))
-
-
-def back_along_real_rows(half: Tensor, width: int) -> Tensor:
-    """The inverse of `along_rows` for all columns of a real image."""
-    return torch.fft.fftshift(torch.fft.irfft(half, n=width, norm="ortho"), dim=(-2, -1))
+def put(values: Tensor, places: Tensor, height: int, width: int) -> Tensor:
+    """The transpose of `pick`: planes of zeros, and the values added at their places."""
+    flat = values.new_zeros(*values.shape[:-2], height * width)
+    index = places.flatten().expand(*flat.shape[:-1], -1)
+    return flat.scatter_add_(-1, index, values.flatten(-2)).unflatten(-1, (height, width))
