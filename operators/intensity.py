@@ -53,7 +53,7 @@ class Brightness(Operator):
 class Gamma(Operator):
     """Bend the tone curve by a power.
 
-    v = u^exponent, and on u < 1/1024 the straight line to black, v = u · (1/1024)^(exponent - 1),
+    v = u^exponent, and up to u = 1/1024 the straight line to black, v = u · (1/1024)^(exponent - 1),
     so that the gradient is finite everywhere and images that reach below black keep one; the levels
     of 8-bit images keep their exact powers. Raises `ArgumentError` unless the exponent is
     finite and positive.
@@ -72,7 +72,7 @@ class Gamma(Operator):
         light = (image + 1) / 2
         power = light.clamp(min=TOE) ** self.exponent
         line = light * TOE ** (self.exponent - 1)
-        return 2 * torch.where(light < TOE, line, power) - 1
+        return 2 * torch.where(light <= TOE, line, power) - 1
 
     @classmethod
     def example(cls) -> "Gamma":

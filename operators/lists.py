@@ -30,6 +30,8 @@ def read_matrix(name: str, value: str | Sequence[Sequence[float]]) -> tuple[Row,
     lines: Sequence[str | Sequence[float]] = value.split(";") if isinstance(value, str) else value
     if any(not isinstance(line, str | list | tuple) for line in lines):
         raise ArgumentError(f"{name} must be rows of numbers, such as '1 0; 0 1', got {value!r}")
+    if not lines:
+        raise ArgumentError(f"{name} must hold at least one row of numbers, got {value!r}")
     rows = tuple(read_numbers(name, line) for line in lines)
     if len({len(row) for row in rows}) != 1:
         raise ArgumentError(f"{name} must have rows of equal length, got {value!r}")
