@@ -56,7 +56,7 @@ class JPEG(Operator):
     and the way back; every stage is rounded to whole levels. q are the standard's tables K.1 and
     K.2, scaled to the quality as the Independent JPEG Group does. Measurements have the shape of
     the image: three channels are red, green and blue, one is grey. Agrees with libjpeg up to its
-    fixed-point arithmetic: on photographs a quarter of a level on average, whatever the quality.
+    fixed-point arithmetic: less than half a level on average at every quality.
 
     The surrogate rounds coefficients by round(c) + (c - round(c))³ (Shin and Song, NIPS 2017
     workshop on machine learning and computer security), nothing else, and clips with the gradient
