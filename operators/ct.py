@@ -118,7 +118,7 @@ class _Rays(NamedTuple):
     """One view: each line reads two pixels in every row (or column, where it is not upright)."""
 
     upright: bool
-    index: Tensor  # (taps, steps, detectors) into the row
+    places: Tensor  # (taps, steps, detectors) into the row
     weights: Tensor  # (taps, steps, detectors)
 
 
@@ -132,9 +132,9 @@ class _Projection(torch.autograd.Function):
         turned = image.transpose(2, 3).contiguous()
         for view, rays in enumerate(operator.rays(image)):
             source = image if rays.upright else turned
-            shape = (*source.shape[:3], rays.index.shape[-1])
+            shape = (*source.shape[:3], rays.places.shape[-1])
             total = image.new_zeros(shape)
-            for index, weights in zip(rays.index, rays.weights, strict=True):
+            for index, weights in zip(rays.places, rays.weights, strict=True):
                 total += source.gather(3, index.expand(shape)).mul_(weights)
             sinogram[:, :, view] = total.sum(2)
         return sinogram
@@ -157,7 +157,7 @@ class _BackProjection(torch.autograd.Function):
         for view, rays in enumerate(operator.rays(measurement)):
             target = image if rays.upright else turned
             values = measurement[:, :, view].unsqueeze(2)
-            for index, weights in zip(rays.index, rays.weights, strict=True):
+            for index, weights in zip(rays.places, rays.weights, strict=True):
                 shares = values * weights
                 target.scatter_add_(3, index.expand_as(shares), shares)
         return image + turned.transpose(2, 3)

@@ -53,10 +53,10 @@ class Brightness(Operator):
 class Gamma(Operator):
     """Bend the tone curve by a power.
 
-    v = u^exponent, and up to u = 1/1024 the straight line to black, v = u · (1/1024)^(exponent - 1),
-    so that the gradient is finite everywhere and images that reach below black keep one; the levels
-    of 8-bit images keep their exact powers. Raises `ArgumentError` unless the exponent is
-    finite and positive.
+    v = u^exponent, and up to u = 1/1024 the straight line from black to there, continued below,
+    v = u · (1/1024)^(exponent - 1), so that the gradient is finite everywhere and images that reach
+    below black keep one; the levels of 8-bit images keep their exact powers. Raises `ArgumentError`
+    unless the exponent is finite and positive.
     """
 
     def __init__(

@@ -45,7 +45,8 @@ class PhaseRetrieval(Operator):
             return image.new_zeros(0, *self.measurement_shape)
         light = (image.to(working(image.dtype)) + 1) / 2
         waves = torch.fft.fft2(light, s=self.measurement_shape[1:], norm="ortho")
-        return torch.fft.fftshift(waves.abs(), dim=(2, 3)).to(image.dtype)
+        magnitudes: Measured = torch.fft.fftshift(waves.abs(), dim=(2, 3)).to(image.dtype)
+        return magnitudes
 
     @classmethod
     def example(cls) -> "PhaseRetrieval":

@@ -41,13 +41,14 @@ def origin_phases(frequencies: Tensor, length: int) -> Tensor:
 def pick(spectrum: Tensor, places: Tensor) -> Tensor:
     """The values at these places (H, L) of each flattened plane: (..., H, L)."""
     flat = spectrum.flatten(-2)
-    return flat.gather(-1, places.flatten().expand(*flat.shape[:-1], -1)).unflatten(
-        -1, places.shape
-    )
+    index = places.flatten().expand(*flat.shape[:-1], -1)
+    values: Tensor = flat.gather(-1, index).unflatten(-1, places.shape)
+    return values
 
 
 def put(values: Tensor, places: Tensor, height: int, width: int) -> Tensor:
     """The transpose of `pick`: planes of zeros, and the values added at their places."""
     flat = values.new_zeros(*values.shape[:-2], height * width)
     index = places.flatten().expand(*flat.shape[:-1], -1)
-    return flat.scatter_add_(-1, index, values.flatten(-2)).unflatten(-1, (height, width))
+    planes: Tensor = flat.scatter_add_(-1, index, values.flatten(-2))
+    return planes.view(*values.shape[:-2], height, width)

@@ -167,5 +167,5 @@ def _smooth_field(height: int, width: int, smoothness: float, seed: int) -> Tens
     across = torch.fft.rfftfreq(width, dtype=torch.float64)
     # The Fourier transform of a Gaussian of this standard deviation; 1 at frequency zero.
     gain = torch.exp(-2 * (math.pi * smoothness) ** 2 * (down**2 + across**2))
-    field = torch.fft.irfft2(torch.fft.rfft2(noise) * gain, s=(height, width))
+    field: Tensor = torch.fft.irfft2(torch.fft.rfft2(noise) * gain, s=(height, width))
     return field / field.square().mean((1, 2), keepdim=True).sqrt()

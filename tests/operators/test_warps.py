@@ -22,12 +22,13 @@ from invprob.operators import (
     Scale,
     Translate,
 )
+from invprob.operators.sampling import Sampling
 from invprob.testing import dense, examine_operator
 
 SHAPES = [(3, 9, 9), (1, 12, 7)]
 MATRICES = ["1 0.2 0; 0 1 3", "0.8 -0.5 1.25; 0.4 1.1 -0.5", "-1 0 0; 0.3 0.6 2"]
 HOMOGRAPHIES = ["1 0 0; 0 1 0; 0.3 0 1", "1 0.1 -0.2; 0.2 0.9 0.1; -0.2 0.3 1.1"]
-SAMPLINGS = ["bilinear", "bicubic"]
+SAMPLINGS: tuple[Sampling, ...] = ("bilinear", "bicubic")
 
 
 def _images(shape: tuple[int, ...]) -> torch.Tensor:
@@ -108,18 +109,20 @@ def test_a_homography_may_be_scaled() -> None:
     np.testing.assert_allclose(one(x), other(x), atol=1e-12)
 
 
-def _makers(sampling: str) -> list[Callable[[tuple[int, ...]], LinearOperator]]:
+def _makers(
+    sampling: Sampling,
+) -> list[Callable[[tuple[int, ...]], LinearOperator]]:
     return [
-        lambda s: Rotate(s, degrees=80.0, sampling=sampling),  # type: ignore[arg-type]
-        lambda s: Translate(s, dx=0.3, dy=-0.7, sampling=sampling),  # type: ignore[arg-type]
-        lambda s: Scale(s, factor=1.3, sampling=sampling),  # type: ignore[arg-type]
-        lambda s: Affine(s, matrix="1 0.3 0.5; 0.1 0.9 -1", sampling=sampling),  # type: ignore[arg-type]
-        lambda s: Elastic(s, amplitude=0.5, smoothness=3.0, sampling=sampling),  # type: ignore[arg-type]
+        lambda s: Rotate(s, degrees=80.0, sampling=sampling),
+        lambda s: Translate(s, dx=0.3, dy=-0.7, sampling=sampling),
+        lambda s: Scale(s, factor=1.3, sampling=sampling),
+        lambda s: Affine(s, matrix="1 0.3 0.5; 0.1 0.9 -1", sampling=sampling),
+        lambda s: Elastic(s, amplitude=0.5, smoothness=3.0, sampling=sampling),
     ]
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_polynomials_are_moved_exactly(sampling: str) -> None:
+def test_polynomials_are_moved_exactly(sampling: Sampling) -> None:
     """Inside, bilinear sampling is exact for bilinear functions, Keys' bicubic for quadratic."""
 
     def surface(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -130,16 +133,16 @@ def test_polynomials_are_moved_exactly(sampling: str) -> None:
     places = torch.arange(size, dtype=torch.float64) - 10
     y, x = torch.meshgrid(places, places, indexing="ij")
     image = surface(x, y).view(1, 1, size, size)
-    moved = Translate((1, size, size), dx=0.3, dy=-0.7, sampling=sampling)(image)  # type: ignore[arg-type]
+    moved = Translate((1, size, size), dx=0.3, dy=-0.7, sampling=sampling)(image)
     expected = surface(x - 0.3, y + 0.7)
     np.testing.assert_allclose(moved[0, 0, 3:-3, 3:-3], expected[3:-3, 3:-3], atol=1e-12)
-    shrunk = Scale((1, size, size), factor=2.5, sampling=sampling)(image)  # type: ignore[arg-type]
+    shrunk = Scale((1, size, size), factor=2.5, sampling=sampling)(image)
     np.testing.assert_allclose(shrunk[0, 0], surface(x / 2.5, y / 2.5), atol=1e-12)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("shape", [(3, 37, 31), (1, 16, 8), (2, 1, 3)], ids=str)
-def test_the_contract_at_awkward_shapes(shape: tuple[int, ...], sampling: str) -> None:
+def test_the_contract_at_awkward_shapes(shape: tuple[int, ...], sampling: Sampling) -> None:
     for make in _makers(sampling):
         operator = make(shape)
         for verdict in examine_operator(operator):
@@ -157,7 +160,7 @@ def _condition(operator: LinearOperator) -> float:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_channels_are_treated_alike(sampling: str) -> None:
+def test_channels_are_treated_alike(sampling: Sampling) -> None:
     x = _images((4, 6, 5))
     for make in _makers(sampling):
         alone = torch.cat([make((1, 6, 5))(x[:, c : c + 1]) for c in range(4)], 1)
