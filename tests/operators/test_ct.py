@@ -122,6 +122,16 @@ def test_uneven_views_are_weighed() -> None:
     assert _relative(image, phantom) < 0.04
 
 
+def test_each_view_weighs_half_the_angle_between_its_neighbours() -> None:
+    operator = CT((1, 6, 6), degrees=[0, 90, 10])
+    for view, arc in enumerate((50, 85, 45)):
+        sinogram = torch.zeros(1, *operator.measurement_shape, dtype=torch.float64)
+        sinogram[:, :, view] = torch.rand(operator.measurement_shape[2], dtype=torch.float64)
+        alone = CT((1, 6, 6), degrees=[operator.degrees[view]])  # stands for 180 degrees
+        expected = alone.fbp(sinogram[:, :, view : view + 1]) * arc / 180
+        np.testing.assert_allclose(operator.fbp(sinogram), expected, atol=1e-12)
+
+
 def test_the_pseudo_inverse_beats_back_projection() -> None:
     phantom = _phantom(33)
     operator = CT((1, 33, 33), views=24)

@@ -124,6 +124,12 @@ def test_the_contract_at_other_shapes(operator: Operator) -> None:
     check_operator(operator)
 
 
+def test_casting_loses_nothing() -> None:
+    x = _images((1, 9, 7))
+    for build in (MRI, MulticoilMRI):
+        assert torch.equal(build((1, 9, 7)).float().double()(x), build((1, 9, 7))(x))
+
+
 def test_half_precision_is_kept() -> None:
     operator = MRI((1, 8, 8), acceleration=2.0).half()
     x = _images((1, 8, 8))

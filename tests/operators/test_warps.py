@@ -92,10 +92,10 @@ def test_affine_contains_the_simpler_moves() -> None:
 
 
 def test_what_lies_behind_the_horizon_is_not_seen() -> None:
-    operator = Perspective((1, 8, 8), matrix="1 0 0; 0 1 0; 2 0 1")
+    operator = Perspective((1, 8, 8), matrix="1 0 0; 0 1 0; 4 0 1")
     x = torch.ones(1, 1, 8, 8, dtype=torch.float64)
     matrix = dense(operator).view(8, 8, 8, 8)
-    assert float(matrix[..., :2].abs().sum()) == 0  # there w = 2u + 1 is at most 0
+    assert float(matrix[..., :2].abs().sum()) == 0  # w = 4u + 1 < 0 would come to 1/3 and beyond
     assert bool(operator(x).isfinite().all())
     assert float(matrix[..., 2:].abs().sum()) > 1
 
@@ -184,6 +184,12 @@ def test_elastic_reads_where_its_formula_says() -> None:
             x[b, c].numpy(), [rows + field[1], columns + field[0]], order=1, mode="grid-constant"
         )
         np.testing.assert_allclose(operator(x)[b, c], expected, atol=1e-3)
+
+
+def test_casting_loses_nothing() -> None:
+    x = _images((1, 8, 8))
+    for make in _makers("bicubic"):
+        assert torch.equal(make((1, 8, 8)).float().double()(x), make((1, 8, 8))(x))
 
 
 def test_elastic_without_amplitude_changes_nothing() -> None:
