@@ -57,8 +57,8 @@ def test_colour_agrees_with_pillow(size: tuple[int, int], quality: int, subsampl
     error = abs(ours - theirs)
     assert error.mean() < 0.4
     assert (error > 1.5).mean() < 0.1
-    assert error[-16:].mean() < 0.5  # the last blocks, filled up beyond the image
-    assert error[:, -16:].mean() < 0.5
+    assert error[-16:].mean() < 0.6  # the last blocks, filled up beyond the image
+    assert error[:, -16:].mean() < 0.6
     assert error.mean() < 0.35 * abs(theirs - levels).mean()  # it is not just "nearly the image"
 
 
