@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
@@ -108,18 +108,20 @@ class CT(LinearOperator):
             lead, other = (cos, -sin) if upright else (-sin, cos)
             steps, length = (height, width) if upright else (width, height)
             along = centred(steps).to(like.device).unsqueeze(1)
-            place = (s - along * other) / lead + (length - 1) / 2
-            index, weights = line_taps(length, place.flatten(), linear_kernel)
-            shape = (len(index), steps, cells)
-            yield _Rays(upright, index.view(shape), (weights / abs(lead)).view(shape).to(like))
+            place = s / lead + ((length - 1) / 2 - along * (other / lead))
+            place = place.clamp_(-1, length)  # further out there is nothing to read
+            before = place.floor()
+            share = place.sub_(before).to(like)
+            yield _Rays(upright, before.to(torch.int64).add_(1), share, 1 / abs(lead))
 
 
 class _Rays(NamedTuple):
     """One view: each line reads two pixels in every row (or column, where it is not upright)."""
 
     upright: bool
-    places: Tensor  # (taps, steps, detectors) into the row
-    weights: Tensor  # (taps, steps, detectors)
+    before: Tensor  # (steps, detectors) int64, the first pixel in a row that `_surrounded` gives
+    share: Tensor  # (steps, detectors), what the second pixel weighs; the first weighs the rest
+    length: float  # of a line between two rows
 
 
 class _Projection(torch.autograd.Function):
@@ -129,14 +131,12 @@ class _Projection(torch.autograd.Function):
     def forward(ctx: Any, image: Tensor, operator: CT) -> Tensor:
         ctx.operator = operator
         sinogram = image.new_empty(len(image), *operator.measurement_shape)
-        turned = image.transpose(2, 3).contiguous()
+        rows, columns = _surrounded(image), _surrounded(image.transpose(2, 3))
         for view, rays in enumerate(operator.rays(image)):
-            source = image if rays.upright else turned
-            shape = (*source.shape[:3], rays.places.shape[-1])
-            total = image.new_zeros(shape)
-            for index, weights in zip(rays.places, rays.weights, strict=True):
-                total += source.gather(3, index.expand(shape)).mul_(weights)
-            sinogram[:, :, view] = total.sum(2)
+            source = rows if rays.upright else columns
+            index = rays.before.expand(*source.shape[:2], -1, -1)
+            samples = torch.lerp(source.gather(3, index), source.gather(3, index + 1), rays.share)
+            sinogram[:, :, view] = samples.sum(2) * rays.length
         return sinogram
 
     @staticmethod
@@ -152,20 +152,26 @@ class _BackProjection(torch.autograd.Function):
     def forward(ctx: Any, measurement: Tensor, operator: CT) -> Tensor:
         ctx.operator = operator
         channels, height, width = operator.image_shape
-        image = measurement.new_zeros(len(measurement), channels, height, width)
-        turned = measurement.new_zeros(len(measurement), channels, width, height)
+        rows = _surrounded(measurement.new_zeros(len(measurement), channels, height, width))
+        columns = _surrounded(measurement.new_zeros(len(measurement), channels, width, height))
         for view, rays in enumerate(operator.rays(measurement)):
-            target = image if rays.upright else turned
-            values = measurement[:, :, view].unsqueeze(2)
-            for index, weights in zip(rays.places, rays.weights, strict=True):
-                shares = values * weights
-                target.scatter_add_(3, index.expand_as(shares), shares)
-        return image + turned.transpose(2, 3)
+            target = rows if rays.upright else columns
+            values = measurement[:, :, view].unsqueeze(2) * rays.length
+            second = values * rays.share
+            index = rays.before.expand_as(second)
+            target.scatter_add_(3, index, values - second)
+            target.scatter_add_(3, index + 1, second)
+        return rows[..., 1:-2] + columns[..., 1:-2].transpose(2, 3)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         sinogram: Tensor = _Projection.apply(gradients[0], ctx.operator)
         return sinogram, None
+
+
+def _surrounded(image: Tensor) -> Tensor:
+    """One zero before each row and two after, so that lines may miss it."""
+    return nn.functional.pad(image, (1, 2))
 
 
 def _angles(views: int | None, degrees: str | Sequence[float] | None) -> tuple[float, ...]:
