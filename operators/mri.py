@@ -16,6 +16,7 @@ from invprob.operators.spectra import (
     origin_phases,
     pick,
     put,
+    settled,
     uncentred,
     working,
 )
@@ -246,7 +247,7 @@ def birdcage(coils: int, height: int, width: int) -> Tensor:
     places = torch.polar(torch.full_like(turns, 1.5), turns).view(-1, 1, 1)
     fields = 1 / (torch.complex(x, y) - places)
     fields = fields / fields.abs().square().sum(0).sqrt()
-    return torch.view_as_real(fields).contiguous()
+    return settled(torch.view_as_real(fields))
 
 
 def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

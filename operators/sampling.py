@@ -126,7 +126,8 @@ def line_taps(
 ) -> tuple[Tensor, Tensor]:
     """Which pixels of a line are read at these places, and their weights: (taps, places) each."""
     # Whatever lies further out than the kernel reads zeros; the clamp keeps its index within int64.
-    place = place.nan_to_num(nan=-4.0).clamp(-4.0, length + 3.0)
+    # Rounded, so that another machine's last digits leave the weights and the fingerprint alone.
+    place = place.nan_to_num(nan=-4.0).clamp(-4.0, length + 3.0).round(decimals=10)
     first = place.floor()
     weights = kernel(place - first)
     offsets = torch.arange(len(weights), dtype=place.dtype, device=place.device) - (

@@ -35,7 +35,13 @@ def uncentred(places: Tensor, length: int) -> Tensor:
 def origin_phases(frequencies: Tensor, length: int) -> Tensor:
     """What moves the origin of a line from its first pixel to pixel length // 2: complex128."""
     turns = (frequencies * (length // 2) % length).double() / length
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
+    phases = torch.view_as_real(torch.polar(torch.ones_like(turns), 2 * math.pi * turns))
+    return torch.view_as_complex(settled(phases))
+
+
+def settled(values: Tensor) -> Tensor:
+    """Without the last digits, which differ between machines and would show in fingerprints."""
+    return values.round(decimals=14)
 
 
 def pick(spectrum: Tensor, places: Tensor) -> Tensor:
