@@ -207,7 +207,8 @@ def load_plugin(path: str | os.PathLike[str]) -> types.ModuleType:
 class Option:
     """One setting: `type` is int, float, str or bool; `choices` lists what a Literal allows.
 
-    `listed`: a word or, in code and in a spec, lists and arrays, which the constructor checks.
+    `listed`: a word on the command line ("0 1; 1 0", a file), or lists and arrays in code and in a
+    spec, as in `matrix: str | Sequence[Sequence[float]]`; the constructor reads either.
     """
 
     name: str
@@ -223,7 +224,7 @@ class Option:
         """Check a value against the type and return it in that type; raises `ArgumentError`."""
         if value is None and self.nullable:
             return None
-        if self.listed and not isinstance(value, numbers.Number):
+        if self.listed and not isinstance(value, numbers.Number | Mapping):
             return value
         if self.choices:
             if value not in self.choices:

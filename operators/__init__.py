@@ -6,21 +6,38 @@ if __name__ != "invprob.operators":
 from invprob.operators.base import LinearOperator, Operator, compose
 from invprob.operators.blur import Blur, GaussianBlur, MotionBlur
 from invprob.operators.circulant import PartialCirculant
-from invprob.operators.colour import Luminance
+from invprob.operators.colour import ChannelMix, Luminance
+from invprob.operators.ct import CT
 from invprob.operators.dense import DenseGaussian
-from invprob.operators.geometry import Rotate, Scale, Translate
+from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.identity import Identity
+from invprob.operators.intensity import Brightness, Clip, Gamma, Quantise, Saturate
+from invprob.operators.jpeg import JPEG
 from invprob.operators.masks import BoxMask, Mask, RandomMask, StrokeMask
+from invprob.operators.mri import MRI, MulticoilMRI
 from invprob.operators.noise import GaussianNoise, Noise
+from invprob.operators.phase import PhaseRetrieval
 from invprob.operators.resampling import AreaDownsample, BicubicDownsample
 from invprob.operators.transforms import SubsampledDCT, SubsampledFourier, SubsampledHadamard
+from invprob.operators.warps import Affine, Elastic, Perspective
 
 __all__ = [
+    "CT",
+    "JPEG",
+    "MRI",
+    "Affine",
     "AreaDownsample",
     "BicubicDownsample",
     "Blur",
     "BoxMask",
+    "Brightness",
+    "ChannelMix",
+    "Clip",
+    "Crop",
     "DenseGaussian",
+    "Elastic",
+    "Flip",
+    "Gamma",
     "GaussianBlur",
     "GaussianNoise",
     "Identity",
@@ -28,11 +45,16 @@ __all__ = [
     "Luminance",
     "Mask",
     "MotionBlur",
+    "MulticoilMRI",
     "Noise",
     "Operator",
     "PartialCirculant",
+    "Perspective",
+    "PhaseRetrieval",
+    "Quantise",
     "RandomMask",
     "Rotate",
+    "Saturate",
     "Scale",
     "StrokeMask",
     "SubsampledDCT",

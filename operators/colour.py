@@ -1,10 +1,15 @@
 """Operators that mix the colour channels."""
 
+from collections.abc import Sequence
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, checked_shape
+from invprob.operators.lists import read_matrix
+from invprob.operators.sampling import planar
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -47,3 +52,53 @@ class Luminance(LinearOperator):
     def example(cls) -> "Luminance":
         """On images of 8 x 8."""
         return cls((3, 8, 8))
+
+
+@register.operator("channel-mix")
+class ChannelMix(LinearOperator):
+    """Mix the channels of each pixel by a matrix: tints, swapped colours, spectral bands.
+
+    y[k] = Σ matrix[k][c] x[c]; (C, H, W) to (K, H, W) for a K x C matrix, written row by row as
+    "0 0 1; 0 1 0; 1 0 0". Middle grey stays zero and nothing is clipped. Raises `ArgumentError`
+    unless each row has one finite number for each channel.
+    """
+
+    exact = ("matrix",)
+
+    matrix: Tensor  # (K, C) float64
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        matrix: Annotated[
+            str | Sequence[Sequence[float]], "row by row, a number for each channel: '1 0 0; 0 0 1'"
+        ],
+    ) -> None:
+        channels, height, width = planar("image_shape", image_shape)
+        rows = read_matrix("matrix", matrix)
+        if len(rows[0]) != channels:
+            raise ArgumentError(
+                f"matrix must have {channels} numbers in each row, one for each channel of images "
+                f"of shape {tuple(image_shape)}, got rows of {len(rows[0])}"
+            )
+        super().__init__(image_shape, (len(rows), height, width))
+        values = torch.tensor(rows, dtype=torch.float64)
+        self.register_buffer("matrix", values, persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """Multiply each pixel's channels by the matrix."""
+        return torch.einsum("kc,bchw->bkhw", self.matrix.to(image.dtype), image)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """Multiply by the transposed matrix."""
+        self.check_measurement(measurement)
+        return torch.einsum("kc,bkhw->bchw", self.matrix.to(measurement.dtype), measurement)
+
+    @classmethod
+    def example(cls) -> "ChannelMix":
+        """Two bands from 8 x 8 colour images."""
+        return cls((3, 8, 8), matrix="0.5 0.25 0.25; 0 0.5 -1")
+
+    def extra_repr(self) -> str:
+        """The shapes and the matrix."""
+        return f"{super().extra_repr()}, matrix={self.matrix.tolist()}"

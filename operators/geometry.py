@@ -1,70 +1,38 @@
-"""Geometric transforms: each output pixel reads four input pixels, bilinearly; outside is zero.
-
-Pixels are unit squares, the centre of the image is the centre of the grid (`align_corners=False`),
-and channels are treated alike. The transpose is the true one, by autograd: it is not the reverse
-transform, which differs from it by the interpolation.
-"""
+"""Rigid moves of the image: rotate, translate, scale, flip, crop."""
 
 import math
-from abc import ABC
-from typing import Annotated
+from typing import Annotated, Literal
 
-import torch
-from torch import Tensor
+from torch import nn
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
+from invprob.operators.lists import checked_finite
+from invprob.operators.sampling import Positions, Resampled, Sampling, planar
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
-# Where the pixel (x, y) of the output lies in the input, both counted from the centre, x to the
-# right and y down: (xx·x + xy·y + x0, yx·x + yy·y + y0), written as (xx, xy, x0, yx, yy, y0).
-Affine = tuple[float, float, float, float, float, float]
-
-
-class _Resampled(LinearOperator, ABC):
-    """An operator whose output pixels are fixed weighted sums of four input pixels each."""
-
-    exact = ("weights",)
-
-    indices: Tensor  # (4, height·width) int64 into the flattened image
-    weights: Tensor  # (4, height·width) float64, zero where the input pixel lies outside
-
-    def __init__(self, image_shape: Shape, affine: Affine) -> None:
-        super().__init__(image_shape, image_shape)
-        if len(self.image_shape) != 3:
-            raise ArgumentError(
-                f"image_shape must be (channels, height, width), got {self.image_shape}"
-            )
-        indices, weights = bilinear_taps(self.image_shape[1], self.image_shape[2], affine)
-        self.register_buffer("indices", indices, persistent=False)
-        self.register_buffer("weights", weights, persistent=False)
-
-    def forward(self, image: Images) -> Measured:
-        """Sum the four weighted neighbours of each output pixel."""
-        flat = image.flatten(2)
-        weights = self.weights.to(image.dtype)
-        taps = (flat.index_select(2, self.indices[k]) * weights[k] for k in range(len(weights)))
-        mixed: Tensor = torch.stack(list(taps)).sum(0)
-        return mixed.view(image.shape)
-
 
 @register.operator("rotate")
-class Rotate(_Resampled):
-    """Rotate counter-clockwise about the centre, bilinearly, with zeros coming in from outside.
+class Rotate(Resampled):
+    """Rotate counter-clockwise about the centre, with zeros coming in from outside.
 
-    Multiples of 90 degrees are exact for square images. Raises `ArgumentError` unless finite.
+    Measurements have the shape of the image. Multiples of 90 degrees are exact for square images.
+    Raises `ArgumentError` unless finite.
     """
 
     def __init__(
-        self, image_shape: Shape, degrees: Annotated[float, "counter-clockwise angle"]
+        self,
+        image_shape: Shape,
+        degrees: Annotated[float, "counter-clockwise angle"],
+        sampling: Sampling = "bilinear",
     ) -> None:
-        self.degrees = _finite("degrees", degrees)
+        self.degrees, self.sampling = checked_finite("degrees", degrees), sampling
         quarters, rest = divmod(self.degrees, 90.0)
         cos, sin = math.cos(math.radians(rest)), math.sin(math.radians(rest))
         for _ in range(int(quarters) % 4):
             cos, sin = -sin, cos
-        super().__init__(image_shape, (cos, -sin, 0.0, sin, cos, 0.0))
+        super().__init__(image_shape, linear_positions(cos, -sin, 0.0, sin, cos, 0.0), sampling)
 
     @classmethod
     def example(cls) -> "Rotate":
@@ -72,15 +40,16 @@ class Rotate(_Resampled):
         return cls((3, 8, 8), degrees=30.0)
 
     def extra_repr(self) -> str:
-        """The shapes and the angle."""
-        return f"{super().extra_repr()}, degrees={self.degrees}"
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, degrees={self.degrees}, sampling={self.sampling!r}"
 
 
 @register.operator("translate")
-class Translate(_Resampled):
-    """Shift to the right and down, bilinearly, with zeros coming in from outside.
+class Translate(Resampled):
+    """Shift to the right and down, with zeros coming in from outside.
 
-    Whole pixels are exact. Raises `ArgumentError` unless both are finite.
+    Measurements have the shape of the image. Whole pixels are exact. Raises `ArgumentError` unless
+    both are finite.
     """
 
     def __init__(
@@ -88,9 +57,13 @@ class Translate(_Resampled):
         image_shape: Shape,
         dx: Annotated[float, "pixels to the right"] = 0.0,
         dy: Annotated[float, "pixels down"] = 0.0,
+        sampling: Sampling = "bilinear",
     ) -> None:
-        self.dx, self.dy = _finite("dx", dx), _finite("dy", dy)
-        super().__init__(image_shape, (1.0, 0.0, -self.dx, 0.0, 1.0, -self.dy))
+        self.dx, self.dy = checked_finite("dx", dx), checked_finite("dy", dy)
+        self.sampling = sampling
+        super().__init__(
+            image_shape, linear_positions(1.0, 0.0, -self.dx, 0.0, 1.0, -self.dy), sampling
+        )
 
     @classmethod
     def example(cls) -> "Translate":
@@ -98,26 +71,29 @@ class Translate(_Resampled):
         return cls((3, 8, 8), dx=1.5, dy=-1.0)
 
     def extra_repr(self) -> str:
-        """The shapes and the shift."""
-        return f"{super().extra_repr()}, dx={self.dx}, dy={self.dy}"
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, dx={self.dx}, dy={self.dy}, sampling={self.sampling!r}"
 
 
 @register.operator("scale")
-class Scale(_Resampled):
-    """Enlarge about the centre, bilinearly; a factor below 1 shrinks and surrounds with zeros.
+class Scale(Resampled):
+    """Enlarge about the centre; a factor below 1 shrinks and surrounds with zeros.
 
-    Shrinking does not smooth first: below 1/2 pixels are skipped. Raises `ArgumentError` unless the
-    factor is finite and positive.
+    Measurements have the shape of the image. Shrinking does not smooth first: below 1/2 pixels are
+    skipped. Raises `ArgumentError` unless the factor is finite and positive.
     """
 
     def __init__(
-        self, image_shape: Shape, factor: Annotated[float, "enlargement, above 0"]
+        self,
+        image_shape: Shape,
+        factor: Annotated[float, "enlargement, above 0"],
+        sampling: Sampling = "bilinear",
     ) -> None:
-        self.factor = _finite("factor", factor)
+        self.factor, self.sampling = checked_finite("factor", factor), sampling
         if self.factor <= 0 or not math.isfinite(1 / self.factor):
             raise ArgumentError(f"factor must be a number above 0, got {factor}; 1 changes nothing")
         back = 1 / self.factor
-        super().__init__(image_shape, (back, 0.0, 0.0, 0.0, back, 0.0))
+        super().__init__(image_shape, linear_positions(back, 0.0, 0.0, 0.0, back, 0.0), sampling)
 
     @classmethod
     def example(cls) -> "Scale":
@@ -125,40 +101,127 @@ class Scale(_Resampled):
         return cls((3, 8, 8), factor=1.5)
 
     def extra_repr(self) -> str:
-        """The shapes and the factor."""
-        return f"{super().extra_repr()}, factor={self.factor}"
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, factor={self.factor}, sampling={self.sampling!r}"
 
 
-def bilinear_taps(height: int, width: int, affine: Affine) -> tuple[Tensor, Tensor]:
-    """Which four pixels each output pixel reads, and with which weights: (4, height·width) each.
+@register.operator("flip")
+class Flip(LinearOperator):
+    """Mirror the image, left to right, top to bottom, or both.
 
-    Computed in float64; a pixel outside the image gets weight zero and an arbitrary valid index.
+    y[c, i, j] = x[c, i, W-1-j] for "horizontal"; an orthogonal permutation and its own inverse.
+    Measurements have the shape of the image.
     """
-    xx, xy, x0, yx, yy, y0 = affine
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float64) - middle_y,
-        torch.arange(width, dtype=torch.float64) - middle_x,
-        indexing="ij",
-    )
-    # Whatever lies further out than a pixel reads zeros; the clamp keeps its index within int64.
-    column = (xx * x + xy * y + x0 + middle_x).clamp(-2.0, width + 1.0).flatten()
-    row = (yx * x + yy * y + y0 + middle_y).clamp(-2.0, height + 1.0).flatten()
-    left, top = column.floor(), row.floor()
-    right_share, bottom_share = column - left, row - top
 
-    indices, weights = [], []
-    for down, row_share in ((0, 1 - bottom_share), (1, bottom_share)):
-        for across, column_share in ((0, 1 - right_share), (1, right_share)):
-            r, c = top + down, left + across
-            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-            index = r.clamp(0, height - 1) * width + c.clamp(0, width - 1)
-            indices.append(index.to(torch.int64))
-            weights.append(row_share * column_share * inside)
-    return torch.stack(indices), torch.stack(weights)
+    def __init__(
+        self,
+        image_shape: Shape,
+        direction: Annotated[
+            Literal["horizontal", "vertical", "both"], "left to right, top to bottom, or half turn"
+        ] = "horizontal",
+    ) -> None:
+        planar("image_shape", image_shape)
+        super().__init__(image_shape, image_shape)
+        self.direction = direction
+        self._axes = {"horizontal": (3,), "vertical": (2,), "both": (2, 3)}[direction]
+
+    def forward(self, image: Images) -> Measured:
+        """Reverse the axes."""
+        return image.flip(self._axes)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """Reverse the axes again."""
+        self.check_measurement(measurement)
+        return measurement.flip(self._axes)
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """Reverse the axes again."""
+        return self.adjoint(measurement)
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """1."""
+        return 1.0
+
+    @classmethod
+    def example(cls) -> "Flip":
+        """Left to right, on 8 x 8 colour images."""
+        return cls((3, 8, 8))
+
+    def extra_repr(self) -> str:
+        """The shapes and the direction."""
+        return f"{super().extra_repr()}, direction={self.direction!r}"
 
 
-def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise ArgumentError(f"{name} must be a finite number, got {value}")
-    return float(value)
+@register.operator("crop")
+class Crop(LinearOperator):
+    """Keep a rectangle of the image, of whole pixels.
+
+    y = x[:, top : top + height, left : left + width]; (C, H, W) to (C, height, width). Without
+    `top` or `left` the rectangle lies in the middle, half a pixel up or left where it must. Raises
+    `ArgumentError` unless the rectangle lies inside the image.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        height: Annotated[int, "rows kept"],
+        width: Annotated[int, "columns kept"],
+        top: Annotated[int | None, "rows above; the middle by default"] = None,
+        left: Annotated[int | None, "columns to the left; the middle by default"] = None,
+    ) -> None:
+        channels, rows, columns = planar("image_shape", image_shape)
+        self.top = _start("top", "height", top, height, rows)
+        self.left = _start("left", "width", left, width, columns)
+        super().__init__(image_shape, (channels, height, width))
+
+    def forward(self, image: Images) -> Measured:
+        """Cut the rectangle out."""
+        _, height, width = self.measurement_shape
+        return image[..., self.top : self.top + height, self.left : self.left + width]
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """Surround the rectangle with zeros."""
+        self.check_measurement(measurement)
+        (_, rows, columns), (_, height, width) = self.image_shape, self.measurement_shape
+        right, bottom = columns - self.left - width, rows - self.top - height
+        padded: Images = nn.functional.pad(measurement, (self.left, right, self.top, bottom))
+        return padded
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """Surround the rectangle with zeros."""
+        return self.adjoint(measurement)
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """1."""
+        return 1.0
+
+    @classmethod
+    def example(cls) -> "Crop":
+        """Four rows and three columns of 8 x 8 colour images."""
+        return cls((3, 8, 8), height=4, width=3, top=1)
+
+    def extra_repr(self) -> str:
+        """The shapes and the corner."""
+        return f"{super().extra_repr()}, top={self.top}, left={self.left}"
+
+
+def linear_positions(xx: float, xy: float, x0: float, yx: float, yy: float, y0: float) -> Positions:
+    """Read at (xx·x + xy·y + x0, yx·x + yy·y + y0)."""
+    return lambda x, y: (xx * x + xy * y + x0, yx * x + yy * y + y0)
+
+
+def _start(name: str, extent: str, start: int | None, length: int, whole: int) -> int:
+    """Where the kept part of an axis begins."""
+    if not 1 <= length <= whole:
+        raise ArgumentError(f"{extent} must be from 1 to the image's {whole}, got {length}")
+    start = (whole - length) // 2 if start is None else start
+    if not 0 <= start <= whole - length:
+        raise ArgumentError(
+            f"{name} must be from 0 to {whole - length} for a {extent} of {length} of {whole} "
+            f"pixels, got {start}; leave it out for the middle"
+        )
+    return start

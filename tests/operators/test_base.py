@@ -152,7 +152,12 @@ def test_specs_hold_every_argument() -> None:
         "type": "compose",
         "operators": [
             operator.spec(),
-            {"type": "scale", "image_shape": [3, 8, 8], "factor": 2.0},
+            {
+                "type": "scale",
+                "image_shape": [3, 8, 8],
+                "factor": 2.0,
+                "sampling": "bilinear",
+            },
         ],
     }
     rebuilt = Operator.from_spec(json.loads(json.dumps(both.spec())))
@@ -203,7 +208,13 @@ def test_unregistered_and_unwritable_operators_have_no_spec(
 
 def test_numbers_from_numpy_are_written_as_json() -> None:
     operator = Translate(torch.zeros(SHAPE).shape, dx=np.float32(0.5))  # type: ignore[arg-type]
-    spec = {"type": "translate", "image_shape": [3, 8, 8], "dx": 0.5, "dy": 0.0}
+    spec = {
+        "type": "translate",
+        "image_shape": [3, 8, 8],
+        "dx": 0.5,
+        "dy": 0.0,
+        "sampling": "bilinear",
+    }
     assert json.loads(json.dumps(operator.spec())) == spec
 
 

@@ -1,0 +1,207 @@
+"""Operators that change each value by itself: brightness, gamma, clip, quantise, saturate.
+
+They are not linear. Formulas are written for u = (x + 1)/2, which is 0 at black and 1 at white;
+measurements have the shape of the image, any shape, and lie in its range: y = 2 v - 1.
+"""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.operators.base import Operator
+from invprob.operators.lists import checked_finite
+from invprob.registry import register
+from invprob.types import Images, Measured, Shape
+
+TOE = 1 / 1024  # a quarter of a step of 8 bits
+
+
+@register.operator("brightness")
+class Brightness(Operator):
+    """Multiply the light by a factor, as a longer or shorter exposure does, without clipping.
+
+    v = factor · u, that is y = factor · (x + 1) - 1: affine in x, since black is -1, and therefore
+    not linear. Compose with `clip` or `saturate` for a sensor's limits. Raises `ArgumentError`
+    unless the factor is finite and positive.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        factor: Annotated[float, "light let in, above 0; 1 changes nothing"],
+    ) -> None:
+        super().__init__(image_shape, image_shape)
+        self.factor = _positive("factor", factor)
+
+    def forward(self, image: Images) -> Measured:
+        """factor · (x + 1) - 1."""
+        return self.factor * (image + 1) - 1
+
+    @classmethod
+    def example(cls) -> "Brightness":
+        """Half the light, on 8 x 8 colour images."""
+        return cls((3, 8, 8), factor=0.5)
+
+    def extra_repr(self) -> str:
+        """The shapes and the factor."""
+        return f"{super().extra_repr()}, factor={self.factor}"
+
+
+@register.operator("gamma")
+class Gamma(Operator):
+    """Bend the tone curve by a power.
+
+    v = u^exponent, and up to u = 1/1024 the straight line from black to there, continued below,
+    v = u · (1/1024)^(exponent - 1), so that the gradient is finite everywhere and images that reach
+    below black keep one; the levels of 8-bit images keep their exact powers. Raises `ArgumentError`
+    unless the exponent is finite and positive.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        exponent: Annotated[float, "above 0; below 1 brightens, above 1 darkens"],
+    ) -> None:
+        super().__init__(image_shape, image_shape)
+        self.exponent = _positive("exponent", exponent)
+
+    def forward(self, image: Images) -> Measured:
+        """The power, or the line near black."""
+        light = (image + 1) / 2
+        power = light.clamp(min=TOE) ** self.exponent
+        line = light * TOE ** (self.exponent - 1)
+        return 2 * torch.where(light <= TOE, line, power) - 1
+
+    @classmethod
+    def example(cls) -> "Gamma":
+        """The exponent 2.2, on 8 x 8 colour images."""
+        return cls((3, 8, 8), exponent=2.2)
+
+    def extra_repr(self) -> str:
+        """The shapes and the exponent."""
+        return f"{super().extra_repr()}, exponent={self.exponent}"
+
+
+@register.operator("clip")
+class Clip(Operator):
+    """Cut off what lies below or above two limits, given in the image's own range.
+
+    y = min(max(x, low), high); the gradient is zero where something was cut off, for there the
+    measurement tells no more than that. Raises `ArgumentError` unless low is below high.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        low: Annotated[float, "what is darker becomes this; black is -1"] = -1.0,
+        high: Annotated[float, "what is brighter becomes this; white is 1"] = 1.0,
+    ) -> None:
+        super().__init__(image_shape, image_shape)
+        self.low, self.high = checked_finite("low", low), checked_finite("high", high)
+        if self.low >= self.high:
+            raise ArgumentError(f"low must be below high, got low={low} and high={high}")
+
+    def forward(self, image: Images) -> Measured:
+        """Clamp."""
+        return image.clamp(self.low, self.high)
+
+    @classmethod
+    def example(cls) -> "Clip":
+        """To the middle half of the range, on 8 x 8 colour images."""
+        return cls((3, 8, 8), low=-0.5, high=0.5)
+
+    def extra_repr(self) -> str:
+        """The shapes and the limits."""
+        return f"{super().extra_repr()}, low={self.low}, high={self.high}"
+
+
+@register.operator("quantise")
+class Quantise(Operator):
+    """Round to few grey levels, evenly spaced from black to white.
+
+    v = round(u · (levels - 1))/(levels - 1) after clipping u to [0, 1], halves to the even level.
+    The surrogate has the same values and the gradient of the identity (straight-through estimator:
+    Bengio et al., arXiv:1308.3432), also where values are clipped. Raises `ArgumentError` for
+    fewer than two levels.
+    """
+
+    def __init__(
+        self, image_shape: Shape, levels: Annotated[int, "grey levels, at least 2; 256 for 8 bits"]
+    ) -> None:
+        super().__init__(image_shape, image_shape)
+        if levels < 2:
+            raise ArgumentError(
+                f"levels must be at least 2, got {levels}; 2 leaves black and white"
+            )
+        self.levels = levels
+
+    def forward(self, image: Images) -> Measured:
+        """Round to the nearest level."""
+        steps = self.levels - 1
+        light = ((image + 1) / 2).clamp(0, 1)
+        return 2 * (light * steps).round() / steps - 1
+
+    def surrogate(self, image: Images) -> Measured:
+        """The rounded values, with the gradient of the image."""
+        return straight_through(self(image), image)
+
+    @classmethod
+    def example(cls) -> "Quantise":
+        """Four levels, on 8 x 8 colour images."""
+        return cls((3, 8, 8), levels=4)
+
+    def extra_repr(self) -> str:
+        """The shapes and the number of levels."""
+        return f"{super().extra_repr()}, levels={self.levels}"
+
+
+@register.operator("saturate")
+class Saturate(Operator):
+    """Expose more or less, and saturate smoothly where the sensor is full.
+
+    v = 1 - knee · log(1 + exp((1 - gain · u)/knee)), which follows gain · u in the dark and bends
+    into white around 1 within about `knee`; its limit for knee 0 is min(gain · u, 1). The gradient
+    never vanishes for a knee above 0. Raises `ArgumentError` unless the gain is positive and the
+    knee at least 0.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        gain: Annotated[float, "exposure, above 0; above 1 saturates bright parts"] = 2.0,
+        knee: Annotated[float, "width of the bend, of white; 0 cuts off hard"] = 0.05,
+    ) -> None:
+        super().__init__(image_shape, image_shape)
+        self.gain, self.knee = _positive("gain", gain), checked_finite("knee", knee)
+        if self.knee < 0:
+            raise ArgumentError(f"knee must be at least 0, got {knee}; 0 cuts off hard")
+
+    def forward(self, image: Images) -> Measured:
+        """The softened minimum of the exposure and 1."""
+        spare = 1 - self.gain * (image + 1) / 2
+        if self.knee == 0:
+            return 1 - 2 * spare.clamp(min=0)
+        soft = self.knee * torch.logaddexp(spare / self.knee, torch.zeros_like(spare))
+        return 1 - 2 * soft
+
+    @classmethod
+    def example(cls) -> "Saturate":
+        """Twice the light, on 8 x 8 colour images."""
+        return cls((3, 8, 8), gain=2.0, knee=0.05)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, gain={self.gain}, knee={self.knee}"
+
+
+def straight_through(value: Tensor, source: Tensor) -> Tensor:
+    """The value, with the gradient of the source."""
+    return source + (value - source).detach()
+
+
+def _positive(name: str, value: float) -> float:
+    if checked_finite(name, value) <= 0:
+        raise ArgumentError(f"{name} must be above 0, got {value}; 1 changes nothing")
+    return float(value)

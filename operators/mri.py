@@ -1,0 +1,262 @@
+"""Magnetic resonance imaging: undersampled Cartesian Fourier measurements, one coil or several."""
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.operators.base import LinearOperator, seeded
+from invprob.operators.frequencies import (
+    as_complex,
+    as_real,
+    origin_phases,
+    pick,
+    put,
+    settled,
+    uncentred,
+    working,
+)
+from invprob.operators.lists import checked_finite
+from invprob.operators.sampling import centred, planar
+from invprob.registry import register
+from invprob.types import Images, Measured, Shape
+
+
+@register.operator("mri")
+class MRI(LinearOperator):
+    """Keep some columns of the image's two-dimensional Fourier transform (single-coil MRI).
+
+    y[c, k, l] = (FFT of x[c])[k, lines[l]], orthonormal, frequency zero and the origin of the image
+    in the middle (row H // 2, column W // 2). Each channel is a real image of its own.
+    (C, H, W) to (C, H, lines, 2), the last axis real and imaginary part. Not rescaled by the
+    acceleration: the rows are those of an orthonormal transform.
+
+    Lines are columns of k-space, L = round(W / acceleration) of them: the
+    round(centre_fraction · W) around frequency zero, the others drawn without replacement, as the
+    first of `torch.randperm` over the rest from `torch.Generator().manual_seed(seed)` on the CPU
+    (the random Cartesian mask of fastMRI, arXiv:1811.08839, with an exact count). The
+    pseudo-inverse has a closed form. Raises `ArgumentError` for an acceleration below 1 or a centre
+    that does not fit.
+    """
+
+    exact = ("phases",)
+
+    lines: Tensor  # (L,) int64, ascending, counted in the centred transform
+    places: Tensor  # (H, L) int64 into the flattened half spectrum, W // 2 + 1 columns wide
+    phases: Tensor  # (H, L, 2) float64, for the origin in the middle
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        acceleration: Annotated[float, "columns for each one measured, at least 1"] = 4.0,
+        centre_fraction: Annotated[
+            float, "share of all columns, around frequency zero, that is always measured"
+        ] = 0.08,
+        seed: int = 0,
+    ) -> None:
+        channels, height, width = planar("image_shape", image_shape)
+        lines = cartesian_lines(width, acceleration, centre_fraction, seed)
+        super().__init__(image_shape, (channels, height, len(lines), 2))
+        self.acceleration, self.centre_fraction, self.seed = acceleration, centre_fraction, seed
+        rows, columns = _frequencies(lines, height, width)
+        # A real image has Y[-k, -l] = conj(Y[k, l]): the right half is read off the left one.
+        mirrored, half = columns > width // 2, width // 2 + 1
+        self.register_buffer("lines", lines, persistent=False)
+        self.register_buffer(
+            "places",
+            torch.where(mirrored, -rows % height * half + width - columns, rows * half + columns),
+            persistent=False,
+        )
+        self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """Transform, and keep the lines."""
+        if len(image) == 0:
+            return image.new_zeros(0, *self.measurement_shape)
+        half = torch.fft.rfft2(image.to(working(image.dtype)), norm="ortho")
+        values = self._conjugated(pick(half, self.places))
+        return as_real(values * as_complex(self.phases.to(values.real))).to(image.dtype)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """The real part of the inverse transform of the lines, zeros elsewhere."""
+        # The real part has the Hermitian half of the spectrum: (Y[k, l] + conj(Y[-k, -l])) / 2.
+        alone, _ = self._sharers()
+        return self._fill(measurement, torch.where(alone, 1.0, 0.5))
+
+    def pinv(
+        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
+    ) -> Images:
+        """The zero-filled transform; a line whose mirror image is not measured counts for both."""
+        _, sharers = self._sharers()
+        return self._fill(measurement, 1 / sharers)
+
+    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
+        """1, or √½ if every line misses its mirror image."""
+        alone, sharers = self._sharers()
+        return 1.0 if bool((alone | (sharers == 2)).any()) else math.sqrt(0.5)
+
+    @classmethod
+    def example(cls) -> "MRI":
+        """Every second column of 8 x 8 colour images."""
+        return cls((3, 8, 8), acceleration=2.0, centre_fraction=0.25)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        options = f"acceleration={self.acceleration}, centre_fraction={self.centre_fraction}"
+        return f"{super().extra_repr()}, {options}, seed={self.seed}"
+
+    def _sharers(self) -> tuple[Tensor, Tensor]:
+        """Which lines are their own mirror image, and how many lines share a column with each."""
+        width = self.image_shape[2]
+        frequency = uncentred(self.lines, width)
+        half = torch.minimum(frequency, width - frequency)
+        return 2 * frequency % width == 0, torch.bincount(half)[half]
+
+    def _conjugated(self, values: Tensor) -> Tensor:
+        """Conjugate the lines that lie in the right half."""
+        width = self.image_shape[2]
+        return torch.where(uncentred(self.lines, width) > width // 2, values.conj(), values)
+
+    def _fill(self, measurement: Measured, weights: Tensor) -> Images:
+        """Put the weighted lines into the half spectrum and transform back."""
+        self.check_measurement(measurement)
+        if len(measurement) == 0:
+            return measurement.new_zeros(0, *self.image_shape)
+        _, height, width = self.image_shape
+        values = as_complex(measurement.to(working(measurement.dtype)))
+        factors = as_complex(self.phases.to(values.real)).conj() * weights.to(values.real)
+        half = put(self._conjugated(values * factors), self.places, height, width // 2 + 1)
+        image: Images = torch.fft.irfft2(half, s=(height, width), norm="ortho")
+        return image.to(measurement.dtype)
+
+
+@register.operator("multicoil-mri")
+class MulticoilMRI(LinearOperator):
+    """Weigh the image by each coil's sensitivity, then keep some columns of its Fourier transform.
+
+    y[s, c, k, l] = (FFT of sensitivities[s] · x[c])[k, lines[l]], in the conventions and with the
+    lines of `mri`. (C, H, W) to (coils, C, H, lines, 2).
+
+    Sensitivities are simulated: coils stand evenly on a circle of radius 1.5 around an image that
+    reaches from -1 to 1, and that of coil s is 1/(z - 1.5 exp(2πi s/coils)) at z = x + iy, the
+    transverse field of a straight wire (Biot-Savart; as in a birdcage array, magnitude falls with
+    the distance and phase turns around the coil), divided by the root of their sum of squares, so
+    that Σ|sensitivities|² = 1 in every pixel. Raises `ArgumentError` for less than one coil and
+    where `mri` does.
+    """
+
+    exact = ("phases", "sensitivities")
+
+    lines: Tensor  # (L,) int64, ascending, counted in the centred transform
+    places: Tensor  # (H, L) int64 into the flattened transform
+    phases: Tensor  # (H, L, 2) float64, for the origin in the middle
+    sensitivities: Tensor  # (coils, H, W, 2) float64
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        coils: Annotated[int, "receiver coils around the image"] = 8,
+        acceleration: Annotated[float, "columns for each one measured, at least 1"] = 4.0,
+        centre_fraction: Annotated[
+            float, "share of all columns, around frequency zero, that is always measured"
+        ] = 0.08,
+        seed: int = 0,
+    ) -> None:
+        channels, height, width = planar("image_shape", image_shape)
+        if coils < 1:
+            raise ArgumentError(f"coils must be at least 1, got {coils}")
+        lines = cartesian_lines(width, acceleration, centre_fraction, seed)
+        super().__init__(image_shape, (coils, channels, height, len(lines), 2))
+        self.coils, self.seed = coils, seed
+        self.acceleration, self.centre_fraction = acceleration, centre_fraction
+        rows, columns = _frequencies(lines, height, width)
+        self.register_buffer("lines", lines, persistent=False)
+        self.register_buffer("places", rows * width + columns, persistent=False)
+        self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
+        self.register_buffer("sensitivities", birdcage(coils, height, width), persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """Weigh, transform, and keep the lines."""
+        if len(image) == 0:
+            return image.new_zeros(0, *self.measurement_shape)
+        weights = self._weights(working(image.dtype))
+        coils = torch.fft.fft2(image.unsqueeze(1) * weights, norm="ortho")
+        values = pick(coils, self.places)
+        return as_real(values * as_complex(self.phases.to(values.real))).to(image.dtype)
+
+    def adjoint(self, measurement: Measured) -> Images:
+        """The real part of Σ conj(sensitivity) · inverse transform of the zero-filled lines."""
+        self.check_measurement(measurement)
+        if len(measurement) == 0:
+            return measurement.new_zeros(0, *self.image_shape)
+        values = as_complex(measurement.to(working(measurement.dtype)))
+        values = values * as_complex(self.phases.to(values.real)).conj()
+        coils = torch.fft.ifft2(put(values, self.places, *self.image_shape[1:]), norm="ortho")
+        weights = self._weights(values.real.dtype)
+        image: Images = (coils.real * weights.real + coils.imag * weights.imag).sum(1)
+        return image.to(measurement.dtype)
+
+    @classmethod
+    def example(cls) -> "MulticoilMRI":
+        """Three coils, every second column of 8 x 8 colour images."""
+        return cls((3, 8, 8), coils=3, acceleration=2.0, centre_fraction=0.25)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        options = f"acceleration={self.acceleration}, centre_fraction={self.centre_fraction}"
+        return f"{super().extra_repr()}, {options}, seed={self.seed}"
+
+    def _weights(self, dtype: torch.dtype) -> Tensor:
+        """The sensitivities as complex numbers: (coils, 1, H, W)."""
+        return torch.view_as_complex(self.sensitivities.to(dtype)).unsqueeze(1)
+
+
+def cartesian_lines(width: int, acceleration: float, centre_fraction: float, seed: int) -> Tensor:
+    """The columns of a centred transform that are measured, ascending; see `MRI`."""
+    if checked_finite("acceleration", acceleration) < 1:
+        raise ArgumentError(
+            f"acceleration must be at least 1, got {acceleration}; 1 measures every column"
+        )
+    if not 0 <= checked_finite("centre_fraction", centre_fraction) <= 1:
+        raise ArgumentError(f"centre_fraction must be from 0 to 1, got {centre_fraction}")
+    total, middle = round(width / acceleration), round(width * centre_fraction)
+    if total == 0:
+        raise ArgumentError(
+            f"acceleration {acceleration} leaves none of {width} columns; take {width} or less"
+        )
+    if middle > total:
+        raise ArgumentError(
+            f"centre_fraction {centre_fraction} alone asks for {middle} of {width} columns, but "
+            f"acceleration {acceleration} measures {total}; lower one of them"
+        )
+    order = torch.randperm(width - middle, generator=seeded(seed))[: total - middle]
+    first = width // 2 - middle // 2
+    others = torch.cat([torch.arange(first), torch.arange(first + middle, width)])
+    chosen = torch.cat([torch.arange(first, first + middle), others[order]])
+    return chosen.sort().values
+
+
+def birdcage(coils: int, height: int, width: int) -> Tensor:
+    """Simulated coil sensitivities, (coils, H, W, 2) float64; see `MulticoilMRI`."""
+    y, x = torch.meshgrid(
+        centred(height) / (height / 2), centred(width) / (width / 2), indexing="ij"
+    )
+    turns = torch.arange(coils, dtype=torch.float64) * (2 * math.pi / coils)
+    places = torch.polar(torch.full_like(turns, 1.5), turns).view(-1, 1, 1)
+    fields = 1 / (torch.complex(x, y) - places)
+    fields = fields / fields.abs().square().sum(0).sqrt()
+    return settled(torch.view_as_real(fields))
+
+
+def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Row (H, 1) and column (L,) of each sample in a library's transform."""
+    rows = uncentred(torch.arange(height), height).unsqueeze(1)
+    return rows, uncentred(lines, width)
+
+
+def _phases(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
+    """What moves the image's origin to its middle, (H, L, 2) float64."""
+    phases = origin_phases(rows, height) * origin_phases(columns, width)
+    return torch.view_as_real(phases).contiguous()

@@ -1,0 +1,171 @@
+"""Warps of the image: affine, perspective, elastic; sampled as `Resampled` says."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.operators.base import seeded
+from invprob.operators.geometry import linear_positions
+from invprob.operators.lists import Row, checked_finite, read_matrix
+from invprob.operators.sampling import Resampled, Sampling, planar
+from invprob.registry import register
+from invprob.types import Shape
+
+
+@register.operator("affine")
+class Affine(Resampled):
+    """Move each point of the image by an affine map: shear, stretch, turn and shift in one.
+
+    What lies at (x, y) comes to (a x + b y + c, d x + e y + f), given as "a b c; d e f", counted
+    from the centre in pixels, x to the right and y down; zeros come in from outside. Measurements
+    have the shape of the image. Raises `ArgumentError` unless the matrix is 2 x 3, finite and
+    invertible.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        matrix: Annotated[
+            str | Sequence[Sequence[float]], "where points go, in pixels: '1 0.2 0; 0 1 3'"
+        ],
+        sampling: Sampling = "bilinear",
+    ) -> None:
+        rows = read_matrix("matrix", matrix)
+        if (len(rows), len(rows[0])) != (2, 3):
+            raise ArgumentError(
+                "matrix must have two rows of three, such as '1 0.2 0; 0 1 3', got "
+                f"{len(rows)} x {len(rows[0])}"
+            )
+        self.rows, self.sampling = rows, sampling
+        (xx, xy), (yx, yy) = _inverse([row[:2] for row in rows])
+        dx, dy = rows[0][2], rows[1][2]
+        x0, y0 = -(xx * dx + xy * dy), -(yx * dx + yy * dy)
+        super().__init__(image_shape, linear_positions(xx, xy, x0, yx, yy, y0), sampling)
+
+    @classmethod
+    def example(cls) -> "Affine":
+        """A shear with a shift, on 8 x 8 colour images."""
+        return cls((3, 8, 8), matrix="1 0.3 0.5; 0.1 0.9 -1")
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, matrix={self.rows}, sampling={self.sampling!r}"
+
+
+@register.operator("perspective")
+class Perspective(Resampled):
+    """View the image from another side: a homography of the plane.
+
+    What lies at (u, v) comes to ((a u + b v + c)/w, (d u + e v + f)/w), w = g u + h v + i, given as
+    "a b c; d e f; g h i". Both coordinates run from -1 to 1 between the outer edges of the image,
+    u to the right and v down, so that one matrix serves every size. Zeros come in from outside and
+    from points at or behind the horizon, w <= 0. Measurements have the shape of the image. Raises
+    `ArgumentError` unless the matrix is 3 x 3, finite and invertible. Source: Hartley and
+    Zisserman, Multiple View Geometry, 2nd ed., chapter 2.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        matrix: Annotated[
+            str | Sequence[Sequence[float]],
+            "where points go, edges at -1 and 1: '1 0 0; 0 1 0; 0.2 0 1'",
+        ],
+        sampling: Sampling = "bilinear",
+    ) -> None:
+        _, height, width = planar("image_shape", image_shape)
+        rows = read_matrix("matrix", matrix)
+        if (len(rows), len(rows[0])) != (3, 3):
+            raise ArgumentError(
+                "matrix must have three rows of three, such as '1 0 0; 0 1 0; 0.2 0 1', got "
+                f"{len(rows)} x {len(rows[0])}"
+            )
+        self.rows, self.sampling = rows, sampling
+        back = _inverse(rows)
+
+        def positions(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            u, v = x / (width / 2), y / (height / 2)
+            across, down, depth = (a * u + b * v + c for a, b, c in back)
+            # The forward w is 1/depth: what has none lies at or behind the horizon.
+            depth = torch.where(depth > 0, depth, math.nan)
+            return across / depth * (width / 2), down / depth * (height / 2)
+
+        super().__init__(image_shape, positions, sampling)
+
+    @classmethod
+    def example(cls) -> "Perspective":
+        """The right side further away, on 8 x 8 colour images."""
+        return cls((3, 8, 8), matrix="1 0 0; 0.1 1 0; 0.3 0.1 1")
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        return f"{super().extra_repr()}, matrix={self.rows}, sampling={self.sampling!r}"
+
+
+@register.operator("elastic")
+class Elastic(Resampled):
+    """Deform the image smoothly at random, as rubber or tissue would.
+
+    y(p) = x(p + d(p)) with zeros from outside; measurements have the shape of the image. Both
+    components of d are white noise smoothed by a Gaussian of `smoothness` pixels (periodically, by
+    FFT) and scaled to a root mean square of `amplitude` pixels (Simard et al., ICDAR 2003). Folds
+    are possible where amplitude exceeds smoothness. Drawn from
+    `torch.Generator().manual_seed(seed)` on the CPU: `randn(2, height, width)` in float64, across
+    first, then down. Raises `ArgumentError` unless amplitude is at least 0 and smoothness above 0.
+    """
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        amplitude: Annotated[float, "typical shift, in pixels"] = 2.0,
+        smoothness: Annotated[float, "how far neighbours move together, in pixels"] = 8.0,
+        seed: int = 0,
+        sampling: Sampling = "bilinear",
+    ) -> None:
+        _, height, width = planar("image_shape", image_shape)
+        self.amplitude = checked_finite("amplitude", amplitude)
+        self.smoothness = checked_finite("smoothness", smoothness)
+        if self.amplitude < 0:
+            raise ArgumentError(f"amplitude must be at least 0 pixels, got {amplitude}")
+        if self.smoothness <= 0:
+            raise ArgumentError(f"smoothness must be above 0 pixels, got {smoothness}; try 8")
+        self.seed, self.sampling = seed, sampling
+        field = _smooth_field(height, width, self.smoothness, seed) * self.amplitude
+        super().__init__(image_shape, lambda x, y: (x + field[0], y + field[1]), sampling)
+
+    @classmethod
+    def example(cls) -> "Elastic":
+        """By half a pixel or so, on 8 x 8 colour images."""
+        return cls((3, 8, 8), amplitude=0.5, smoothness=2.0)
+
+    def extra_repr(self) -> str:
+        """The shapes and the options."""
+        options = f"amplitude={self.amplitude}, smoothness={self.smoothness}, seed={self.seed}"
+        return f"{super().extra_repr()}, {options}, sampling={self.sampling!r}"
+
+
+def _inverse(rows: Sequence[Row]) -> list[list[float]]:
+    """The inverse of a square matrix; raises `ArgumentError` where it has none."""
+    forward = torch.tensor(rows, dtype=torch.float64)
+    if not float(torch.linalg.cond(forward)) < 1e12:
+        raise ArgumentError(
+            f"matrix must be invertible, got {[list(row) for row in rows]}, which puts the plane "
+            "on a line or a point; give rows that are not multiples of each other"
+        )
+    inverse: list[list[float]] = torch.linalg.inv(forward).tolist()
+    return inverse
+
+
+def _smooth_field(height: int, width: int, smoothness: float, seed: int) -> Tensor:
+    """Two smoothed white noises, (2, height, width) float64, each of root mean square 1."""
+    noise = torch.randn(2, height, width, generator=seeded(seed), dtype=torch.float64)
+    down = torch.fft.fftfreq(height, dtype=torch.float64).unsqueeze(1)
+    across = torch.fft.rfftfreq(width, dtype=torch.float64)
+    # The Fourier transform of a Gaussian of this standard deviation; 1 at frequency zero.
+    gain = torch.exp(-2 * (math.pi * smoothness) ** 2 * (down**2 + across**2))
+    field: Tensor = torch.fft.irfft2(torch.fft.rfft2(noise) * gain, s=(height, width))
+    return field / field.square().mean((1, 2), keepdim=True).sqrt()
