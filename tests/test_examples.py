@@ -19,6 +19,7 @@ EXPECTED = {
     "new_prior.py": ([], "PSNR"),
 }
 ELSEWHERE = {  # have tests of their own, in tests/training
+    "draw_edits.py",
     "find_directions.py",
     "frechet_distance.py",
     "invert_renders.py",

@@ -15,7 +15,7 @@ from training.labels import LabelPredictor, effects, explained
 
 from invprob.perceptual import PerceptualDistance, find_perceptual
 from invprob.priors import load_generator, save_generator
-from invprob.priors.extras import Extras, extras_path, load_extras, save_extras
+from invprob.priors.extras import Direction, Extras, extras_path, load_extras, save_extras
 from invprob.priors.files import sha256_of
 from invprob.priors.statistics import sample_statistics
 from invprob.priors.stylegan2 import GeneratorConfig
@@ -143,3 +143,23 @@ def test_directions_are_found_and_lie_beside_the_generator(tmp_path: Path) -> No
     # By definition: where yaw alone is larger by one deviation, w lies further by the vector.
     assert directions["yaw"].vector.shape == (256,)
     assert f"yaw  {directions['yaw'].moved:.2f}" in told
+
+
+def test_edits_are_drawn_and_unknown_ones_refused(small: Path, tmp_path: Path) -> None:
+    generator = load_generator(small)
+    extras = load_extras(small, generator)
+    step = Direction("wide", torch.ones(16), tuple(range(8)), 1.0, 0.0)
+    save_extras(Extras(extras.statistics, {"wide": step}), generator, extras_path(small))
+    out = tmp_path / "edits.png"
+    run(
+        *("draw_edits.py", "--prior", small, "--names", "wide", "--out", out),
+        *("--columns", 5, "--paths", 1),
+    )
+    with Image.open(out) as picture:
+        assert picture.size == (5 * 32, 2 * 32)
+        pixels = np.asarray(picture)
+    assert np.ptp(pixels[:32, :32].astype(int) - pixels[:32, -32:].astype(int)) > 0
+    command = [sys.executable, str(EXAMPLES / "draw_edits.py"), "--prior", str(small)]
+    done = subprocess.run([*command, "--names", "wise"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "wide" in done.stderr and "Traceback" not in done.stderr

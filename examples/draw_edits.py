@@ -1,0 +1,66 @@
+"""Draw what edit directions do, and paths between samples.
+
+    python examples/draw_edits.py [--prior faces-128] [--names smile,age,yaw] [--out edits.png]
+
+Each row moves one sample along one direction, from -2 to 2 standard deviations of the factor; the
+last rows go from one sample to another in W.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+from training.data import write_sheet
+
+from invprob.errors import InvprobError, UnknownNameError
+from invprob.priors import load_generator
+from invprob.priors.extras import load_extras
+from invprob.registry import suggest
+from invprob.streams import stream
+
+NAMES = "smile,age,sex,yaw,pitch,light_azimuth,hair_brightness,darkness,mouth_open"
+
+
+def main(
+    prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
+    names: Annotated[str, typer.Option(help="Directions, by comma.")] = NAMES,
+    paths: Annotated[int, typer.Option(help="Rows between two samples.")] = 3,
+    columns: Annotated[int, typer.Option(help="Images a row.")] = 9,
+    reach: Annotated[float, typer.Option(help="Standard deviations at the ends.")] = 2.0,
+    truncation: Annotated[float, typer.Option(help="Of the samples.")] = 0.7,
+    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    out: Annotated[Path, typer.Option(help="A PNG or WebP file.")] = Path("edits.png"),
+) -> None:
+    """Write one picture."""
+    try:
+        generator = load_generator(prior)
+        directions = load_extras(prior, generator).directions
+        wanted = [name for name in names.split(",") if name]
+        for name in wanted:
+            if name not in directions:
+                raise UnknownNameError(
+                    f"{prior} has no direction {name!r}.{suggest(name, directions)} "
+                    f"Known: {', '.join(directions) or 'none'}."
+                )
+    except InvprobError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    count = len(wanted) + 2 * paths
+    z = torch.randn(count, generator.style_width, generator=stream(seed, "edits"))
+    w = generator.mean_w.lerp(generator.mapping(z), truncation)
+    styles = w[:, None].expand(-1, generator.num_layers, -1)
+    rows: list[Tensor] = []
+    for name, start in zip(wanted, styles, strict=False):
+        amounts = torch.linspace(-reach, reach, columns).tolist()
+        rows += [directions[name].apply(start[None], amount) for amount in amounts]
+    for one, other in styles[len(wanted) :].split(2):
+        rows += [one.lerp(other, share)[None] for share in torch.linspace(0, 1, columns).tolist()]
+    images = [generator.synthesis(part) for part in torch.cat(rows).split(columns)]
+    write_sheet(torch.cat(images), out, columns)
+    print(out)
+
+
+if __name__ == "__main__":
+    typer.run(main)
