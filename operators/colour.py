@@ -8,8 +8,8 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, checked_shape
+from invprob.operators.checks import pixel_axes
 from invprob.operators.lists import read_matrix
-from invprob.operators.sampling import planar
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -74,7 +74,7 @@ class ChannelMix(LinearOperator):
             str | Sequence[Sequence[float]], "row by row, a number for each channel: '1 0 0; 0 0 1'"
         ],
     ) -> None:
-        channels, height, width = planar("image_shape", image_shape)
+        channels, height, width = pixel_axes(image_shape)
         rows = read_matrix("matrix", matrix)
         if len(rows[0]) != channels:
             raise ArgumentError(

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
+from invprob.operators.checks import pixel_axes
 from invprob.operators.frequencies import working
 from invprob.operators.lists import read_numbers
-from invprob.operators.sampling import centred, line_taps, linear_kernel, planar
+from invprob.operators.sampling import centred, line_taps, linear_kernel
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -44,7 +45,7 @@ class CT(LinearOperator):
         degrees: Annotated[str | Sequence[float] | None, "angles instead: '0 45 90'"] = None,
         detectors: Annotated[int | None, "detector pixels; the diagonal by default"] = None,
     ) -> None:
-        channels, height, width = planar("image_shape", image_shape)
+        channels, height, width = pixel_axes(image_shape)
         angles = _angles(views, degrees)
         cells = math.ceil(math.hypot(height, width)) if detectors is None else detectors
         if cells < 1:

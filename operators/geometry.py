@@ -7,8 +7,8 @@ from torch import nn
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
-from invprob.operators.lists import checked_finite
-from invprob.operators.sampling import Positions, Resampled, Sampling, planar
+from invprob.operators.checks import finite, pixel_axes
+from invprob.operators.sampling import Positions, Resampled, Sampling
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -27,7 +27,7 @@ class Rotate(Resampled):
         degrees: Annotated[float, "counter-clockwise angle"],
         sampling: Sampling = "bilinear",
     ) -> None:
-        self.degrees, self.sampling = checked_finite("degrees", degrees), sampling
+        self.degrees, self.sampling = finite("degrees", degrees), sampling
         quarters, rest = divmod(self.degrees, 90.0)
         cos, sin = math.cos(math.radians(rest)), math.sin(math.radians(rest))
         for _ in range(int(quarters) % 4):
@@ -59,7 +59,7 @@ class Translate(Resampled):
         dy: Annotated[float, "pixels down"] = 0.0,
         sampling: Sampling = "bilinear",
     ) -> None:
-        self.dx, self.dy = checked_finite("dx", dx), checked_finite("dy", dy)
+        self.dx, self.dy = finite("dx", dx), finite("dy", dy)
         self.sampling = sampling
         super().__init__(
             image_shape, linear_positions(1.0, 0.0, -self.dx, 0.0, 1.0, -self.dy), sampling
@@ -89,7 +89,7 @@ class Scale(Resampled):
         factor: Annotated[float, "enlargement, above 0"],
         sampling: Sampling = "bilinear",
     ) -> None:
-        self.factor, self.sampling = checked_finite("factor", factor), sampling
+        self.factor, self.sampling = finite("factor", factor), sampling
         if self.factor <= 0 or not math.isfinite(1 / self.factor):
             raise ArgumentError(f"factor must be a number above 0, got {factor}; 1 changes nothing")
         back = 1 / self.factor
@@ -120,7 +120,7 @@ class Flip(LinearOperator):
             Literal["horizontal", "vertical", "both"], "left to right, top to bottom, or half turn"
         ] = "horizontal",
     ) -> None:
-        planar("image_shape", image_shape)
+        pixel_axes(image_shape)
         super().__init__(image_shape, image_shape)
         self.direction = direction
         self._axes = {"horizontal": (3,), "vertical": (2,), "both": (2, 3)}[direction]
@@ -171,7 +171,7 @@ class Crop(LinearOperator):
         top: Annotated[int | None, "rows above; the middle by default"] = None,
         left: Annotated[int | None, "columns to the left; the middle by default"] = None,
     ) -> None:
-        channels, rows, columns = planar("image_shape", image_shape)
+        channels, rows, columns = pixel_axes(image_shape)
         self.top = _start("top", "height", top, height, rows)
         self.left = _start("left", "width", left, width, columns)
         super().__init__(image_shape, (channels, height, width))

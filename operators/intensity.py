@@ -11,7 +11,7 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
-from invprob.operators.lists import checked_finite
+from invprob.operators.checks import finite, positive
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -33,7 +33,7 @@ class Brightness(Operator):
         factor: Annotated[float, "light let in, above 0; 1 changes nothing"],
     ) -> None:
         super().__init__(image_shape, image_shape)
-        self.factor = _positive("factor", factor)
+        self.factor = positive("factor", factor)
 
     def forward(self, image: Images) -> Measured:
         """factor · (x + 1) - 1."""
@@ -65,7 +65,7 @@ class Gamma(Operator):
         exponent: Annotated[float, "above 0; below 1 brightens, above 1 darkens"],
     ) -> None:
         super().__init__(image_shape, image_shape)
-        self.exponent = _positive("exponent", exponent)
+        self.exponent = positive("exponent", exponent)
 
     def forward(self, image: Images) -> Measured:
         """The power, or the line near black."""
@@ -99,7 +99,7 @@ class Clip(Operator):
         high: Annotated[float, "what is brighter becomes this; white is 1"] = 1.0,
     ) -> None:
         super().__init__(image_shape, image_shape)
-        self.low, self.high = checked_finite("low", low), checked_finite("high", high)
+        self.low, self.high = finite("low", low), finite("high", high)
         if self.low >= self.high:
             raise ArgumentError(f"low must be below high, got low={low} and high={high}")
 
@@ -174,7 +174,7 @@ class Saturate(Operator):
         knee: Annotated[float, "width of the bend, of white; 0 cuts off hard"] = 0.05,
     ) -> None:
         super().__init__(image_shape, image_shape)
-        self.gain, self.knee = _positive("gain", gain), checked_finite("knee", knee)
+        self.gain, self.knee = positive("gain", gain), finite("knee", knee)
         if self.knee < 0:
             raise ArgumentError(f"knee must be at least 0, got {knee}; 0 cuts off hard")
 
@@ -199,9 +199,3 @@ class Saturate(Operator):
 def straight_through(value: Tensor, source: Tensor) -> Tensor:
     """The value, with the gradient of the source."""
     return source + (value - source).detach()
-
-
-def _positive(name: str, value: float) -> float:
-    if checked_finite(name, value) <= 0:
-        raise ArgumentError(f"{name} must be above 0, got {value}; 1 changes nothing")
-    return float(value)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
+from invprob.operators.checks import pixel_axes
 from invprob.operators.frequencies import working
 from invprob.operators.intensity import straight_through
-from invprob.operators.sampling import planar
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -77,7 +77,7 @@ class JPEG(Operator):
             Literal["4:4:4", "4:2:2", "4:2:0"], "one colour for each pixel, for two, or for four"
         ] = "4:2:0",
     ) -> None:
-        channels, _, _ = planar("image_shape", image_shape)
+        channels, _, _ = pixel_axes(image_shape)
         if channels not in (1, 3):
             raise ArgumentError(
                 f"jpeg needs images of 1 or 3 channels, got image_shape {tuple(image_shape)}"

@@ -38,13 +38,6 @@ def read_matrix(name: str, value: str | Sequence[Sequence[float]]) -> tuple[Row,
     return rows
 
 
-def checked_finite(name: str, value: float) -> float:
-    """The number as a float; raises `ArgumentError` unless it is finite."""
-    if not math.isfinite(value):
-        raise ArgumentError(f"{name} must be a finite number, got {value}")
-    return float(value)
-
-
 def _number(name: str, item: object, whole: object) -> float:
     try:
         number = float(item) if isinstance(item, str | numbers.Real) else math.nan

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, seeded
+from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.frequencies import (
     as_complex,
     as_real,
@@ -18,8 +19,7 @@ from invprob.operators.frequencies import (
     uncentred,
     working,
 )
-from invprob.operators.lists import checked_finite
-from invprob.operators.sampling import centred, planar
+from invprob.operators.sampling import centred
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -56,7 +56,7 @@ class MRI(LinearOperator):
         ] = 0.08,
         seed: int = 0,
     ) -> None:
-        channels, height, width = planar("image_shape", image_shape)
+        channels, height, width = pixel_axes(image_shape)
         lines = cartesian_lines(width, acceleration, centre_fraction, seed)
         super().__init__(image_shape, (channels, height, len(lines), 2))
         self.acceleration, self.centre_fraction, self.seed = acceleration, centre_fraction, seed
@@ -164,7 +164,7 @@ class MulticoilMRI(LinearOperator):
         ] = 0.08,
         seed: int = 0,
     ) -> None:
-        channels, height, width = planar("image_shape", image_shape)
+        channels, height, width = pixel_axes(image_shape)
         if coils < 1:
             raise ArgumentError(f"coils must be at least 1, got {coils}")
         lines = cartesian_lines(width, acceleration, centre_fraction, seed)
@@ -215,11 +215,11 @@ class MulticoilMRI(LinearOperator):
 
 def cartesian_lines(width: int, acceleration: float, centre_fraction: float, seed: int) -> Tensor:
     """The columns of a centred transform that are measured, ascending; see `MRI`."""
-    if checked_finite("acceleration", acceleration) < 1:
+    if finite("acceleration", acceleration) < 1:
         raise ArgumentError(
             f"acceleration must be at least 1, got {acceleration}; 1 measures every column"
         )
-    if not 0 <= checked_finite("centre_fraction", centre_fraction) <= 1:
+    if not 0 <= finite("centre_fraction", centre_fraction) <= 1:
         raise ArgumentError(f"centre_fraction must be from 0 to 1, got {centre_fraction}")
     total, middle = round(width / acceleration), round(width * centre_fraction)
     if total == 0:

@@ -7,9 +7,8 @@ import torch
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
+from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.frequencies import working
-from invprob.operators.lists import checked_finite
-from invprob.operators.sampling import planar
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -30,8 +29,8 @@ class PhaseRetrieval(Operator):
         image_shape: Shape,
         oversampling: Annotated[float, "detector pixels for each image pixel and axis"] = 2.0,
     ) -> None:
-        channels, *size = planar("image_shape", image_shape)
-        if checked_finite("oversampling", oversampling) < 1:
+        channels, *size = pixel_axes(image_shape)
+        if finite("oversampling", oversampling) < 1:
             raise ArgumentError(
                 f"oversampling must be at least 1, got {oversampling}; 2 determines most images"
             )

@@ -13,8 +13,8 @@ from typing import Annotated, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from invprob.errors import ArgumentError
-from invprob.operators.base import LinearOperator, checked_shape
+from invprob.operators.base import LinearOperator
+from invprob.operators.checks import pixel_axes
 from invprob.types import Images, Measured, Shape
 
 Sampling: TypeAlias = Annotated[
@@ -39,7 +39,7 @@ class Resampled(LinearOperator, ABC):
 
     def __init__(self, image_shape: Shape, positions: Positions, sampling: str) -> None:
         super().__init__(image_shape, image_shape)
-        _, height, width = planar("image_shape", self.image_shape)
+        _, height, width = pixel_axes(self.image_shape)
         y, x = torch.meshgrid(*map(centred, (height, width)), indexing="ij")
         x, y = positions(x, y)
         indices, weights = taps(
@@ -70,14 +70,6 @@ class Resampled(LinearOperator, ABC):
         for index, weight in zip(self.indices, weights, strict=True):
             image = image.scatter_add(2, index.expand_as(flat), flat * weight)
         return image.view(measurement.shape)
-
-
-def planar(name: str, shape: Shape) -> tuple[int, int, int]:
-    """Channels, height and width; raises `ArgumentError` unless the shape has these three."""
-    checked = checked_shape(name, shape)
-    if len(checked) != 3:
-        raise ArgumentError(f"{name} must be (channels, height, width), got {checked}")
-    return checked[0], checked[1], checked[2]
 
 
 def centred(length: int) -> Tensor:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import seeded
+from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.geometry import linear_positions
-from invprob.operators.lists import Row, checked_finite, read_matrix
-from invprob.operators.sampling import Resampled, Sampling, planar
+from invprob.operators.lists import Row, read_matrix
+from invprob.operators.sampling import Resampled, Sampling
 from invprob.registry import register
 from invprob.types import Shape
 
@@ -77,7 +78,7 @@ class Perspective(Resampled):
         ],
         sampling: Sampling = "bilinear",
     ) -> None:
-        _, height, width = planar("image_shape", image_shape)
+        _, height, width = pixel_axes(image_shape)
         rows = read_matrix("matrix", matrix)
         if (len(rows), len(rows[0])) != (3, 3):
             raise ArgumentError(
@@ -126,9 +127,9 @@ class Elastic(Resampled):
         seed: int = 0,
         sampling: Sampling = "bilinear",
     ) -> None:
-        _, height, width = planar("image_shape", image_shape)
-        self.amplitude = checked_finite("amplitude", amplitude)
-        self.smoothness = checked_finite("smoothness", smoothness)
+        _, height, width = pixel_axes(image_shape)
+        self.amplitude = finite("amplitude", amplitude)
+        self.smoothness = finite("smoothness", smoothness)
         if self.amplitude < 0:
             raise ArgumentError(f"amplitude must be at least 0 pixels, got {amplitude}")
         if self.smoothness <= 0:
