@@ -3,23 +3,28 @@
 if __name__ != "invprob.operators":
     raise ImportError(f"import this package as `invprob.operators`, not `{__name__}`")
 
-from invprob.operators.base import LinearOperator, Operator, compose
+from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.circulant import PartialCirculant
 from invprob.operators.colour import Luminance
+from invprob.operators.composition import compose
 from invprob.operators.geometry import Rotate, Scale, Translate
 from invprob.operators.identity import Identity
 from invprob.operators.noise import GaussianNoise, Noise
+from invprob.operators.stack import LinearStack, Stack, stack
 
 __all__ = [
     "GaussianNoise",
     "Identity",
     "LinearOperator",
+    "LinearStack",
     "Luminance",
     "Noise",
     "Operator",
     "PartialCirculant",
     "Rotate",
     "Scale",
+    "Stack",
     "Translate",
     "compose",
+    "stack",
 ]

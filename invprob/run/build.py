@@ -9,7 +9,8 @@ import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError
 from invprob.methods import Recipe, make
-from invprob.operators.base import Operator, compose
+from invprob.operators.base import Operator
+from invprob.operators.composition import compose
 from invprob.operators.noise import Noise
 from invprob.perceptual import Absent, PerceptualDistance
 from invprob.priors.stylegan2 import Generator
