@@ -59,6 +59,33 @@ def read_parts(
     noises = [_owner("noise", noise)] if noise is not None else []
     methods = [_owner("method", method)] if method is not None else []
     owners = [*chain, *noises, *methods]
+    words = _assign(rest, owners, declared)
+    for owner in owners:
+        _check_complete(owner)
+    return Parts(
+        tuple(words),
+        tuple(owner.named() for owner in chain),
+        noises[0].named() if noises else None,
+        methods[0].named() if methods else None,
+    )
+
+
+def read_some(rest: Sequence[str], *, declared: Sequence[str] = ()) -> Named:
+    """Read an operator's name and some of its options, of which none has to be given.
+
+    Raises what `read_parts` raises.
+    """
+    if not rest or rest[0].startswith("-"):
+        raise ArgumentError("name the operator first, such as: invprob check circulant --ratio 0.1")
+    owner = _owner("operator", rest[0])
+    more = _assign(rest[1:], [owner], declared)
+    if more:
+        raise ArgumentError(f"one operator is checked at a time; {more[0]!r} is one too many")
+    return owner.named()
+
+
+def _assign(rest: Sequence[str], owners: Sequence["_Owner"], declared: Sequence[str]) -> list[str]:
+    """Give each option to its owner, and return the words that are no options."""
     words: list[str] = []
     queue = list(rest)
     while queue:
@@ -75,14 +102,7 @@ def read_parts(
                 raise ArgumentError(f"{flag} needs a value, such as {flag} {_sample(owner, key)}")
             text = queue.pop(0)
         owner.set(key, text)
-    for owner in owners:
-        _check_complete(owner)
-    return Parts(
-        tuple(words),
-        tuple(owner.named() for owner in chain),
-        noises[0].named() if noises else None,
-        methods[0].named() if methods else None,
-    )
+    return words
 
 
 def parse(option: Option, text: str) -> Any:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from invprob.perceptual import Absent, PerceptualDistance
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
+from invprob.run.saved import rebuild
 from invprob.streams import derive
 from invprob.types import Shape
 
@@ -66,6 +67,28 @@ def build_operator(
         built.insert(0, operator)
         shape = operator.measurement_shape
     return compose(built)
+
+
+def build_example(
+    name: str,
+    *,
+    image_shape: Shape | None = None,
+    settings: Mapping[str, Any] | None = None,
+    operator_seed: int | None = None,
+) -> Operator:
+    """An operator's small example, or the operator that differs from it in what is given.
+
+    Raises `UnknownNameError`, `ArgumentError`, `ShapeError`.
+    """
+    example = register.operator[name].example()
+    changes = dict(settings or {})
+    if image_shape is not None:
+        changes["image_shape"] = list(image_shape)
+    if operator_seed is not None:
+        if "seed" not in inspect.signature(type(example)).parameters:
+            raise ArgumentError(f"the operator {name!r} is not random: leave --operator-seed out")
+        changes["seed"] = operator_seed
+    return rebuild({**example.spec(), **changes}, f"the operator {name!r}") if changes else example
 
 
 def build_noise(named: Named | None) -> Noise | None:

@@ -96,6 +96,50 @@ def test_check_says_what_holds(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert all(line.startswith(("kept\t", "not examined\t")) for line in lines[1:])
 
 
+def test_check_takes_options_a_shape_and_a_seed(call, refuse, place: Path) -> None:
+    from invprob.operators import PartialCirculant
+
+    done = call("check", "circulant", "--ratio", 0.05, "--shape", "3,37,31", "--spectrum", "unit")
+    assert done.status == 0, done
+    expected = PartialCirculant((3, 37, 31), ratio=0.05, spectrum="unit")
+    assert done.out.splitlines()[0] == repr(expected)
+    assert "kept\tpinv" in done.out and "kept\tnorm" in done.out
+    told = json.loads(call("check", "circulant", "--operator-seed", 3, "--json").out)
+    assert told["spec"] == PartialCirculant((3, 8, 8), ratio=0.2, seed=3).spec()
+    assert call("check", "rotate:degrees=90", "-q").out == ""
+    assert "whole numbers" in refuse("check", "rotate", "--shape", "big")
+    assert "positive" in refuse("check", "rotate", "--shape", "3,0,8")
+    assert "(3, height, width)" in refuse("check", "luminance", "--shape", "1,8,8")
+    assert "'--ratio'" in refuse("check", "circulant", "--ratoi", 1)
+    assert "ratio" in refuse("check", "circulant", "--ratio", 0)
+    assert "one too many" in refuse("check", "circulant", "rotate")
+    assert "not random" in refuse("check", "rotate", "--operator-seed", 1)
+    assert "name the operator first" in refuse("check", "--ratio", 0.1, "circulant")
+
+
+def test_check_takes_a_saved_operator(call, refuse, place: Path) -> None:
+    from invprob.operators import Luminance, PartialCirculant, Rotate, stack
+
+    both = stack([PartialCirculant((3, 8, 8), 0.3), Luminance((3, 8, 8)) @ Rotate((3, 8, 8), 10)])
+    Path("op.json").write_text(json.dumps(both.spec()))
+    done = call("check", "--spec", "op.json")
+    assert done.status == 0 and done.out.splitlines()[0] == repr(both)
+    assert "nothing beside it" in refuse("check", "rotate", "--spec", "op.json")
+    assert "nowhere.json" in refuse("check", "--spec", "nowhere.json")
+    for text, words in (
+        ("{", "not the JSON"),
+        ("[]", "names its type"),
+        ('{"type": "rotate", "image_shape": [3, 8, 8]}', "needs a value for 'degrees'"),
+        ('{"type": "rotatt"}', "Did you mean 'rotate'"),
+        ('{"type": "stack"}', "'operators'"),
+        ('{"type": "adjoint"}', "names its type"),
+        ('{"type": "identity", "image_shape": 5}', "image_shape"),
+    ):
+        Path("bad.json").write_text(text)
+        said = refuse("check", "--spec", "bad.json")
+        assert words in said, said
+
+
 def test_a_plugin_is_listed_checked_and_used(call, place: Path) -> None:
     Path("dim.py").write_text(PLUGIN.format(name="dim", body="self.factor * image"))
     plugin = ("--plugin", "dim.py")
