@@ -9,7 +9,14 @@ from invprob.operators.colour import Luminance
 from invprob.operators.composition import compose
 from invprob.operators.geometry import Rotate, Scale, Translate
 from invprob.operators.identity import Identity
-from invprob.operators.noise import GaussianNoise, Noise
+from invprob.operators.noise import (
+    GaussianNoise,
+    Noise,
+    PoissonNoise,
+    SaltAndPepperNoise,
+    SpeckleNoise,
+    UniformNoise,
+)
 from invprob.operators.stack import LinearStack, Stack, stack
 
 __all__ = [
@@ -21,10 +28,14 @@ __all__ = [
     "Noise",
     "Operator",
     "PartialCirculant",
+    "PoissonNoise",
     "Rotate",
+    "SaltAndPepperNoise",
     "Scale",
+    "SpeckleNoise",
     "Stack",
     "Translate",
+    "UniformNoise",
     "compose",
     "stack",
 ]

@@ -153,4 +153,6 @@ def _shape(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(length) for length in text.split(","))
     except ValueError:
-        raise ArgumentError(f"--shape must be whole numbers, such as 3,37,31, got {text!r}") from None
+        raise ArgumentError(
+            f"--shape must be whole numbers, such as 3,37,31, got {text!r}"
+        ) from None

@@ -102,9 +102,9 @@ def build_recipe(
     operator: Operator,
     perceptual: PerceptualDistance | Absent,
     *,
-    noisy: bool = False,
+    noise: Noise | None = None,
 ) -> Recipe:
-    """Build what the configuration's method makes of a generator and an operator."""
+    """Build what the configuration's method makes of a generator, an operator and a noise."""
     options = {option.name: option for option in options_of(register.method[config.method.name])}
     settings = {}
     for name, value in config.method.settings.items():
@@ -120,7 +120,8 @@ def build_recipe(
         operator.image_shape,
         measurement_shape=operator.measurement_shape,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
-        noisy=noisy,
+        noise=noise,
+        data_term=config.data_term,
         **settings,
     )
 
