@@ -111,8 +111,8 @@ def make(
         )
     if data_term != "misfit" and noise is None:
         raise ArgumentError(
-            f"the data term {data_term!r} needs to know the noise, and these measurements name none; "
-            "name it when measuring (--noise), or use the misfit (--data-term misfit)"
+            f"the data term {data_term!r} needs to know the noise, and these measurements name "
+            "none; name it when measuring (--noise), or use the misfit (--data-term misfit)"
         )
     if tuple(generator.image_shape) != tuple(image_shape):
         raise ShapeError(

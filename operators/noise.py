@@ -174,9 +174,9 @@ class SpeckleNoise(Noise):
 class PoissonNoise(Noise):
     """Count photons: every element becomes a Poisson draw, scaled back to the measurement's range.
 
-    A value y in [-1, 1] emits photons·(y + 1)/2 on average, none at -1 and `photons` at 1; a count k
-    is written as 2k/photons - 1. Values below -1 emit nothing. Raises `ArgumentError` unless photons
-    is finite and positive.
+    A value y in [-1, 1] emits photons·(y + 1)/2 on average, none at -1 and `photons` at 1; a count
+    k is written as 2k/photons - 1. Values below -1 emit nothing. Raises `ArgumentError` unless
+    photons is finite and positive.
     """
 
     likelihood = "smooth"

@@ -3,12 +3,12 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError
-from invprob.methods import Recipe, make
+from invprob.methods import DataTerm, Recipe, make
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.noise import Noise
@@ -121,7 +121,7 @@ def build_recipe(
         measurement_shape=operator.measurement_shape,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
-        data_term=config.data_term,
+        data_term=cast(DataTerm, config.data_term),  # which `make` checks
         **settings,
     )
 

@@ -51,9 +51,9 @@ class RunConfig:
 
     Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
-    with `noise`. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps` None takes the method's
-    own number, `operator_seed` None derives one. Raises `ArgumentError` where values are
-    out of range or contradict each other.
+    with `noise`. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps` None
+    takes the method's own number, `operator_seed` None derives one. Raises `ArgumentError` where
+    values are out of range or contradict each other.
     """
 
     images: tuple[str, ...] = ()

@@ -67,8 +67,8 @@ def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
     if operator.image_shape != tuple(image_shape):
         raise ShapeError(
             f"the saved operator reads images of shape {operator.image_shape}, but these are "
-            f"{tuple(image_shape)}; save one for this shape, or take images (--size, for `measure`) "
-            "or a generator (--prior, for `solve`) of the operator's"
+            f"{tuple(image_shape)}; save one for this shape, or take images (`measure --size`) or "
+            "a generator (`solve --prior`) of the operator's"
         )
     return operator
 

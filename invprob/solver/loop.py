@@ -46,10 +46,9 @@ def solve(
     adds a fresh draw of that noise to the prediction, and prediction and measurement are clipped to
     [-1, 1] before they are compared. None compares what the operator makes of the image.
 
-    Raises `ArgumentError` for steps < 1, a snapshot of another solve, or a `renoise` of measurements
-    that are no image (channels, height, width), `ShapeError` where operator
-    and prior differ in image shape, `MeasurementError` where the measurements are not the
-    operator's.
+    Raises `ArgumentError` for steps < 1, a snapshot of another solve, or `renoise` of measurements
+    that are no images (channels, height, width), `ShapeError` where operator and prior differ in
+    image shape, `MeasurementError` where the measurements are not the operator's.
     """
     if steps < 1:
         raise ArgumentError(f"steps must be at least 1, not {steps}")
