@@ -7,7 +7,8 @@ Installed packages add theirs through entry-point groups, one a kind (`invprob.o
 `invprob.noise`, `invprob.priors`, `invprob.generators`, `invprob.methods`, `invprob.losses`,
 `invprob.metrics`), each entry naming a module whose import registers, or a class; a group is loaded
 when a name is not among the built-ins or when all names are listed. A constructor's signature is
-the schema of its settings: `options_of` reads it, `build` obeys it. A parameter is explained by a string in its annotation:
+the schema of its settings: `options_of` reads it, `build` obeys it. A parameter is explained by a
+string in its annotation:
 
     def __init__(self, image_shape: Shape, *, ratio: Annotated[float, "share kept, in (0, 1]"]):
 """

@@ -4,7 +4,9 @@
 `ratio`; `--operator rotate:degrees=10,fill=0` says it at once, and settles who is meant.
 """
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +137,21 @@ def describe(option: Option) -> str:
     kind = "|".join(map(str, option.choices)) or kinds[option.type]
     default = "required" if option.required else f"default {option.default}"
     return f"{_dashed(option.name)} {kind}".rstrip() + f"  {option.help} ({default})".rstrip()
+
+
+def example_command(name: str, options: Sequence[Option], settings: Mapping[str, Any]) -> str:
+    """A command that solves with an operator, with what its settings change or have to say."""
+    words = ["invprob solve --operator", name]
+    for option in options:
+        value = settings[option.name]
+        if not option.required and value == option.default:
+            continue
+        if option.type is bool:
+            words.append(_dashed(option.name if value else f"no_{option.name}"))
+            continue
+        text = value if isinstance(value, str) else json.dumps(value)
+        words += [_dashed(option.name), "FILE" if len(text) > 60 else shlex.quote(text)]
+    return " ".join(words)
 
 
 def _owner(kind: str, text: str) -> _Owner:
