@@ -9,8 +9,9 @@ import functools
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,13 +122,14 @@ def _copying(operator: Operator) -> str:
     expected, fingerprint = double(image), operator.fingerprint() if _named(operator) else ""
     copies = {"deepcopy": copy.deepcopy(operator), ".to(float64)": double}
     copies["state_dict"] = _reloaded(operator)
+    foreign = _named(operator) and _foreign(operator.spec())  # made by others, by other laws
     kept = [value for part in operator.modules() for value in vars(part).values()]
     _demand(
-        not any(isinstance(value, torch.Generator) for value in kept),
+        foreign or not any(isinstance(value, torch.Generator) for value in kept),
         "it keeps a torch.Generator; keep the integer seed, and the tensors drawn",
     )
     local = any("<locals>" in type(part).__qualname__ for part in operator.modules())
-    if not local:
+    if not (local or foreign):
         copies["pickle"] = pickle.loads(pickle.dumps(operator))
     for how, copied in copies.items():
         _demand(torch.equal(_double(copied)(image), expected), f"{how} measures differently")
@@ -140,7 +142,7 @@ def _spec(operator: Operator) -> str:
         spec = operator.spec()
     except UnknownNameError as error:
         raise _NotExamined(str(error)) from error
-    if spec["type"] == "external":
+    if _foreign(spec):
         raise _NotExamined("it wraps what another package made, which no file can rebuild")
     rebuilt = Operator.from_spec(json.loads(json.dumps(spec)))
     image = _images(operator)
@@ -312,6 +314,14 @@ def _reloaded(operator: Operator) -> Operator:
     copied.load_state_dict({name: torch.zeros_like(value) for name, value in state.items()})
     copied.load_state_dict(state)
     return copied
+
+
+def _foreign(spec: Any) -> bool:
+    """Whether a spec, or a part of it, stands for what another package made."""
+    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
+    if isinstance(spec, Mapping) and spec.get("type") == "external":
+        return True
+    return isinstance(parts, list) and any(map(_foreign, parts))
 
 
 def _named(operator: Operator) -> bool:

@@ -254,6 +254,8 @@ def _digest(leaf: Operator) -> bytes:
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         values = tensor.detach().cpu()
+        if values.is_complex():
+            values = torch.view_as_real(values.resolve_conj())
         if values.is_floating_point():
             mantissa, exponent = torch.frexp(values.to(torch.float64))
             digest.update((mantissa * 2**16).round().to(torch.int32).numpy().tobytes())
