@@ -12,7 +12,7 @@ import json
 import math
 import operator as python_operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, overload
 
 import torch
@@ -36,6 +36,7 @@ class Operator(Recorded, nn.Module, ABC):
 
     linear: ClassVar[bool] = False
     exact: ClassVar[tuple[str, ...]] = ()
+    fingerprinted: ClassVar[tuple[str, ...] | None] = None  # buffers that tell it apart; None: all
 
     image_shape: Shape
     measurement_shape: Shape
@@ -246,12 +247,7 @@ def _fit(tensor: Tensor, shape: Shape, reader: str) -> None:
 
 def _digest(leaf: Operator) -> bytes:
     digest = hashlib.sha256(json.dumps(_plain(leaf.spec()), sort_keys=True).encode())
-    # Duplicates stay: a mask that is used twice is two buffers here and after a rebuild.
-    tensors = [
-        *leaf.named_buffers(remove_duplicate=False),
-        *leaf.named_parameters(remove_duplicate=False),
-    ]
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+    for name, tensor in sorted(_tensors(leaf), key=lambda pair: pair[0]):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         values = tensor.detach().cpu()
         if values.is_complex():
@@ -262,6 +258,17 @@ def _digest(leaf: Operator) -> bytes:
             values = exponent
         digest.update(values.to(torch.int64).numpy().tobytes())
     return digest.digest()
+
+
+def _tensors(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Buffers and parameters by name; one that two parts share is two, as after a rebuild."""
+    only = module.fingerprinted if isinstance(module, Operator) else None
+    own = [*module.named_buffers(recurse=False), *module.named_parameters(recurse=False)]
+    yield from ((prefix + name, tensor) for name, tensor in own if only is None or name in only)
+    if only is None:
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from _tensors(child, f"{prefix}{name}.")
 
 
 def _plain(value: Any) -> Any:

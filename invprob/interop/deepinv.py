@@ -87,7 +87,7 @@ def to_deepinv(
 class WrappedPhysics(Operator):
     """A physics that is not linear as an operator of ours; made by `from_deepinv`."""
 
-    exact = ("probe",)
+    exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
 
     probe: Tensor
 
@@ -112,7 +112,7 @@ class WrappedPhysics(Operator):
 class WrappedLinearPhysics(LinearOperator):
     """A linear physics as an operator of ours; made by `from_deepinv`."""
 
-    exact = ("probe",)
+    exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
 
     probe: Tensor
 
