@@ -64,7 +64,8 @@ class Operator(Recorded, nn.Module, ABC):
         """`(A @ B)(x) = A(B(x))`, linear if both are; raises `ShapeError` if they do not fit."""
         from invprob.operators.composition import compose  # which derives from this class
 
-        return compose(self.leaves() + inner.leaves())
+        # Type checkers see this file under two names, and the classes of one in the other.
+        return compose(self.leaves() + inner.leaves())  # pyright: ignore[reportArgumentType]
 
     def leaves(self) -> tuple["Operator", ...]:
         """The operators of which this is composed, in reading order; by default itself."""
@@ -146,7 +147,7 @@ class LinearOperator(Operator):
         """The adjoint as an operator; `A.H.H is A`."""
         from invprob.operators.composition import Adjoint  # which derives from this class
 
-        return Adjoint(self)
+        return Adjoint(self)  # pyright: ignore[reportArgumentType, reportReturnType]
 
     @overload
     def __matmul__(self, inner: "LinearOperator") -> "LinearOperator": ...

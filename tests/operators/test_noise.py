@@ -1,11 +1,12 @@
 """Noise: statistics, likelihoods against SciPy, independence of the batch, arguments."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import stats as scipy_stats
 from torch import Tensor
 
 from invprob.errors import ArgumentError
@@ -23,6 +24,7 @@ from invprob.operators import (
 from invprob.registry import register
 from invprob.streams import stream
 
+stats: Any = scipy_stats  # whose stubs mix up continuous and discrete laws
 NOISES = [
     GaussianNoise(sigma=0.1),
     UniformNoise(width=0.2),
