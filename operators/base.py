@@ -65,7 +65,8 @@ class Operator(Recorded, nn.Module, ABC):
         from invprob.operators.composition import compose  # which derives from this class
 
         # Type checkers see this file under two names, and the classes of one in the other.
-        return compose(self.leaves() + inner.leaves())  # pyright: ignore[reportArgumentType]
+        leaves = self.leaves() + inner.leaves()
+        return compose(leaves)  # pyright: ignore[reportArgumentType, reportReturnType]
 
     def leaves(self) -> tuple["Operator", ...]:
         """The operators of which this is composed, in reading order; by default itself."""

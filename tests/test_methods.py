@@ -160,7 +160,10 @@ def test_the_data_term_is_a_choice() -> None:
     assert recipe("sphinx", noise=noise).renoise is None
     made = recipe("sphinx", noise=noise, data_term="likelihood")
     assert [term.name for term in made.terms] == ["likelihood"] and made.renoise is None
-    made = recipe("sphinx", noise=noise, data_term="stochastic")
+    with pytest.raises(ArgumentError, match="needs measurements that are images"):
+        recipe("sphinx", noise=noise, data_term="stochastic")
+    generator = networks.random_generator()
+    made = make("sphinx", generator, generator.image_shape, noise=noise, data_term="stochastic")
     assert [term.name for term in made.terms] == ["misfit"] and made.renoise is noise
     for term in ("likelihood", "stochastic"):
         with pytest.raises(ArgumentError, match="needs to know the noise"):
