@@ -37,16 +37,13 @@ def exhibit(name: str, image: Images) -> Exhibit:
     """Apply an operator, with the options of its example, to one image (1, 3, height, width).
 
     Shows the measurement where it is a picture, else A⁺y, else the measurement's values in rows.
-    An operator that refuses the image's shape is shown on its example's.
+    An operator that refuses the image's shape, or leaves a corner of it, is shown on its example's.
     """
-    try:
-        operator = build_example(name, image_shape=tuple(image.shape[1:]))
-    except (ArgumentError, ShapeError):
-        operator = build_example(name)
-        image = _brought_to(image, operator)
+    operator = _fitting(name, image)
+    image = _brought_to(image, operator)
     with torch.no_grad():
         measurement = operator(image)
-        if len(operator.measurement_shape) == 3 and operator.measurement_shape[0] in (1, 3):
+        if _is_picture(operator):
             shown, title = measurement[0], "measurement"
         elif isinstance(operator, LinearOperator):
             shown = operator.pinv(measurement, iterations=ITERATIONS)[0]
@@ -54,9 +51,13 @@ def exhibit(name: str, image: Images) -> Exhibit:
         else:
             shown, title = _in_rows(measurement[0]), "measurement, value by value"
     shown = shown.float().cpu()
-    if float(shown.min()) < -1.1 or float(shown.max()) > 1.1:
-        low, high = shown.min(), shown.max()
-        shown, title = 2 * (shown - low) / (high - low) - 1, f"{title}, {low:.2g} to {high:.2g}"
+    low, high = float(shown.min()), float(shown.max())
+    if low < -1.1 or high > 1.1:
+        title = f"{title}, {low:.2g} to {high:.2g}"
+        usual = float(shown.abs().median())
+        if low >= 0 and high > 20 * usual > 0:
+            shown, title = (shown / usual).log1p(), f"{title}, logarithmic"
+        shown = 2 * (shown - shown.min()) / (shown.max() - shown.min()) - 1
     return Exhibit(name, repr(operator), image[0].cpu(), shown, title)
 
 
@@ -94,10 +95,27 @@ def write_sheet(exhibits: Sequence[Exhibit], path: Path) -> None:
     _save(sheet, path)
 
 
+def _fitting(name: str, image: Images) -> Operator:
+    try:
+        operator = build_example(name, image_shape=tuple(image.shape[1:]))
+    except (ArgumentError, ShapeError):
+        return build_example(name)
+    corner = 8 * max(operator.measurement_shape[-2:]) < max(operator.image_shape)
+    return build_example(name) if corner and _is_picture(operator) else operator
+
+
+def _is_picture(operator: Operator) -> bool:
+    """Whether a measurement can be looked at: one channel or three, and no thin strip."""
+    shape = operator.measurement_shape
+    return len(shape) == 3 and shape[0] in (1, 3) and max(shape[1:]) <= 6 * min(shape[1:])
+
+
 def _brought_to(image: Images, operator: Operator) -> Images:
     """The image at the size and with the channels that an operator reads."""
     if len(operator.image_shape) != 3:
         raise ShapeError(f"{operator!r} reads no images (channels, height, width)")
+    if operator.image_shape == tuple(image.shape[1:]):
+        return image
     channels, *size = operator.image_shape
     small: Tensor = F.interpolate(image, size=size, mode="area")
     if small.shape[1] == channels:
