@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
+from invprob.operators.noise import Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.registry import register
 from invprob.types import Images, Measured, PerImage, Shape
@@ -48,6 +49,33 @@ class DataMisfit(Term):
             return (prediction - target).square().flatten(1).sum(1) / elements
 
         return misfit
+
+
+@register.loss("likelihood")
+class NegativeLogLikelihood(Term):
+    """-log p(y | A x) / n with n image elements: the misfit that suits the noise.
+
+    Raises `ArgumentError` for noise whose likelihood cannot guide a solver.
+    """
+
+    def __init__(self, noise: Noise, weight: float = 1.0) -> None:
+        super().__init__("likelihood", weight)
+        if noise.likelihood != "smooth":
+            reason = {"none": "has none", "flat": "has a flat one, which gives no direction"}
+            raise ArgumentError(
+                f"the data term cannot be the likelihood: {noise!r} {reason[noise.likelihood]}; "
+                "use the misfit (--data-term misfit)"
+            )
+        self.noise = noise
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        elements = math.prod(operator.image_shape)
+
+        def nats(image: Images, prediction: Measured) -> PerImage:
+            del image
+            return self.noise.negative_log_likelihood(prediction, target) / elements
+
+        return nats
 
 
 @register.loss("perceptual")

@@ -104,6 +104,20 @@ class Measurements:
         self.check(operator)
         return operator
 
+    def noise(self) -> Noise | None:
+        """Build the noise again; None where none was added or it is not known.
+
+        Raises `MeasurementError` if it cannot be built.
+        """
+        if self.noise_spec is None:
+            return None
+        try:
+            return Noise.from_spec(self.noise_spec)
+        except (UnknownNameError, ArgumentError) as error:
+            raise MeasurementError(
+                f"the noise of these measurements cannot be built: {error}"
+            ) from error
+
     def check(self, operator: Operator) -> None:
         """Raise `MeasurementError` unless these are measurements of this very operator."""
         _check_shape(self.values, operator)
@@ -189,10 +203,13 @@ def measure(
     """Measure images (batch, *image_shape) in [-1, 1], and add noise where some is given.
 
     Every image of the batch gets the same draw of noise, so that each is measured as it would be
-    alone. Raises `ShapeError` for images that do not fit, `MeasurementError` for values not finite.
+    alone. Raises `ShapeError` for images that do not fit, `MeasurementError` for values not finite,
+    `ArgumentError` where such noise makes no sense of the measurement.
     """
     with torch.no_grad():
         clean = operator(image)
+        if noise is not None:
+            noise.check(clean)
         values = clean if noise is None else noise(clean, stream(seed, "noise"))
     return _of(values, operator, noise, seed, record)
 

@@ -1,5 +1,6 @@
 """Methods by name: each row of the paper's Table 1 as prior, terms, optimiser and schedule."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
-from invprob.losses import DataMisfit, PerceptualTerm, Term, is_image
+from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
 from invprob.measurements import Measurements
+from invprob.operators.noise import Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
 from invprob.priors.files import load_generator
@@ -27,9 +29,9 @@ from invprob.priors.parts import (
 )
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.priors.stylegan2 import Generator
-from invprob.registry import build, register
+from invprob.registry import build, register, suggest
 from invprob.schedules import Schedule, cosine_trapezoid
-from invprob.solver.loop import solve
+from invprob.solver.loop import check_stochastic, solve
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Solution
 from invprob.types import Shape
@@ -44,6 +46,8 @@ class Setting:
     measurement_shape: Shape
     perceptual: PerceptualDistance | None = None
     noisy: bool = False
+    likelihood: Noise | None = None
+    renoise: Noise | None = None
 
     @property
     def determined(self) -> bool:
@@ -52,12 +56,14 @@ class Setting:
         return sampling >= ENOUGH and not self.noisy
 
     def terms(self) -> list[Term]:
-        """1.0 · data misfit + 1.5 · LPIPS, the latter where the measurement is a clean image.
+        """1.0 · data term + 1.5 · LPIPS, the latter where image is compared with like image.
 
-        Compared with a noisy image, LPIPS would ask for the noise to be drawn as well.
+        Compared with a noisy image, LPIPS would ask a clean one for the noise as well.
         """
-        terms: list[Term] = [DataMisfit()]
-        if self.perceptual is not None and is_image(self.measurement_shape) and not self.noisy:
+        noise = self.likelihood
+        terms: list[Term] = [DataMisfit() if noise is None else NegativeLogLikelihood(noise)]
+        alike = self.renoise is not None or not self.noisy
+        if self.perceptual is not None and is_image(self.measurement_shape) and alike:
             terms.append(PerceptualTerm(self.perceptual))
         return terms
 
@@ -71,9 +77,12 @@ class Recipe:
     optimiser: Optimiser
     schedule: Schedule
     steps: int
+    renoise: Noise | None = None
 
 
 Method: TypeAlias = Callable[..., Recipe]
+DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
+DATA_TERMS = ("misfit", "likelihood", "stochastic")
 
 
 def make(
@@ -83,23 +92,47 @@ def make(
     *,
     measurement_shape: Shape | None = None,
     perceptual: PerceptualDistance | None = None,
-    noisy: bool = False,
+    noise: Noise | None = None,
+    data_term: DataTerm = "misfit",
     **options: Any,
 ) -> Recipe:
     """Build the recipe of a named method; `options` are the method's keyword parameters.
 
-    `measurement_shape` None means that of the image; `noisy` says that fitting the measurements
-    exactly would fit their noise. Raises `UnknownNameError` for the name,
-    `ArgumentError` for an option, `ShapeError` where the generator draws another size.
+    `measurement_shape` None means that of the image; `noise` is what the measurements hold, which
+    fitting them exactly would fit as well. `data_term` is the squared "misfit", the noise's
+    "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise at each
+    step (SPHInX). Raises `UnknownNameError` for the name, `ArgumentError` for an option or a data
+    term without the noise it needs, `ShapeError` where the generator draws another size.
     """
+    if data_term not in DATA_TERMS:
+        raise ArgumentError(
+            f"data_term must be {', '.join(DATA_TERMS)}, got {data_term!r}."
+            f"{suggest(data_term, DATA_TERMS)}"
+        )
+    if data_term != "misfit" and noise is None:
+        raise ArgumentError(
+            f"the data term {data_term!r} needs to know the noise, and these measurements name "
+            "none; name it when measuring (--noise), or use the misfit (--data-term misfit)"
+        )
     if tuple(generator.image_shape) != tuple(image_shape):
         raise ShapeError(
             f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
             f"are of images of shape {tuple(image_shape)}; measure at the generator's size"
         )
-    setting = Setting(generator, image_shape, measurement_shape or image_shape, perceptual, noisy)
+    measured = measurement_shape or image_shape
+    if data_term == "stochastic":
+        check_stochastic(measured)
+    setting = Setting(
+        generator,
+        image_shape,
+        measured,
+        perceptual,
+        noisy=noise is not None,
+        likelihood=noise if data_term == "likelihood" else None,
+        renoise=noise if data_term == "stochastic" else None,
+    )
     recipe: Recipe = build("method", name, {"setting": setting, **options})
-    return recipe
+    return dataclasses.replace(recipe, renoise=setting.renoise)
 
 
 def restore(
@@ -108,6 +141,7 @@ def restore(
     generator: Generator | str | Path = "faces-128",
     *,
     perceptual: PerceptualDistance | None = None,
+    data_term: DataTerm = "misfit",
     steps: int | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
@@ -125,7 +159,8 @@ def restore(
         measurements.image_shape,
         measurement_shape=operator.measurement_shape,
         perceptual=perceptual,
-        noisy=measurements.noise_spec is not None,
+        noise=measurements.noise(),
+        data_term=data_term,
         **(options or {}),
     )
     return solve(
@@ -137,6 +172,7 @@ def restore(
         schedule=recipe.schedule,
         steps=recipe.steps if steps is None else steps,
         seed=seed,
+        renoise=recipe.renoise,
         callbacks=callbacks,
     )
 

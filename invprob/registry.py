@@ -3,10 +3,12 @@
     @register.operator("blur")      # a class (for methods and metrics a function) gets a name
     register.operator["blur"]       # looking at a register loads built-ins, then plugins
 
-Installed packages add theirs through the entry-point group `invprob.plugins`, each naming a module
-(or something in it) whose import registers; they are loaded when a name is not among the built-ins
-or when all names are listed. A constructor's signature is the schema of its settings: `options_of`
-reads it, `build` obeys it. A parameter is explained by a string in its annotation:
+Installed packages add theirs through entry-point groups, one a kind (`invprob.operators`,
+`invprob.noise`, `invprob.priors`, `invprob.generators`, `invprob.methods`, `invprob.losses`,
+`invprob.metrics`), each entry naming a module whose import registers, or a class; a group is loaded
+when a name is not among the built-ins or when all names are listed. A constructor's signature is
+the schema of its settings: `options_of` reads it, `build` obeys it. A parameter is explained by a
+string in its annotation:
 
     def __init__(self, image_shape: Shape, *, ratio: Annotated[float, "share kept, in (0, 1]"]):
 """
@@ -14,7 +16,6 @@ reads it, `build` obeys it. A parameter is explained by a string in its annotati
 from __future__ import annotations
 
 import difflib
-import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from invprob.operators.noise import Noise
     from invprob.priors.base import Prior
 
-PLUGIN_GROUP = "invprob.plugins"
+# What specs call operators that are made of operators (`operators/base.py`).
+_STRUCTURES = ("adjoint", "compose", "external", "stack")
 
 # An image's shape comes from the image, and a seed from the run: neither is an option of its own.
 _GIVEN = ("image_shape", "seed")
@@ -56,14 +58,20 @@ def suggest(name: object, known: Iterable[str]) -> str:
 class Register(Mapping[str, T], Generic[T]):
     """A mapping from names to what was registered under them, and the decorator that registers."""
 
-    def __init__(self, kind: str, builtin: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, builtin: str, group: str, reserved: Sequence[str] = ()) -> None:
+        self.kind, self.group = kind, group
         self._builtin = builtin
+        self._reserved = reserved
         self._builtin_loaded = False
+        self._plugins_loaded = False
         self._entries: dict[str, T] = {}
 
     def __call__(self, name: str) -> Callable[[Entry], Entry]:
         """Give the decorated class or function a name; a name taken is an `ArgumentError`."""
+        if name in self._reserved:
+            raise ArgumentError(
+                f"no {self.kind} can be named {name!r}, which has a meaning in specs"
+            )
 
         def enter(entry: Entry) -> Entry:
             module = str(getattr(entry, "__module__", ""))
@@ -83,7 +91,7 @@ class Register(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         self._load_builtin()
         if name not in self._entries:
-            load_entry_points()
+            self._load_plugins()
         if name in self._entries:
             return self._entries[name]
         known = ", ".join(sorted(self._entries)) or "none"
@@ -93,7 +101,7 @@ class Register(Mapping[str, T], Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         self._load_builtin()
-        load_entry_points()
+        self._load_plugins()
         return iter(sorted(self._entries))
 
     def __len__(self) -> int:
@@ -122,18 +130,45 @@ class Register(Mapping[str, T], Generic[T]):
                 self._builtin_loaded = False
                 raise
 
+    def _load_plugins(self) -> None:
+        """Load what installed packages offer, once; one that fails becomes a warning."""
+        if self._plugins_loaded:
+            return
+        self._plugins_loaded = True
+        for point in importlib.metadata.entry_points(group=self.group):
+            try:
+                entry = point.load()
+                if callable(entry) and self.name_of(entry) is None:
+                    self(point.name)(entry)
+            except (Exception, SystemExit) as error:
+                package = point.dist.name if point.dist else point.value
+                warnings.warn(
+                    f"the plugin {point.name!r} of the package {package!r} was left out: "
+                    f"{type(error).__name__}: {error}",
+                    stacklevel=3,
+                )
+
 
 class Registers:
     """All registers, by kind."""
 
     def __init__(self) -> None:
-        self.operator: Register[type[Operator]] = Register("operator", "invprob.operators")
-        self.noise: Register[type[Noise]] = Register("noise", "invprob.operators")
-        self.prior: Register[type[Prior]] = Register("prior", "invprob.priors")
-        self.generator: Register[Any] = Register("generator", "invprob.priors")
-        self.method: Register[Callable[..., Any]] = Register("method", "invprob.methods")
-        self.loss: Register[Any] = Register("loss", "invprob.losses")
-        self.metric: Register[Callable[..., Any]] = Register("metric", "invprob.metrics")
+        operators = "invprob.operators"
+        self.operator: Register[type[Operator]] = Register(
+            "operator", operators, "invprob.operators", _STRUCTURES
+        )
+        self.noise: Register[type[Noise]] = Register("noise", operators, "invprob.noise")
+        self.prior: Register[type[Prior]] = Register("prior", "invprob.priors", "invprob.priors")
+        self.generator: Register[Any] = Register(
+            "generator", "invprob.priors", "invprob.generators"
+        )
+        self.method: Register[Callable[..., Any]] = Register(
+            "method", "invprob.methods", "invprob.methods"
+        )
+        self.loss: Register[Any] = Register("loss", "invprob.losses", "invprob.losses")
+        self.metric: Register[Callable[..., Any]] = Register(
+            "metric", "invprob.metrics", "invprob.metrics"
+        )
 
     def of(self, kind: str) -> Register[Any]:
         """The register of a kind, such as "operator"."""
@@ -158,21 +193,6 @@ def registered_name(entry: object) -> str:
         f"{_place(entry)} is not registered, so it cannot be named in a file; decorate it, "
         "for instance with @invprob.register.operator('my-name')"
     )
-
-
-@functools.cache
-def load_entry_points() -> None:
-    """Import what installed packages offer as plugins, once; one that fails becomes a warning."""
-    for point in importlib.metadata.entry_points(group=PLUGIN_GROUP):
-        try:
-            point.load()
-        except Exception as error:
-            package = point.dist.name if point.dist else point.value
-            warnings.warn(
-                f"the plugin {point.name!r} of the package {package!r} was left out: "
-                f"{type(error).__name__}: {error}",
-                stacklevel=2,
-            )
 
 
 def load_plugin(path: str | os.PathLike[str]) -> types.ModuleType:

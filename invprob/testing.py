@@ -5,21 +5,27 @@ built one basis image a column, is the oracle.
 """
 
 import copy
+import functools
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from invprob.dense import Decomposition
+from invprob.dense import dense as dense
 from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.composition import Composed, LinearComposed
+from invprob.operators.stack import LinearStack, Stack
 from invprob.prior_laws import check_prior as check_prior
 
 EXACT = 1e-10  # relative, in float64
-DENSE_LIMIT = 1024  # image elements, above which the dense matrix takes too long
+DENSE_LIMIT = 4096  # image elements, above which the dense matrix takes too long
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ def check_operator(operator: Operator) -> None:
 
 def examine_operator(operator: Operator) -> Iterator[Verdict]:
     """Yield the verdict on each law of an operator's contract, linear or not."""
-    laws = _LAWS | (_LINEAR_LAWS if isinstance(operator, LinearOperator) else _CURVED_LAWS)
+    linear = isinstance(operator, LinearOperator)
+    laws = _LAWS | (_linear_laws(operator) if linear else _CURVED_LAWS)
     for name, law in laws.items():
         try:
             detail = law(operator)
@@ -53,13 +60,6 @@ def examine_operator(operator: Operator) -> Iterator[Verdict]:
             yield Verdict(name, False, f"{type(error).__name__}: {error}")
         else:
             yield Verdict(name, True, detail)
-
-
-def dense(operator: Operator) -> Tensor:
-    """The matrix (measurement elements, image elements) of a small linear operator, in float64."""
-    elements = math.prod(operator.image_shape)
-    basis = torch.eye(elements, dtype=torch.float64).view(elements, *operator.image_shape)
-    return _double(operator)(basis).flatten(1).T
 
 
 class _NotExamined(Exception):
@@ -84,8 +84,13 @@ def _shapes(operator: Operator) -> str:
                 tuple(back.shape) == (batch, *operator.image_shape),
                 f"the adjoint of {batch} measurements gives {tuple(back.shape)}",
             )
-    single = copy.deepcopy(operator).to(torch.float32)(_images(operator, 1).to(torch.float32))
+            _demand(back.dtype == image.dtype, f"the adjoint gives {back.dtype} for float64")
+    plain = copy.deepcopy(operator).to("cpu", torch.float32)
+    single = plain(_images(operator, 1).to(torch.float32))
     _demand(single.dtype == torch.float32, f"float32 images give {single.dtype}")
+    if isinstance(plain, LinearOperator):
+        back = plain.adjoint(single)
+        _demand(back.dtype == torch.float32, f"the adjoint gives {back.dtype} for float32")
     wrong = torch.zeros(1, *operator.image_shape[:-1], operator.image_shape[-1] + 1)
     try:
         operator(wrong)
@@ -104,11 +109,11 @@ def _determinism(operator: Operator) -> str:
 
 def _batch(operator: Operator) -> str:
     double, image = _double(operator), _images(operator)
-    together, alone = double(image)[1:], double(image[1:])
-    _demand(
-        torch.allclose(together, alone, rtol=EXACT, atol=1e-12),
-        f"an image measured in a batch and alone differ by {float((together - alone).abs().max())}",
-    )
+    _independent("an image measured", double, image)
+    if isinstance(double, LinearOperator):
+        _independent("the adjoint of a measurement", double.adjoint, _measurements(operator))
+    elif _stands_in(operator):
+        _independent("the surrogate of an image", double.surrogate, image)
     return "images do not mix"
 
 
@@ -116,19 +121,20 @@ def _copying(operator: Operator) -> str:
     double, image = _double(operator), _images(operator)
     expected, fingerprint = double(image), operator.fingerprint() if _named(operator) else ""
     copies = {"deepcopy": copy.deepcopy(operator), ".to(float64)": double}
+    copies["state_dict"] = _reloaded(operator)
+    foreign = _named(operator) and _foreign(operator.spec())  # made by others, by other laws
     kept = [value for part in operator.modules() for value in vars(part).values()]
     _demand(
-        not any(isinstance(value, torch.Generator) for value in kept),
+        foreign or not any(isinstance(value, torch.Generator) for value in kept),
         "it keeps a torch.Generator; keep the integer seed, and the tensors drawn",
     )
     local = any("<locals>" in type(part).__qualname__ for part in operator.modules())
-    if not local:
+    if not (local or foreign):
         copies["pickle"] = pickle.loads(pickle.dumps(operator))
     for how, copied in copies.items():
         _demand(torch.equal(_double(copied)(image), expected), f"{how} measures differently")
         _demand(not _named(copied) or copied.fingerprint() == fingerprint, f"{how}: fingerprint")
-    copies["deepcopy"].load_state_dict(operator.state_dict())
-    return "deepcopy and .to" if local else "deepcopy, pickle and .to"
+    return ", ".join(copies)
 
 
 def _spec(operator: Operator) -> str:
@@ -136,6 +142,8 @@ def _spec(operator: Operator) -> str:
         spec = operator.spec()
     except UnknownNameError as error:
         raise _NotExamined(str(error)) from error
+    if _foreign(spec):
+        raise _NotExamined("it wraps what another package made, which no file can rebuild")
     rebuilt = Operator.from_spec(json.loads(json.dumps(spec)))
     image = _images(operator)
     _demand(rebuilt.fingerprint() == operator.fingerprint(), "the rebuilt fingerprint differs")
@@ -170,31 +178,17 @@ def _adjoint_gradient(operator: Operator) -> str:
     return _small((gradient - double(x)).norm(), gradient.norm(), EXACT)
 
 
-def _norm(operator: Operator) -> str:
-    reference = float(torch.linalg.matrix_norm(_oracle(operator), ord=2))
-    value = _linear(operator).norm()
+def _norm(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
+    reference, value = oracle().norm, _linear(operator).norm()
     return _small(torch.tensor(value - reference), torch.tensor(reference), 1e-3)
 
 
-def _pinv(operator: Operator) -> str:
-    matrix = _oracle(operator)
-    y = _measurements(operator)
-    image = _linear(operator).pinv(y, iterations=2000, tolerance=1e-12).flatten(1)
-    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    kept = values > 1e-10 * values[0]
-    left, values, right = left[:, kept], values[kept], right[kept]
-    if not bool(kept.any()):
-        return _small(image.norm(), torch.tensor(0.0), EXACT)
-    # The laws of least squares hold however badly conditioned the matrix is; equality with the
-    # dense pseudo-inverse can be asked of the others only.
-    residual = (y.flatten(1) - image @ matrix.T) @ matrix
-    detail = _small(residual.norm(), (y.flatten(1) @ matrix).norm(), 1e-6)
-    outside = image - image @ right.T @ right
-    _small(outside.norm(), image.norm(), 1e-6)
-    if values[0] < 1e4 * values[-1]:
-        reference = (y.flatten(1) @ left) / values @ right
-        detail = _small((image - reference).norm(), reference.norm(), 1e-4)
-    return detail
+def _pinv(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
+    decomposed, shape = oracle(), operator.measurement_shape
+    told = decomposed.well_told(_measurements(operator).flatten(1))
+    image = _linear(operator).pinv(told.view(-1, *shape), iterations=2000, tolerance=1e-12)
+    reference = decomposed.pinv(told)
+    return _small((image.flatten(1) - reference).norm(), reference.norm(), 1e-4)
 
 
 def _differentiable(operator: Operator) -> str:
@@ -202,8 +196,8 @@ def _differentiable(operator: Operator) -> str:
     double, x, y = _double(operator), _images(operator), _measurements(operator)
     gradient = _gradient(double.surrogate, x, y)
     _demand(bool(gradient.isfinite().all()), "the gradient is not finite")
-    if any(type(leaf).surrogate is not Operator.surrogate for leaf in operator.leaves()):
-        raise _NotExamined("a surrogate's gradient is not that of the operator")
+    if _stands_in(operator):
+        return _ascends(double, x, y, gradient)
     step, detail = 1e-6, ""
     for seed in range(3):
         direction = _images(operator, seed=10 + seed)
@@ -214,6 +208,18 @@ def _differentiable(operator: Operator) -> str:
     return detail
 
 
+def _ascends(operator: Operator, x: Tensor, y: Tensor, gradient: Tensor) -> str:
+    """A surrogate's gradient is not that of `forward`, which has none: but its steps must help."""
+    _demand(bool(gradient.any()), "the surrogate's gradient is zero")
+    measured = operator.surrogate(x)
+    _demand(measured.shape == operator(x).shape, f"the surrogate gives {tuple(measured.shape)}")
+    _demand(torch.equal(measured, operator.surrogate(x)), "two calls of the surrogate differ")
+    step = 0.3 * gradient / gradient.square().mean().sqrt()
+    rise = float(((operator(x + step) - operator(x - step)) * y).sum())
+    _demand(rise > 0, f"steps along the surrogate's gradient change <A x, y> by {rise:.1e}")
+    return "steps along the surrogate's gradient raise what they should"
+
+
 _LAWS: dict[str, Callable[[Operator], str]] = {
     "shapes": _shapes,
     "determinism": _determinism,
@@ -221,15 +227,20 @@ _LAWS: dict[str, Callable[[Operator], str]] = {
     "copying": _copying,
     "spec": _spec,
 }
-_LINEAR_LAWS: dict[str, Callable[[Operator], str]] = {
-    "linearity": _linearity,
-    "adjoint": _adjoint,
-    "vjp": _vjp,
-    "adjoint-gradient": _adjoint_gradient,
-    "norm": _norm,
-    "pinv": _pinv,
-}
 _CURVED_LAWS: dict[str, Callable[[Operator], str]] = {"gradient": _differentiable}
+
+
+def _linear_laws(operator: Operator) -> dict[str, Callable[[Operator], str]]:
+    """The laws of linear operators, of which two share one decomposition of the dense matrix."""
+    oracle = functools.cache(lambda: _decomposed(operator))
+    return {
+        "linearity": _linearity,
+        "adjoint": _adjoint,
+        "vjp": _vjp,
+        "adjoint-gradient": _adjoint_gradient,
+        "norm": functools.partial(_norm, oracle=oracle),
+        "pinv": functools.partial(_pinv, oracle=oracle),
+    }
 
 
 def _demand(kept: bool, otherwise: str) -> None:
@@ -271,11 +282,46 @@ def _gradient(function: Callable[[Tensor], Tensor], at: Tensor, weights: Tensor)
     return gradient
 
 
-def _oracle(operator: Operator) -> Tensor:
+def _decomposed(operator: Operator) -> Decomposition:
     elements = math.prod(operator.image_shape)
     if elements > DENSE_LIMIT:
         raise _NotExamined(f"{elements} image elements; the dense matrix stops at {DENSE_LIMIT}")
-    return dense(operator)
+    return Decomposition(dense(operator))
+
+
+def _independent(what: str, function: Callable[[Tensor], Tensor], batch: Tensor) -> None:
+    together, alone = function(batch)[1:], function(batch[1:])
+    _demand(
+        torch.allclose(together, alone, rtol=EXACT, atol=1e-12),
+        f"{what} in a batch and alone differ by {float((together - alone).abs().max()):.1e}",
+    )
+
+
+def _stands_in(operator: Operator) -> bool:
+    """Whether any part has a surrogate of its own."""
+    joins = (Composed, LinearComposed, Stack, LinearStack)
+    return any(
+        type(part).surrogate is not Operator.surrogate
+        for part in operator.modules()
+        if isinstance(part, Operator) and not isinstance(part, joins)
+    )
+
+
+def _reloaded(operator: Operator) -> Operator:
+    """A copy that lost what its checkpoint holds, and got it back."""
+    state = {name: value.clone() for name, value in operator.state_dict().items()}
+    copied = copy.deepcopy(operator)
+    copied.load_state_dict({name: torch.zeros_like(value) for name, value in state.items()})
+    copied.load_state_dict(state)
+    return copied
+
+
+def _foreign(spec: Any) -> bool:
+    """Whether a spec, or a part of it, stands for what another package made."""
+    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
+    if isinstance(spec, Mapping) and spec.get("type") == "external":
+        return True
+    return isinstance(parts, list) and any(map(_foreign, parts))
 
 
 def _named(operator: Operator) -> bool:

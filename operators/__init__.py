@@ -3,10 +3,11 @@
 if __name__ != "invprob.operators":
     raise ImportError(f"import this package as `invprob.operators`, not `{__name__}`")
 
-from invprob.operators.base import LinearOperator, Operator, compose
+from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.blur import Blur, GaussianBlur, MotionBlur
 from invprob.operators.circulant import PartialCirculant
 from invprob.operators.colour import ChannelMix, Luminance
+from invprob.operators.composition import compose
 from invprob.operators.ct import CT
 from invprob.operators.dense import DenseGaussian
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
@@ -15,9 +16,17 @@ from invprob.operators.intensity import Brightness, Clip, Gamma, Quantise, Satur
 from invprob.operators.jpeg import JPEG
 from invprob.operators.masks import BoxMask, Mask, RandomMask, StrokeMask
 from invprob.operators.mri import MRI, MulticoilMRI
-from invprob.operators.noise import GaussianNoise, Noise
+from invprob.operators.noise import (
+    GaussianNoise,
+    Noise,
+    PoissonNoise,
+    SaltAndPepperNoise,
+    SpeckleNoise,
+    UniformNoise,
+)
 from invprob.operators.phase import PhaseRetrieval
 from invprob.operators.resampling import AreaDownsample, BicubicDownsample
+from invprob.operators.stack import LinearStack, Stack, stack
 from invprob.operators.transforms import SubsampledDCT, SubsampledFourier, SubsampledHadamard
 from invprob.operators.warps import Affine, Elastic, Perspective
 
@@ -42,6 +51,7 @@ __all__ = [
     "GaussianNoise",
     "Identity",
     "LinearOperator",
+    "LinearStack",
     "Luminance",
     "Mask",
     "MotionBlur",
@@ -51,15 +61,21 @@ __all__ = [
     "PartialCirculant",
     "Perspective",
     "PhaseRetrieval",
+    "PoissonNoise",
     "Quantise",
     "RandomMask",
     "Rotate",
+    "SaltAndPepperNoise",
     "Saturate",
     "Scale",
+    "SpeckleNoise",
+    "Stack",
     "StrokeMask",
     "SubsampledDCT",
     "SubsampledFourier",
     "SubsampledHadamard",
     "Translate",
+    "UniformNoise",
     "compose",
+    "stack",
 ]

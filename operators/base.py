@@ -8,12 +8,11 @@ copying, pickling and `.to()` work.
 
 import copy
 import hashlib
-import itertools
 import json
 import math
 import operator as python_operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, overload
 
 import torch
@@ -23,6 +22,9 @@ from invprob.errors import ArgumentError, ContractError, ShapeError
 from invprob.registry import build
 from invprob.specs import Recorded
 from invprob.types import Images, Measured, PerImage, Shape, Spec
+
+# How operators made of operators are rebuilt, by the `type` of their specs.
+STRUCTURES: dict[str, Callable[[Spec], "Operator"]] = {}
 
 
 class Operator(Recorded, nn.Module, ABC):
@@ -34,6 +36,7 @@ class Operator(Recorded, nn.Module, ABC):
 
     linear: ClassVar[bool] = False
     exact: ClassVar[tuple[str, ...]] = ()
+    fingerprinted: ClassVar[tuple[str, ...] | None] = None  # buffers that tell it apart; None: all
 
     image_shape: Shape
     measurement_shape: Shape
@@ -59,7 +62,11 @@ class Operator(Recorded, nn.Module, ABC):
 
     def __matmul__(self, inner: "Operator") -> "Operator":
         """`(A @ B)(x) = A(B(x))`, linear if both are; raises `ShapeError` if they do not fit."""
-        return compose(self.leaves() + inner.leaves())
+        from invprob.operators.composition import compose  # which derives from this class
+
+        # Type checkers see this file under two names, and the classes of one in the other.
+        leaves = self.leaves() + inner.leaves()
+        return compose(leaves)  # pyright: ignore[reportArgumentType, reportReturnType]
 
     def leaves(self) -> tuple["Operator", ...]:
         """The operators of which this is composed, in reading order; by default itself."""
@@ -68,17 +75,14 @@ class Operator(Recorded, nn.Module, ABC):
     @staticmethod
     def from_spec(spec: Spec) -> "Operator":
         """Build what `spec` says, compositions too; raises `ArgumentError`, `UnknownNameError`."""
+        if not isinstance(spec, Mapping):
+            raise ArgumentError(f"an operator's spec is a table of settings, got {spec!r}")
         settings = dict(spec)
         kind = settings.pop("type", None)
         if not isinstance(kind, str):
             raise ArgumentError(f"an operator's spec names its type as a word, got {kind!r}")
-        if kind == "compose":
-            return compose([Operator.from_spec(part) for part in settings["operators"]])
-        if kind == "adjoint":
-            inner = Operator.from_spec(settings["operator"])
-            if isinstance(inner, LinearOperator):
-                return inner.H
-            raise ArgumentError(f"{inner!r} is not linear, so it has no adjoint")
+        if kind in STRUCTURES:
+            return STRUCTURES[kind](settings)
         built = build("operator", kind, settings)
         if not isinstance(built, Operator):
             raise ContractError(f"{kind!r} is registered as an operator, but is no Operator")
@@ -142,7 +146,9 @@ class LinearOperator(Operator):
     @property
     def H(self) -> "LinearOperator":
         """The adjoint as an operator; `A.H.H is A`."""
-        return Adjoint(self)
+        from invprob.operators.composition import Adjoint  # which derives from this class
+
+        return Adjoint(self)  # pyright: ignore[reportArgumentType, reportReturnType]
 
     @overload
     def __matmul__(self, inner: "LinearOperator") -> "LinearOperator": ...
@@ -201,111 +207,6 @@ class LinearOperator(Operator):
         return value
 
 
-class Composed(Operator):
-    """Several operators of which one at least is not linear, applied from the last to the first."""
-
-    def __init__(self, operators: Iterable[Operator]) -> None:
-        parts = _chain(operators)
-        super().__init__(parts[-1].image_shape, parts[0].measurement_shape)
-        self.operators = nn.ModuleList(parts)
-
-    def forward(self, image: Images) -> Measured:
-        """Apply the operators one after the other."""
-        for part in reversed(self.leaves()):
-            image = part(image)
-        return image
-
-    def surrogate(self, image: Images) -> Measured:
-        """Apply the operators' surrogates one after the other."""
-        for part in reversed(self.leaves()):
-            image = part.surrogate(image)
-        return image
-
-    def leaves(self) -> tuple[Operator, ...]:
-        """The operators, in reading order."""
-        return tuple(part for part in self.operators if isinstance(part, Operator))
-
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in reading order."""
-        return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
-
-
-class LinearComposed(LinearOperator):
-    """Several linear operators, applied from the last to the first."""
-
-    def __init__(self, operators: Iterable[LinearOperator]) -> None:
-        parts = _chain(operators)
-        super().__init__(parts[-1].image_shape, parts[0].measurement_shape)
-        self.operators = nn.ModuleList(parts)
-
-    def forward(self, image: Images) -> Measured:
-        """Apply the operators one after the other."""
-        for part in reversed(self.leaves()):
-            image = part(image)
-        return image
-
-    def surrogate(self, image: Images) -> Measured:
-        """Apply the operators' surrogates one after the other."""
-        for part in reversed(self.leaves()):
-            image = part.surrogate(image)
-        return image
-
-    def adjoint(self, measurement: Measured) -> Images:
-        """Apply the adjoints in the opposite order."""
-        for part in self.leaves():
-            measurement = part.adjoint(measurement)
-        return measurement
-
-    def leaves(self) -> tuple[LinearOperator, ...]:
-        """The operators, in reading order."""
-        return tuple(part for part in self.operators if isinstance(part, LinearOperator))
-
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in reading order."""
-        return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
-
-
-class Adjoint(LinearOperator):
-    """The transpose of a linear operator, itself an operator."""
-
-    def __init__(self, operator: LinearOperator) -> None:
-        super().__init__(operator.measurement_shape, operator.image_shape)
-        self.operator = operator
-
-    def forward(self, image: Images) -> Measured:
-        """Apply the operator's adjoint."""
-        return self._of().adjoint(image)
-
-    def adjoint(self, measurement: Measured) -> Images:
-        """Apply the operator itself."""
-        return self._of()(measurement)
-
-    @property
-    def H(self) -> LinearOperator:
-        """The operator itself."""
-        return self._of()
-
-    def spec(self) -> dict[str, Any]:
-        """The spec of the operator, marked as transposed."""
-        return {"type": "adjoint", "operator": self._of().spec()}
-
-    def _of(self) -> LinearOperator:
-        assert isinstance(self.operator, LinearOperator)
-        return self.operator
-
-
-def compose(operators: Iterable[Operator]) -> Operator:
-    """Compose operators given in reading order: the last sees the image first.
-
-    Raises `ShapeError` where one does not write what the one before it reads.
-    """
-    parts = [leaf for operator in operators for leaf in operator.leaves()]
-    if len(parts) == 1:
-        return parts[0]
-    linear = [part for part in parts if isinstance(part, LinearOperator)]
-    return LinearComposed(linear) if len(linear) == len(parts) else Composed(parts)
-
-
 class _Transpose(torch.autograd.Function):
     """The transpose of a linear map by autograd, whose derivative is the map again."""
 
@@ -321,19 +222,6 @@ class _Transpose(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return ctx.operator(gradients[0]), None
-
-
-def _chain(operators: Iterable[Operator]) -> list[Operator]:
-    parts = list(operators)
-    if not parts:
-        raise ArgumentError("a composition needs at least one operator")
-    for outer, inner in itertools.pairwise(parts):
-        if outer.image_shape != inner.measurement_shape:
-            raise ShapeError(
-                f"{outer!r} reads {outer.image_shape}, but {inner!r} writes "
-                f"{inner.measurement_shape}; compose operators whose shapes meet"
-            )
-    return parts
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -361,20 +249,28 @@ def _fit(tensor: Tensor, shape: Shape, reader: str) -> None:
 
 def _digest(leaf: Operator) -> bytes:
     digest = hashlib.sha256(json.dumps(_plain(leaf.spec()), sort_keys=True).encode())
-    # Duplicates stay: a mask that is used twice is two buffers here and after a rebuild.
-    tensors = [
-        *leaf.named_buffers(remove_duplicate=False),
-        *leaf.named_parameters(remove_duplicate=False),
-    ]
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+    for name, tensor in sorted(_tensors(leaf), key=lambda pair: pair[0]):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         values = tensor.detach().cpu()
+        if values.is_complex():
+            values = torch.view_as_real(values.resolve_conj())
         if values.is_floating_point():
             mantissa, exponent = torch.frexp(values.to(torch.float64))
             digest.update((mantissa * 2**16).round().to(torch.int32).numpy().tobytes())
             values = exponent
         digest.update(values.to(torch.int64).numpy().tobytes())
     return digest.digest()
+
+
+def _tensors(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Buffers and parameters by name; one that two parts share is two, as after a rebuild."""
+    only = module.fingerprinted if isinstance(module, Operator) else None
+    own = [*module.named_buffers(recurse=False), *module.named_parameters(recurse=False)]
+    yield from ((prefix + name, tensor) for name, tensor in own if only is None or name in only)
+    if only is None:
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from _tensors(child, f"{prefix}{name}.")
 
 
 def _plain(value: Any) -> Any:

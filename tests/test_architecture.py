@@ -1,6 +1,7 @@
 """The layout explains the system, so the layout is tested."""
 
 import importlib
+import importlib.util
 import pkgutil
 import subprocess
 import sys
@@ -75,5 +76,8 @@ MODULES = [module.name for module in pkgutil.walk_packages(invprob.__path__, "in
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_imports(name: str) -> None:
-    if not name.endswith("__main__"):
+    if name == "invprob.interop.deepinv" and importlib.util.find_spec("deepinv") is None:
+        with pytest.raises(ImportError, match=r"pip install 'invprob\[deepinv\]'"):
+            importlib.import_module(name)
+    elif not name.endswith("__main__"):
         importlib.import_module(name)

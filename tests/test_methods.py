@@ -9,7 +9,13 @@ import torch
 import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
 from invprob.methods import Recipe, make, restore
-from invprob.operators import Identity, PartialCirculant
+from invprob.operators import (
+    GaussianNoise,
+    Identity,
+    PartialCirculant,
+    SaltAndPepperNoise,
+    UniformNoise,
+)
 from invprob.priors import StyleGANPrior, save_generator
 from invprob.priors.parts import FreeNoise, LearnedConstant, ProjectedContent, StoredNoise
 from invprob.registry import options_of, register
@@ -34,8 +40,8 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     assert isinstance(parts("sphinx", 1.0, noise_maps="stored").noise, StoredNoise)
     assert isinstance(parts("sphinx", 1.0).content, ProjectedContent)
     assert isinstance(parts("sphinx", 1.0, content="constant").content, LearnedConstant)
-    assert isinstance(parts("sphinx", 1.0, noisy=True).noise, StoredNoise)
-    assert isinstance(parts("sphinx", 1.0, noisy=True).content, LearnedConstant)
+    assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.1)).noise, StoredNoise)
+    assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.1)).content, LearnedConstant)
 
 
 def test_every_method_names_its_options() -> None:
@@ -134,6 +140,37 @@ def test_lpips_enters_where_the_measurement_is_a_clean_image(
         generator.image_shape,
         measurement_shape=measured,
         perceptual=fake,
-        noisy=noisy,
+        noise=GaussianNoise(sigma=0.1) if noisy else None,
     )
     assert [term.name for term in made.terms] == names
+    if noisy:  # noisy is compared with noisy, so LPIPS compares like with like
+        made = make(
+            "w-plus",
+            generator,
+            generator.image_shape,
+            perceptual=fake,
+            noise=GaussianNoise(sigma=0.1),
+            data_term="stochastic",
+        )
+        assert [term.name for term in made.terms] == ["misfit", "lpips-fake"]
+
+
+def test_the_data_term_is_a_choice() -> None:
+    noise = GaussianNoise(sigma=0.1)
+    assert recipe("sphinx", noise=noise).renoise is None
+    made = recipe("sphinx", noise=noise, data_term="likelihood")
+    assert [term.name for term in made.terms] == ["likelihood"] and made.renoise is None
+    with pytest.raises(ArgumentError, match="needs measurements that are images"):
+        recipe("sphinx", noise=noise, data_term="stochastic")
+    generator = networks.random_generator()
+    made = make("sphinx", generator, generator.image_shape, noise=noise, data_term="stochastic")
+    assert [term.name for term in made.terms] == ["misfit"] and made.renoise is noise
+    for term in ("likelihood", "stochastic"):
+        with pytest.raises(ArgumentError, match="needs to know the noise"):
+            recipe("sphinx", data_term=term)
+    with pytest.raises(ArgumentError, match="Did you mean 'likelihood'"):
+        recipe("sphinx", noise=noise, data_term="likelihod")
+    with pytest.raises(ArgumentError, match="has none; use the misfit"):
+        recipe("sphinx", noise=SaltAndPepperNoise(share=0.1), data_term="likelihood")
+    with pytest.raises(ArgumentError, match="has a flat one"):
+        recipe("sphinx", noise=UniformNoise(width=0.1), data_term="likelihood")

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from invprob import registry
 from invprob.errors import ArgumentError, FileError, UnknownNameError
 from invprob.operators import GaussianNoise, Identity, Mask, PartialCirculant, Rotate
 from invprob.registry import (
@@ -45,7 +44,7 @@ def _forget() -> Iterator[None]:
     for kind, entries in before.items():
         register.of(kind)._entries.clear()
         register.of(kind)._entries.update(entries)
-    registry.load_entry_points.cache_clear()
+        register.of(kind)._plugins_loaded = False
 
 
 class _EntryPoint:
@@ -55,8 +54,9 @@ class _EntryPoint:
 
 
 def _install(monkeypatch: pytest.MonkeyPatch, *points: _EntryPoint) -> None:
-    registry.load_entry_points.cache_clear()
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    register.operator._plugins_loaded = False
+    offered = {"invprob.operators": points}
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: offered.get(group, ()))
 
 
 def test_looking_loads_the_builtin_operators_and_noise() -> None:
@@ -121,18 +121,54 @@ def test_entry_points_are_loaded_only_when_needed(monkeypatch: pytest.MonkeyPatc
     assert loaded == [1]
 
 
-def test_a_broken_package_is_a_warning_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_takes_the_name_of_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Theirs(Identity):
+        pass
+
+    _install(monkeypatch, _EntryPoint("theirs", lambda: Theirs))
+    assert register.operator["theirs"] is Theirs
+    assert Theirs((3, 4, 4)).spec() == {"type": "theirs", "image_shape": [3, 4, 4]}
+    assert "theirs" not in register.noise
+
+
+@pytest.mark.parametrize("name", ["identity", "stack", "theirs"])
+def test_names_that_packages_cannot_have(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    class Theirs(Identity):
+        pass
+
+    class Others(Identity):
+        pass
+
+    points = [_EntryPoint(name, lambda: Theirs), _EntryPoint(name, lambda: Others)]
+    _install(monkeypatch, *points)
+    with pytest.warns(UserWarning, match="was left out: ArgumentError") as caught:
+        assert register.operator["identity"] is Identity and "x" not in register.operator
+    said = [str(warning.message) for warning in caught]
+    if name == "theirs":
+        assert len(said) == 1 and "Theirs" in said[0] and "Others" in said[0]
+    else:
+        assert len(said) == 2
+    if name == "identity":
+        assert "invprob.operators.identity.Identity" in said[0] and "Theirs" in said[0]
+
+
+@pytest.mark.parametrize(
+    "failure", [ImportError("no such module"), SystemExit("no such module")], ids=repr
+)
+def test_a_broken_package_is_a_warning_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
     def load() -> None:
-        raise ImportError("no such module")
+        raise failure
 
     _install(monkeypatch, _EntryPoint("theirs", load))
-    with pytest.warns(UserWarning, match="'their-package' was left out: ImportError: no such"):
+    with pytest.warns(UserWarning, match="'their-package' was left out: .*: no such"):
         names = list(register.operator)
     assert "identity" in names
 
 
 def test_a_broken_builtin_is_not_forgotten() -> None:
-    empty: Register[Any] = Register("thing", "invprob.no_such_module")
+    empty: Register[Any] = Register("thing", "invprob.no_such_module", "invprob.things")
     for _ in range(2):
         with pytest.raises(ImportError):
             list(empty)

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from invprob.dense import Decomposition
 from invprob.errors import ContractError
-from invprob.operators import Identity, LinearOperator, Operator, PartialCirculant, Rotate
+from invprob.operators import Identity, LinearOperator, Operator, PartialCirculant, Rotate, stack
 from invprob.testing import check_operator, dense, examine_operator
 
 SHAPE = (3, 16, 8)
@@ -205,10 +208,112 @@ def test_an_operator_that_fails_is_a_verdict_not_a_crash() -> None:
 
 
 def test_what_cannot_be_examined_says_so() -> None:
-    verdicts = {v.law: v for v in examine_operator(Rotate((3, 37, 31), degrees=1.0))}
+    verdicts = {v.law: v for v in examine_operator(Identity((3, 37, 37)))}
     assert verdicts["norm"].kept is None
-    assert "3441" in verdicts["norm"].detail
+    assert "4107" in verdicts["norm"].detail
     assert {v.law: v.kept for v in examine_operator(TURN)}.keys() >= {"adjoint", "spec", "pinv"}
+
+
+class StandIn(Operator):
+    """A map without a useful gradient, and a function that stands in for it."""
+
+    def __init__(self, forward: Function, surrogate: Function) -> None:
+        super().__init__(SHAPE, SHAPE)
+        self._functions = (forward, surrogate)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self._functions[0](image)
+
+    def surrogate(self, image: Tensor) -> Tensor:
+        return self._functions[1](image)
+
+
+def _rounded(x: Tensor) -> Tensor:
+    return (4 * x).round() / 4
+
+
+def _straight_through(x: Tensor) -> Tensor:
+    return x + (_rounded(x) - x).detach()
+
+
+def test_surrogates_are_examined_alone_and_in_chains() -> None:
+    for surrogate in (torch.clone, _straight_through):
+        good = StandIn(_rounded, surrogate)
+        check_operator(good)
+        check_operator(good @ TURN)
+        check_operator(stack([good, Identity(SHAPE)]))
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "law"),
+    [
+        (torch.neg, "gradient"),
+        (_rounded, "gradient"),
+        (lambda x: x * math.nan, "gradient"),
+        (lambda x: x - x.mean(), "batch"),
+        (lambda x: x + torch.rand(()), "gradient"),
+        (lambda x: x[:, :1], "gradient"),
+    ],
+)
+def test_useless_surrogates_are_caught(surrogate: Function, law: str) -> None:
+    assert law in _broken(StandIn(_rounded, surrogate))
+    assert law in _broken(StandIn(_rounded, surrogate) @ TURN)
+
+
+class Cached(LinearOperator):
+    """Squares its weights once, and does not notice when they change."""
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__(SHAPE, SHAPE)
+        self.register_buffer("weights", torch.full(SHAPE, 2.0))
+        self._squared: Tensor | None = None
+
+    def forward(self, image: Tensor) -> Tensor:
+        if self._squared is None:
+            self._squared = self.weights.square()
+        return image * self._squared.to(image.dtype)
+
+    def load_state_dict(self, *args: Any, **keywords: Any) -> Any:
+        loaded = super().load_state_dict(*args, **keywords)
+        self(torch.zeros(1, *SHAPE))
+        return loaded
+
+
+def test_a_checkpoint_that_does_not_come_back_is_caught() -> None:
+    assert "state_dict" in _broken(Cached())["copying"]
+
+
+def test_an_adjoint_that_mixes_or_changes_precision_is_caught() -> None:
+    mixed = Planted(TURN, TURN, lambda y: TURN.adjoint(y) + 1e-3 * (y - y.flip(0)))
+    assert "adjoint of a measurement" in _broken(mixed)["batch"]
+    single = Planted(TURN, TURN, lambda y: TURN.adjoint(y).float())
+    assert "float64" in _broken(single)["shapes"]
+    double = Planted(TURN, TURN, lambda y: TURN.adjoint(y.double()))
+    assert "float32" in _broken(double)["shapes"]
+
+
+def test_the_decomposition_is_that_of_the_whole_matrix() -> None:
+    """Blocks, an empty row and an empty column, against NumPy's decomposition of it all."""
+    rng = torch.Generator().manual_seed(3)
+    matrix = torch.zeros(9, 11, dtype=torch.float64)
+    matrix[0:3, 0:5] = torch.randn(3, 5, generator=rng, dtype=torch.float64)
+    matrix[3:8, 5:8] = torch.randn(5, 3, generator=rng, dtype=torch.float64)
+    shuffle = torch.randperm(11, generator=rng)
+    matrix = matrix[torch.randperm(9, generator=rng)][:, shuffle]
+    found, y = Decomposition(matrix), torch.randn(4, 9, generator=rng, dtype=torch.float64)
+    assert found.norm == pytest.approx(np.linalg.norm(matrix.numpy(), 2), rel=1e-12)
+    inverse = np.linalg.pinv(matrix.numpy())
+    np.testing.assert_allclose(found.pinv(y).numpy(), y.numpy() @ inverse.T, atol=1e-12)
+    assert torch.equal(found.well_told(y), y)
+    assert Decomposition(torch.zeros(3, 4, dtype=torch.float64)).norm == 0
+
+
+def test_what_is_told_badly_is_left_out() -> None:
+    matrix = torch.diag(torch.tensor([1.0, 0.5, 1e-5, 0.0], dtype=torch.float64))
+    told = Decomposition(matrix).well_told(torch.ones(1, 4, dtype=torch.float64))
+    assert told.tolist() == [[1.0, 1.0, 0.0, 1.0]]
 
 
 def test_the_dense_matrix_is_built_by_columns() -> None:

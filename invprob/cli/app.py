@@ -5,13 +5,14 @@ Nothing here imports torch: commands import what they need when they run, which 
 
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, cast
 
 import typer
 
 import invprob
-from invprob.cli import catalogue, restore, tools
+from invprob.cli import catalogue, gallery, restore, tools
 from invprob.cli import measure as measuring
 from invprob.errors import InvprobError
 
@@ -53,10 +54,12 @@ restore.register(app)
 measuring.register(app)
 catalogue.register(app)
 tools.register(app)
+gallery.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0 done, 2 a mistake in one line, 130 interrupted."""
+    warnings.showwarning = _warn
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -77,6 +80,11 @@ def _complain(text: str, status: int = 2) -> int:
     line = " ".join(text.split())
     print(f"invprob: {line}", file=sys.stderr)
     return status
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning, such as of a broken plugin, in one line like an error."""
+    print(f"invprob: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _complain_of_usage(error: Exception) -> int:

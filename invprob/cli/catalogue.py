@@ -1,9 +1,11 @@
 """`invprob operators`, `priors`, `methods`, `samples`: what there is."""
 
+import dataclasses
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +20,7 @@ class Row:
     purpose: str
     options: tuple[str, ...] = ()
     source: str = ""
+    linear: bool | None = None  # of operators only
 
 
 def register(app: typer.Typer) -> None:
@@ -28,14 +31,27 @@ def register(app: typer.Typer) -> None:
     app.command()(samples)
 
 
-def operators(plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the operators, and what noise there is, with their options."""
+def operators(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Say all there is to say of one operator or noise."),
+    ] = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the operators, and what noise there is, with their options; or describe one."""
     from invprob.cli.options import ALIAS
     from invprob.registry import register as registers
 
     load_plugins(plugin)
+    if name is not None:
+        _describe(name.removeprefix("--noise "), as_json)
+        return
     rows = [
-        *_rows(registers.operator),
+        *(
+            dataclasses.replace(row, linear=registers.operator[row.name].linear)
+            for row in _rows(registers.operator)
+        ),
         Row(ALIAS, "The same as --operator identity --noise gaussian.", ("--sigma NUMBER",)),
         *(
             Row(f"--noise {row.name}", row.purpose, row.options, row.source)
@@ -71,6 +87,55 @@ def samples(as_json: AsJson = False) -> None:
     _show([Row(s.name, s.purpose, source=s.licence) for s in known().values()], as_json)
 
 
+def _describe(name: str, as_json: bool) -> None:
+    """One operator, or one noise, from its docstring, signature and example."""
+    from invprob.cli.options import ALIAS, describe, example_command
+    from invprob.registry import options_of
+    from invprob.registry import register as registers
+
+    name = "gaussian" if name == ALIAS else name
+    noise = name not in registers.operator and name in registers.noise
+    entry: Any = registers.noise[name] if noise else registers.operator[name]
+    options = options_of(entry)
+    kind = "noise" if noise else "linear operator" if entry.linear else "operator, not linear"
+    about = inspect.cleandoc(entry.__doc__ or "")
+    source = f"{entry.__module__}.{entry.__qualname__}"
+    command = (
+        f"invprob solve --operator identity --noise {name} "
+        + " ".join(describe(option).partition("  ")[0] for option in options)
+        if noise
+        else example_command(name, options, entry.example().spec())
+    )
+    if as_json:
+        told = [
+            {
+                "name": option.name,
+                "type": option.type.__name__,
+                "choices": list(option.choices),
+                "required": option.required,
+                "default": option.default,
+                "help": option.help,
+            }
+            for option in options
+        ]
+        print_json(
+            {
+                "name": name,
+                "kind": kind,
+                "about": about,
+                "options": told,
+                "source": source,
+                "example": command,
+            }
+        )
+        return
+    typer.echo(f"{name}: {kind}\n\n{about}\n")
+    for option in options:
+        typer.echo(f"  {describe(option)}")
+    typer.echo(f"{'' if not options else chr(10)}source   {source}")
+    typer.echo(f"example  {command}")
+
+
 def _rows(entries: Any) -> list[Row]:
     """Describe what is registered."""
     from invprob.cli.options import describe
@@ -101,6 +166,7 @@ def _show(rows: Sequence[Row], as_json: bool) -> None:
                     "purpose": row.purpose,
                     "options": list(row.options),
                     "source": row.source,
+                    **({} if row.linear is None else {"linear": row.linear}),
                 }
                 for row in rows
             ]
@@ -124,6 +190,8 @@ def _table(rows: Sequence[Row]) -> None:
     table.add_column("source", style="dim")
     for row in rows:
         told = Text(row.purpose)
+        if row.linear is not None:
+            told.append(" (linear)" if row.linear else " (not linear)", style="dim")
         for option in row.options:
             told.append(f"\n  {option}", style="cyan")
         table.add_row(row.name, told, row.source)

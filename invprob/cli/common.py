@@ -40,6 +40,10 @@ Seed: TypeAlias = Annotated[
 OperatorSeed: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", help="The random operator's own seed.")
 ]
+Spec: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A saved operator, the JSON of its spec, with no other."),
+]
 Plugins: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file that registers operators."),

@@ -1,5 +1,6 @@
 """`invprob measure` and `invprob import-measurements`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from invprob.cli.common import (
     Quiet,
     Samples,
     Seed,
+    Spec,
     Words,
     declared_options,
     load_plugins,
@@ -31,7 +33,12 @@ if TYPE_CHECKING:
     from invprob.run.config import RunConfig
 
 Target = Annotated[Path, typer.Option(metavar="FILE", help="Where the measurements go.")]
-Size = Annotated[int, typer.Option(metavar="N", help="Pixels a side of the images.")]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Pixels a side of the images. Default: a saved operator's, or 128."
+    ),
+]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
 
 
@@ -46,9 +53,10 @@ def measure(
     out: Target,
     words: Words = None,
     operator: Operators = None,
+    spec: Spec = None,
     noise: NoiseName = None,
     sample: Samples = None,
-    size: Size = 128,
+    size: Size = None,
     fit: Fit = None,
     grey: Grey = False,
     seed: Seed = None,
@@ -63,12 +71,12 @@ def measure(
     from invprob.run.execute import measure_inputs
 
     config = _config(
-        context, words, operator, noise, plugin,
+        context, words, operator, spec, noise, plugin,
         samples=tuple(sample or ()), fit=fit, grey=grey or None, seed=seed,
         operator_seed=operator_seed,
     )  # fmt: skip
     _check_target(out, overwrite=overwrite)
-    measurements, inputs = measure_inputs(config, size)
+    measurements, inputs = measure_inputs(config, _size(config, size))
     measurements.save(out)
     ratios = None
     if measurements.noise_spec is not None:
@@ -83,8 +91,9 @@ def take(
         list[str] | None, typer.Argument(metavar="FILE", help="A NumPy file (.npy).")
     ] = None,
     operator: Operators = None,
+    spec: Spec = None,
     noise: NoiseName = None,
-    size: Size = 128,
+    size: Size = None,
     grey: Grey = False,
     seed: Seed = None,
     operator_seed: OperatorSeed = None,
@@ -100,14 +109,15 @@ def take(
     from invprob.run.execute import make_operator
 
     config = _config(
-        context, words, operator, noise, plugin,
+        context, words, operator, spec, noise, plugin,
         grey=grey or None, seed=seed, operator_seed=operator_seed,
     )  # fmt: skip
     if len(config.images) != 1:
         raise ArgumentError(f"name one file of measurements, not {len(config.images)}")
     _check_target(out, overwrite=overwrite)
     source = Path(config.images[0])
-    built = make_operator(config, (3, size, size))
+    side = _size(config, size)
+    built = make_operator(config, (3, side, side))
     measurements = Measurements.from_array(
         _array(source),
         built,
@@ -123,6 +133,7 @@ def _config(
     context: typer.Context,
     words: list[str] | None,
     operator: list[str] | None,
+    spec: Path | None,
     noise: str | None,
     plugin: list[Path] | None,
     **given: Any,
@@ -131,6 +142,7 @@ def _config(
     from invprob.cli.options import read_parts
     from invprob.run.config import RunConfig
     from invprob.run.inputs import expand
+    from invprob.run.saved import read_spec
 
     plugins = load_plugins(plugin)
     parts = read_parts(
@@ -140,10 +152,22 @@ def _config(
     return RunConfig(
         images=expand(parts.words),
         operators=parts.operators,
+        spec=None if spec is None else json.dumps(read_spec(spec)),
         noise=parts.noise,
         plugins=plugins,
         **settings,
     )
+
+
+def _size(config: "RunConfig", size: int | None) -> int:
+    """What was asked for, else the side of the images that a saved operator reads, else 128."""
+    from invprob.run.saved import rebuild
+
+    if size is not None:
+        return size
+    if config.spec is None:
+        return 128
+    return rebuild(json.loads(config.spec), "the saved operator").image_shape[-1]
 
 
 def _check_target(out: Path, *, overwrite: bool) -> None:

@@ -4,7 +4,9 @@
 `ratio`; `--operator rotate:degrees=10,fill=0` says it at once, and settles who is meant.
 """
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +61,33 @@ def read_parts(
     noises = [_owner("noise", noise)] if noise is not None else []
     methods = [_owner("method", method)] if method is not None else []
     owners = [*chain, *noises, *methods]
+    words = _assign(rest, owners, declared)
+    for owner in owners:
+        _check_complete(owner)
+    return Parts(
+        tuple(words),
+        tuple(owner.named() for owner in chain),
+        noises[0].named() if noises else None,
+        methods[0].named() if methods else None,
+    )
+
+
+def read_some(rest: Sequence[str], *, declared: Sequence[str] = ()) -> Named:
+    """Read an operator's name and some of its options, of which none has to be given.
+
+    Raises what `read_parts` raises.
+    """
+    if not rest or rest[0].startswith("-"):
+        raise ArgumentError("name the operator first, such as: invprob check circulant --ratio 0.1")
+    owner = _owner("operator", rest[0])
+    more = _assign(rest[1:], [owner], declared)
+    if more:
+        raise ArgumentError(f"one operator is checked at a time; {more[0]!r} is one too many")
+    return owner.named()
+
+
+def _assign(rest: Sequence[str], owners: Sequence["_Owner"], declared: Sequence[str]) -> list[str]:
+    """Give each option to its owner, and return the words that are no options."""
     words: list[str] = []
     queue = list(rest)
     while queue:
@@ -75,14 +104,7 @@ def read_parts(
                 raise ArgumentError(f"{flag} needs a value, such as {flag} {_sample(owner, key)}")
             text = queue.pop(0)
         owner.set(key, text)
-    for owner in owners:
-        _check_complete(owner)
-    return Parts(
-        tuple(words),
-        tuple(owner.named() for owner in chain),
-        noises[0].named() if noises else None,
-        methods[0].named() if methods else None,
-    )
+    return words
 
 
 def parse(option: Option, text: str) -> Any:
@@ -115,6 +137,21 @@ def describe(option: Option) -> str:
     kind = "|".join(map(str, option.choices)) or kinds[option.type]
     default = "required" if option.required else f"default {option.default}"
     return f"{_dashed(option.name)} {kind}".rstrip() + f"  {option.help} ({default})".rstrip()
+
+
+def example_command(name: str, options: Sequence[Option], settings: Mapping[str, Any]) -> str:
+    """A command that solves with an operator, with what its settings change or have to say."""
+    words = ["invprob solve --operator", name]
+    for option in options:
+        value = settings[option.name]
+        if not option.required and value == option.default:
+            continue
+        if option.type is bool:
+            words.append(_dashed(option.name if value else f"no_{option.name}"))
+            continue
+        text = value if isinstance(value, str) else json.dumps(value)
+        words += [_dashed(option.name), "FILE" if len(text) > 60 else shlex.quote(text)]
+    return " ".join(words)
 
 
 def _owner(kind: str, text: str) -> _Owner:

@@ -1,6 +1,7 @@
 """`invprob solve` and `invprob resume`."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from invprob.cli.common import (
     Quiet,
     Samples,
     Seed,
+    Spec,
     Words,
     declared_options,
     load_plugins,
@@ -41,6 +43,7 @@ def solve(
     context: typer.Context,
     words: Words = None,
     operator: Operators = None,
+    spec: Spec = None,
     noise: NoiseName = None,
     measurements: Annotated[
         Path | None,
@@ -57,6 +60,14 @@ def solve(
     ] = None,
     method: Annotated[
         str | None, typer.Option(metavar="NAME", help="How it is searched. Default: sphinx.")
+    ] = None,
+    data_term: Annotated[
+        str | None,
+        typer.Option(
+            metavar="misfit|likelihood|stochastic",
+            help="How prediction and measurement are compared: squared, by the noise's likelihood, "
+            "or squared with fresh noise on the prediction at each step. Default: misfit.",
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Optimisation steps. Default: the method's.")
@@ -95,6 +106,7 @@ def solve(
     """Restore images from their measurements; without IMAGE, a face that ships with the package."""
     from invprob.cli.options import read_parts
     from invprob.run.config import Named, RunConfig
+    from invprob.run.saved import read_spec
 
     plugins = load_plugins(plugin)
     base = None if config is None else RunConfig.load(config)
@@ -116,11 +128,13 @@ def solve(
         "samples": tuple(sample or ()),
         "measurements": None if measurements is None else str(measurements),
         "operators": parts.operators,
+        "spec": None if spec is None else json.dumps(read_spec(spec)),
         "noise": parts.noise,
         "grey": grey or None,
         "fit": fit,
         "prior": prior,
         "method": searched,
+        "data_term": data_term,
         "steps": steps,
         "seed": seed,
         "operator_seed": operator_seed,
@@ -164,6 +178,8 @@ def _merged(base: "RunConfig | None", given: dict[str, Any]) -> "RunConfig":
         return RunConfig(**(given if pictured else {"samples": (DEFAULT,), **given}))
     if pictured:  # other pictures replace those of the file, of whatever kind
         given = {"images": (), "samples": (), "measurements": None, **given}
+    if "spec" in given or "operators" in given:
+        given = {"operators": (), "spec": None, **given}
     return dataclasses.replace(base, **given)
 
 

@@ -1,18 +1,31 @@
 """`invprob sample`, `inspect` and `check`: generators and operators by themselves."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invprob.cli.common import AsJson, Plugins, Quiet, load_plugins, print_json
+from invprob.cli.common import (
+    FREE_OPTIONS,
+    AsJson,
+    OperatorSeed,
+    Plugins,
+    Quiet,
+    Spec,
+    declared_options,
+    load_plugins,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from invprob.operators.base import Operator
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sample)
     app.command()(inspect)
-    app.command()(check)
+    app.command(context_settings=FREE_OPTIONS)(check)
 
 
 def sample(
@@ -83,30 +96,80 @@ def inspect(
 
 
 def check(
-    operator: Annotated[str, typer.Argument(metavar="OPERATOR", help="A registered operator.")],
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="OPERATOR", help="A registered operator, and options of its own."),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(metavar="C,H,W", help="Images of this shape. Default: the example's."),
+    ] = None,
+    spec: Spec = None,
+    operator_seed: OperatorSeed = None,
     plugin: Plugins = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Examine an operator's small example by the laws of the contract; 1 where one is broken."""
-    from invprob.registry import register as registers
+    """Examine an operator by the laws of the contract; 1 where one is broken.
+
+    Options that are not given are those of the operator's small example.
+    """
     from invprob.testing import examine_operator
 
     load_plugins(plugin)
-    example = registers.operator[operator].example()
-    verdicts = list(examine_operator(example))
-    words = {True: "kept", False: "BROKEN", None: "not examined"}
+    examined = _examined(context, words or [], shape, spec, operator_seed)
+    verdicts = list(examine_operator(examined))
+    told = {True: "kept", False: "BROKEN", None: "not examined"}
     broken = any(verdict.kept is False for verdict in verdicts)
     if as_json:
         laws = [
             {"law": verdict.law, "kept": verdict.kept, "detail": verdict.detail}
             for verdict in verdicts
         ]
-        print_json({"operator": operator, "example": repr(example), "laws": laws})
+        print_json({"operator": repr(examined), "spec": examined.spec(), "laws": laws})
         return int(broken)
     if not quiet:
-        typer.echo(repr(example))
+        typer.echo(repr(examined))
     for verdict in verdicts:
         if not quiet or verdict.kept is False:
-            typer.echo(f"{words[verdict.kept]}\t{verdict.law}\t{verdict.detail}".rstrip())
+            detail = " ".join(verdict.detail.split())
+            typer.echo(f"{told[verdict.kept]}\t{verdict.law}\t{detail}".rstrip())
     return int(broken)
+
+
+def _examined(
+    context: typer.Context,
+    words: list[str],
+    shape: str | None,
+    spec: Path | None,
+    operator_seed: int | None,
+) -> "Operator":
+    """The operator that the words or the file describe."""
+    from invprob.cli.options import read_some
+    from invprob.errors import ArgumentError
+    from invprob.run.build import build_example
+    from invprob.run.saved import read_spec, rebuild
+
+    if spec is not None:
+        if words or shape is not None or operator_seed is not None:
+            raise ArgumentError("--spec says all of the operator: give nothing beside it")
+        return rebuild(read_spec(spec), str(spec))
+    named = read_some(words, declared=declared_options(context))
+    return build_example(
+        named.name,
+        image_shape=None if shape is None else _shape(shape),
+        settings=named.settings,
+        operator_seed=operator_seed,
+    )
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    from invprob.errors import ArgumentError
+
+    try:
+        return tuple(int(length) for length in text.split(","))
+    except ValueError:
+        raise ArgumentError(
+            f"--shape must be whole numbers, such as 3,37,31, got {text!r}"
+        ) from None

@@ -2,19 +2,21 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError
-from invprob.methods import Recipe, make
-from invprob.operators.base import Operator, compose
+from invprob.methods import DataTerm, Recipe, make
+from invprob.operators.base import Operator
+from invprob.operators.composition import compose
 from invprob.operators.noise import Noise
 from invprob.perceptual import Absent, PerceptualDistance
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
+from invprob.run.saved import rebuild
 from invprob.streams import derive
 from invprob.types import Shape
 
@@ -67,6 +69,28 @@ def build_operator(
     return compose(built)
 
 
+def build_example(
+    name: str,
+    *,
+    image_shape: Shape | None = None,
+    settings: Mapping[str, Any] | None = None,
+    operator_seed: int | None = None,
+) -> Operator:
+    """An operator's small example, or the operator that differs from it in what is given.
+
+    Raises `UnknownNameError`, `ArgumentError`, `ShapeError`.
+    """
+    example = register.operator[name].example()
+    changes = dict(settings or {})
+    if image_shape is not None:
+        changes["image_shape"] = list(image_shape)
+    if operator_seed is not None:
+        if "seed" not in inspect.signature(type(example)).parameters:
+            raise ArgumentError(f"the operator {name!r} is not random: leave --operator-seed out")
+        changes["seed"] = operator_seed
+    return rebuild({**example.spec(), **changes}, f"the operator {name!r}") if changes else example
+
+
 def build_noise(named: Named | None) -> Noise | None:
     """Build the noise, if there is to be any."""
     return None if named is None else Noise.from_spec({"type": named.name, **named.settings})
@@ -78,9 +102,9 @@ def build_recipe(
     operator: Operator,
     perceptual: PerceptualDistance | Absent,
     *,
-    noisy: bool = False,
+    noise: Noise | None = None,
 ) -> Recipe:
-    """Build what the configuration's method makes of a generator and an operator."""
+    """Build what the configuration's method makes of a generator, an operator and a noise."""
     options = {option.name: option for option in options_of(register.method[config.method.name])}
     settings = {}
     for name, value in config.method.settings.items():
@@ -96,7 +120,8 @@ def build_recipe(
         operator.image_shape,
         measurement_shape=operator.measurement_shape,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
-        noisy=noisy,
+        noise=noise,
+        data_term=cast(DataTerm, config.data_term),  # which `make` checks
         **settings,
     )
 

@@ -1,6 +1,7 @@
 """The settings of a run, and the TOML file that brings it back."""
 
 import dataclasses
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,20 +50,23 @@ class RunConfig:
     """What determines a run's result, besides versions and machine (see `environment.json`).
 
     Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
-    reading order (the last sees the image first), with `noise`. `steps` None takes the method's
-    own number, `operator_seed` None derives one. Raises `ArgumentError` where values are
-    out of range or contradict each other.
+    reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
+    with `noise`. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps` None
+    takes the method's own number, `operator_seed` None derives one. Raises `ArgumentError` where
+    values are out of range or contradict each other.
     """
 
     images: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     measurements: str | None = None
     operators: tuple[Named, ...] = ()
+    spec: str | None = None
     noise: Named | None = None
     grey: bool = False
     fit: str = "crop"
     prior: str = "faces-128"
     method: Named = Named("sphinx")
+    data_term: str = "misfit"
     steps: int | None = None
     seed: int = 0
     operator_seed: int | None = None
@@ -87,18 +91,29 @@ class RunConfig:
                 raise ArgumentError(f"{name} must be from 0 to 2**63 - 1, got {value}")
         if self.measurements is not None:
             self._check_measured()
+        elif self.spec is not None:
+            self._check_saved(self.spec)
         elif not self.operators:
             raise ArgumentError(
                 "name what measures the image (--operator NAME, see `invprob operators`), "
                 "or give measurements (--measurements FILE)"
             )
-        elif not (self.images or self.samples):
+        if self.measurements is None and not (self.images or self.samples):
             raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
 
     def _check_measured(self) -> None:
         """A file of measurements says by itself how they came about."""
         default = {item.name: item.default for item in dataclasses.fields(self)}
-        settled = ("operators", "noise", "operator_seed", "grey", "fit", "images", "samples")
+        settled = (
+            "operators",
+            "spec",
+            "noise",
+            "operator_seed",
+            "grey",
+            "fit",
+            "images",
+            "samples",
+        )
         for name in settled:
             if getattr(self, name) != default[name]:
                 flag = {"operators": "--operator", "samples": "--sample", "images": "an image"}
@@ -106,6 +121,20 @@ class RunConfig:
                     f"{flag.get(name, '--' + name.replace('_', '-'))} was given beside "
                     f"--measurements {self.measurements}, which already settles it; leave one out"
                 )
+
+    def _check_saved(self, spec: str) -> None:
+        """A saved operator is whole: it has its options and its seed."""
+        for name, given in (("operator", self.operators), ("operator-seed", self.operator_seed)):
+            if given not in ((), None):
+                raise ArgumentError(
+                    f"--{name} was given beside a saved operator (--spec); leave one out"
+                )
+        try:
+            whole = isinstance(json.loads(spec), dict)
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ArgumentError(f"spec must be the JSON of an operator's spec, got {spec!r}")
 
     def to_toml(self) -> str:
         """The file's text; values that are None or empty are left out."""
@@ -164,7 +193,16 @@ class RunConfig:
             raise ArgumentError(f"{path}: {error}") from None
 
 
-_WORDS = ("measurements", "fit", "prior", "perceptual", "lpips_weights", "device")
+_WORDS = (
+    "measurements",
+    "spec",
+    "fit",
+    "prior",
+    "data_term",
+    "perceptual",
+    "lpips_weights",
+    "device",
+)
 _NUMBERS = ("steps", "seed", "operator_seed", "threads")
 
 

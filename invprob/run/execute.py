@@ -1,6 +1,7 @@
 """A run from its configuration to its pictures, and how it goes on after a break."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from invprob.errors import FileError, ShapeError
 from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
 from invprob.operators.base import Operator
+from invprob.operators.composition import compose
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
 from invprob.priors.files import load_generator
 from invprob.priors.stylegan2 import Generator
@@ -29,6 +31,7 @@ from invprob.run.config import Named, RunConfig
 from invprob.run.folder import Checkpoint, RunFolder, new_folder, open_folder
 from invprob.run.inputs import Inputs, expand, load_inputs
 from invprob.run.results import Draw, Finished, Job, conclude
+from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, Watcher
 from invprob.solver.loop import solve
@@ -49,9 +52,25 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
 
 
 def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
-    """Build the chain of a configuration, after `luminance` where only grey is to be measured."""
-    chain = (*config.operators, Named("luminance")) if config.grey else config.operators
-    return build_operator(chain, image_shape, seed=config.seed, operator_seed=config.operator_seed)
+    """Build the chain of a configuration, after `luminance` where only grey is to be measured.
+
+    Raises `ShapeError` where a saved operator reads images of another shape.
+    """
+    if config.spec is None:
+        chain = (*config.operators, Named("luminance")) if config.grey else config.operators
+        return build_operator(
+            chain, image_shape, seed=config.seed, operator_seed=config.operator_seed
+        )
+    saved = rebuild(json.loads(config.spec), "the saved operator")
+    grey = [build_operator([Named("luminance")], image_shape)] if config.grey else []
+    operator = compose([saved, *grey])
+    if operator.image_shape != tuple(image_shape):
+        raise ShapeError(
+            f"the saved operator reads images of shape {operator.image_shape}, but these are "
+            f"{tuple(image_shape)}; save one for this shape, or take images (`measure --size`) or "
+            "a generator (`solve --prior`) of the operator's"
+        )
+    return operator
 
 
 def start(
@@ -75,8 +94,8 @@ def start(
     network = find_perceptual(config.perceptual, config.lpips_weights)
     measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
-    noisy = measurements.noise_spec is not None
-    recipe = build_recipe(config, generator, operator, network, noisy=noisy)
+    noise = measurements.noise()
+    recipe = build_recipe(config, generator, operator, network, noise=noise)
     job = Job(
         resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
     )
@@ -89,8 +108,10 @@ def start(
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
-        seen = is_image(operator.measurement_shape)
-        if isinstance(network, PerceptualDistance) and noisy and seen:
+        unlike = (
+            noise is not None and recipe.renoise is None and is_image(operator.measurement_shape)
+        )
+        if isinstance(network, PerceptualDistance) and unlike:
             display.message("LPIPS only scores: as a loss it would ask for the noise as well")
         return _work(job, folder, None, display, draw)
 
@@ -165,8 +186,8 @@ def _resumed(
     else:
         measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
-    noisy = measurements.noise_spec is not None
-    recipe = build_recipe(config, generator, operator, network, noisy=noisy)
+    noise = measurements.noise()
+    recipe = build_recipe(config, generator, operator, network, noise=noise)
     return Job(config, device, generator, network, measurements, operator, recipe, truth)
 
 
@@ -208,6 +229,7 @@ def _work(
             schedule=job.recipe.schedule,
             steps=job.config.steps or job.recipe.steps,
             seed=job.config.seed,
+            renoise=job.recipe.renoise,
             callbacks=callbacks,
             snapshot=None if checkpoint is None else checkpoint.snapshot,
         )

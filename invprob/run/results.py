@@ -167,6 +167,11 @@ def _leaves(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _words(spec: Mapping[str, Any]) -> str:
     """A spec as a person would write it: `rotate(degrees=10)`."""
+    if spec["type"] == "stack":
+        chains = (" @ ".join(map(_words, _leaves(part))) for part in spec["operators"])
+        return f"stack({', '.join(chains)})"
+    if spec["type"] == "adjoint":
+        return f"adjoint({_words(spec['operator'])})"
     given = ("type", "image_shape", "seed")
     plain = {key: f"{v:g}" if isinstance(v, float) else v for key, v in spec.items()}
     options = ", ".join(f"{key}={value}" for key, value in plain.items() if key not in given)

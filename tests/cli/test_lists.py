@@ -1,11 +1,14 @@
 """Lists, help and the small commands."""
 
+import inspect
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import invprob
@@ -89,11 +92,133 @@ def test_what_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(samples()) == {"face", "astronaut", "retina", "cat"}
 
 
+def test_the_list_says_what_is_linear(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["operators", "--json"])
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    for name, entry in register.operator.items():
+        assert rows[name]["linear"] is entry.linear
+        assert len(rows[name]["options"]) == len(options_of(entry))
+    assert "linear" not in rows["--noise gaussian"]
+    (ratio, *_) = rows["circulant"]["options"]
+    assert "--ratio NUMBER" in ratio and "(required)" in ratio
+
+
+@pytest.mark.parametrize("name", [*register.operator, *register.noise])
+def test_each_is_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["operators", name]) == 0
+    text = capsys.readouterr().out
+    entry = register.operator.get(name) or register.noise[name]
+    assert inspect.cleandoc(entry.__doc__ or "") in text
+    for option in options_of(entry):
+        assert f"--{option.name.replace('_', '-')} " in text
+    assert f"{entry.__module__}.{entry.__qualname__}" in text
+    assert run(["operators", name, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["name"] == name
+    assert [option["name"] for option in told["options"]] == [o.name for o in options_of(entry)]
+
+
+@pytest.mark.parametrize("name", register.operator)
+def test_example_commands_work(call, place: Path, name: str) -> None:
+    command = json.loads(call("operators", name, "--json").out)["example"]
+    words = shlex.split(command)
+    assert words[:2] == ["invprob", "solve"]
+    if "FILE" in words:
+        pytest.skip("needs a file of the user's")
+    example = register.operator[name].example()
+    settings = [word for word in words[4:] if not (len(word) > 60)]
+    checked = json.loads(call("check", name, *settings, "--json").out)
+    assert checked["spec"] == example.spec()
+
+
+def test_what_is_not_there_is_not_described(refuse) -> None:
+    assert "Did you mean 'rotate'" in refuse("operators", "rotat")
+
+
+def test_the_gallery_shows_every_operator(call, refuse, place: Path) -> None:
+    Path("bent.py").write_text(PLUGIN.format(name="bent", body="image + [][0]"))
+    done = call("gallery", "--out", "pictures", "--size", 32, "--plugin", "bent.py")
+    assert done.status == 0, done
+    assert done.last == Path("pictures/gallery.png")
+    assert "bent was left out: IndexError" in done.err
+    left_out = {line.split()[1] for line in done.err.splitlines()}
+    names = set(register.operator) - {"bent"}
+    assert left_out == {"bent"}
+    assert {path.stem for path in Path("pictures").iterdir()} == {*names, "gallery"}
+    for path in Path("pictures").iterdir():
+        with Image.open(path) as picture:
+            assert len(set(picture.convert("L").tobytes())) > 8, path
+    assert "--overwrite" in refuse("gallery", "--out", "pictures")
+    assert "smple" in refuse("gallery", "--out", "new", "--sample", "smple")
+    assert call("gallery", "../picture.png", "--out", "pictures", "--overwrite", "-q").status == 0
+
+
+def test_the_gallery_shows_what_an_operator_does(place: Path) -> None:
+    """The pictures are what the operator computes: grey, turned, A⁺y of a vector."""
+    from invprob.operators import Luminance, PartialCirculant, Rotate
+    from invprob.report.gallery import exhibit
+    from invprob.run.samples import load_sample
+
+    image = load_sample(size=32)
+    assert torch.equal(exhibit("luminance", image).shown, Luminance((3, 32, 32))(image)[0])
+    assert torch.equal(exhibit("rotate", image).shown, Rotate((3, 32, 32), 30)(image)[0])
+    few = PartialCirculant((3, 32, 32), 0.2)
+    shown = exhibit("circulant", image)
+    assert torch.equal(shown.shown, few.pinv(few(image), iterations=50)[0])
+    assert shown.title.startswith("pseudo-inverse")
+    small = exhibit("luminance", image[:, :1])  # refused, so shown on the example's shape
+    assert small.image.shape == (3, 8, 8) and small.shown.shape == (1, 8, 8)
+
+
 @pytest.mark.parametrize("name", ["circulant", "rotate"])
 def test_check_says_what_holds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", name]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith(("kept\t", "not examined\t")) for line in lines[1:])
+
+
+def test_check_takes_options_a_shape_and_a_seed(call, refuse, place: Path) -> None:
+    from invprob.operators import PartialCirculant
+
+    done = call("check", "circulant", "--ratio", 0.05, "--shape", "3,37,31", "--spectrum", "unit")
+    assert done.status == 0, done
+    expected = PartialCirculant((3, 37, 31), ratio=0.05, spectrum="unit")
+    assert done.out.splitlines()[0] == repr(expected)
+    assert "kept\tpinv" in done.out and "kept\tnorm" in done.out
+    told = json.loads(call("check", "circulant", "--operator-seed", 3, "--json").out)
+    assert told["spec"] == PartialCirculant((3, 8, 8), ratio=0.2, seed=3).spec()
+    assert call("check", "rotate:degrees=90", "-q").out == ""
+    assert "whole numbers" in refuse("check", "rotate", "--shape", "big")
+    assert "positive" in refuse("check", "rotate", "--shape", "3,0,8")
+    assert "(3, height, width)" in refuse("check", "luminance", "--shape", "1,8,8")
+    assert "'--ratio'" in refuse("check", "circulant", "--ratoi", 1)
+    assert "ratio" in refuse("check", "circulant", "--ratio", 0)
+    assert "one too many" in refuse("check", "circulant", "rotate")
+    assert "not random" in refuse("check", "rotate", "--operator-seed", 1)
+    assert "name the operator first" in refuse("check", "--ratio", 0.1, "circulant")
+
+
+def test_check_takes_a_saved_operator(call, refuse, place: Path) -> None:
+    from invprob.operators import Luminance, PartialCirculant, Rotate, stack
+
+    both = stack([PartialCirculant((3, 8, 8), 0.3), Luminance((3, 8, 8)) @ Rotate((3, 8, 8), 10)])
+    Path("op.json").write_text(json.dumps(both.spec()))
+    done = call("check", "--spec", "op.json")
+    assert done.status == 0 and done.out.splitlines()[0] == repr(both)
+    assert "nothing beside it" in refuse("check", "rotate", "--spec", "op.json")
+    assert "nowhere.json" in refuse("check", "--spec", "nowhere.json")
+    for text, words in (
+        ("{", "not the JSON"),
+        ("[]", "names its type"),
+        ('{"type": "rotate", "image_shape": [3, 8, 8]}', "needs a value for 'degrees'"),
+        ('{"type": "rotatt"}', "Did you mean 'rotate'"),
+        ('{"type": "stack"}', "'operators'"),
+        ('{"type": "adjoint"}', "names its type"),
+        ('{"type": "identity", "image_shape": 5}', "image_shape"),
+    ):
+        Path("bad.json").write_text(text)
+        said = refuse("check", "--spec", "bad.json")
+        assert words in said, said
 
 
 def test_a_plugin_is_listed_checked_and_used(call, place: Path) -> None:

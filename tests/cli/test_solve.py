@@ -101,6 +101,81 @@ def test_measuring_first_gives_the_same_bits(call, place: Path) -> None:
     assert pixels("later/comparison.png").shape[1] < pixels("direct/comparison.png").shape[1]
 
 
+def test_a_saved_operator_measures_and_solves(call, refuse, place: Path) -> None:
+    from invprob.operators import Luminance, PartialCirculant, Rotate, stack
+
+    shape = (3, 32, 32)
+    both = stack([PartialCirculant(shape, 0.1, seed=8), Luminance(shape) @ Rotate(shape, 10)])
+    Path("op.json").write_text(json.dumps(both.spec()))
+    done = call("solve", "--spec", "op.json", "--steps", 4, "--out", "direct")
+    assert done.status == 0, done
+    saved = Measurements.load("direct/measurements.safetensors")
+    assert saved.fingerprint == both.fingerprint()
+    Path("op.json").rename("moved.json")  # the run needs it no longer
+    again = call("solve", "--config", "direct/config.toml", "--out", "again")
+    equal_runs(done.last, again.last)
+    measured = call("measure", "--sample", "face", "--spec", "moved.json", "--out", "y.st")
+    assert measured.status == 0, measured
+    assert torch.equal(Measurements.load("y.st").values, saved.values)
+    np.save("y.npy", saved.values[0].numpy())
+    call("import-measurements", "y.npy", "--spec", "moved.json", "--out", "z.st")
+    assert Measurements.load("z.st").fingerprint == both.fingerprint()
+    other = call(
+        "solve", "--config", "direct/config.toml", "--operator", "rotate", "--degrees", 3, "-q"
+    )
+    assert "face-rotate-sphinx" in other.out
+    saved_too = ("solve", "--spec", "moved.json")
+    assert "beside a saved operator" in refuse(*saved_too, "--operator", "identity")
+    assert "operator-seed" in refuse(*saved_too, "--operator-seed", 1)
+    assert "--size" in refuse(
+        "measure", "--sample", "face", "--spec", "moved.json", "--size", 64, "--out", "w.st"
+    )
+    assert "nowhere.json" in refuse("solve", "--spec", "nowhere.json")
+    assert "--spec" in refuse("solve", "--measurements", "y.st", "--spec", "moved.json")
+    grey = PartialCirculant((1, 32, 32), 0.5)
+    Path("grey.json").write_text(json.dumps(grey.spec()))
+    assert call("solve", "--spec", "grey.json", "--grey", "--steps", 2).status == 0
+    assert "(1, 32, 32)" in refuse("solve", "--spec", "grey.json")
+
+
+@pytest.mark.parametrize(
+    ("noise", "term"),
+    [
+        (("gaussian", "--sigma", "0.3"), "stochastic"),
+        (("poisson", "--photons", "30"), "likelihood"),
+        (("poisson", "--photons", "30"), "stochastic"),
+        (("speckle", "--sigma", "0.2"), "likelihood"),
+        (("salt-and-pepper", "--share", "0.1"), "stochastic"),
+        (("uniform", "--width", "0.1"), "misfit"),
+    ],
+    ids=str,
+)
+def test_data_terms_from_the_command_line(call, place: Path, noise, term: str) -> None:
+    run = ("solve", "--operator", "identity", "--noise", *noise, "--data-term", term)
+    done = call(*run, "--steps", 5, "--out", "run")
+    assert done.status == 0, done
+    lines = [json.loads(line) for line in Path("run/trace.jsonl").read_text().splitlines()]
+    assert ("likelihood" in lines[-1]) is (term == "likelihood")
+    assert RunConfig.load(Path("run/config.toml")).data_term == term
+    for name in ("scores.json", "solution.safetensors"):
+        Path("run", name).unlink()
+    again = call("resume", "run")
+    assert again.status == 0, again
+
+
+def test_data_terms_that_cannot_be(refuse, place: Path) -> None:
+    run = ("solve", "--operator", "identity", "--steps", 2)
+    assert "Did you mean 'likelihood'" in refuse(*run, "--data-term", "likelihod")
+    assert "--noise" in refuse(*run, "--data-term", "likelihood")
+    uniform = (*run, "--noise", "uniform", "--width", 0.1)
+    assert "flat" in refuse(*uniform, "--data-term", "likelihood")
+    counted = ("solve", "--operator", "circulant", "--ratio", 0.1, "--noise", "poisson")
+    assert "amounts of light" in refuse(*counted, "--photons", 9)
+    assert "needs measurements that are images" in refuse(
+        *counted[:6], "gaussian", "--sigma", 1, "--data-term", "stochastic"
+    )
+
+
 def test_a_configuration_runs_again(call, place: Path) -> None:
     first = call("solve", "../picture.png", *CIRCULANT, "--seed", 3, "--out", "first")
     again = call("solve", "--config", "first/config.toml", "--out", "again")

@@ -1,0 +1,213 @@
+"""Time the costly operators beside the FFTs they need, and beside deepinv's where it is installed.
+
+    python examples/benchmark_operators.py [--size 1024] [--threads 2] [--only circulant]
+
+Every job of a row takes the same float32 image in turns within one run, so that ratios are fair on
+a busy machine too; each time is the median. Operators have the options of their examples; names
+that are not registered, or that refuse the image, are named and left out.
+"""
+
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor
+
+import invprob
+from invprob.errors import InvprobError
+from invprob.operators import LinearOperator, Operator
+from invprob.run.build import build_example
+
+Job = Callable[[], object]
+
+
+def flat_ffts(operator: Operator, image: Tensor) -> Job:
+    """One transform of all elements in a row and its inverse: a convolution's."""
+    del operator
+    flat = image.flatten(1)
+    return lambda: torch.fft.irfft(torch.fft.rfft(flat), n=flat.shape[1])
+
+
+def plane_ffts(operator: Operator, image: Tensor) -> Job:
+    """One transform of each channel and its inverse: a periodic blur's."""
+    del operator
+    return lambda: torch.fft.irfft2(torch.fft.rfft2(image), s=image.shape[-2:])
+
+
+def one_fft(operator: Operator, image: Tensor) -> Job:
+    """One complex transform of each channel: a scanner's with one coil."""
+    del operator
+    complex_image = torch.complex(image, image)
+    return lambda: torch.fft.fft2(complex_image)
+
+
+def coil_ffts(operator: Operator, image: Tensor) -> Job:
+    """One complex transform of each channel for each coil that measures it."""
+    coils = max(1, operator.measurement_shape[0] // image.shape[1])
+    if len(operator.measurement_shape) == 5:  # (channels, coils, height, width, 2)
+        coils = operator.measurement_shape[1]
+    complex_images = torch.complex(image, image).repeat(1, coils, 1, 1)
+    return lambda: torch.fft.fft2(complex_images)
+
+
+def no_ffts(operator: Operator, image: Tensor) -> None:
+    """The operator needs none."""
+    del operator, image
+
+
+def their_blur(theirs: Any, operator: Operator) -> Any:
+    """A periodic Gaussian blur by FFT."""
+    kernel = theirs.physics.blur.gaussian_blur(sigma=(2.0, 2.0))
+    return theirs.physics.BlurFFT(operator.image_shape, filter=kernel)
+
+
+def their_downsampling(theirs: Any, operator: Operator) -> Any:
+    """Antialiased down-sampling by the same factor."""
+    factor = operator.image_shape[-1] // operator.measurement_shape[-1]
+    shape = operator.image_shape
+    return theirs.physics.Downsampling(img_size=shape, filter="bicubic", factor=factor)
+
+
+def their_inpainting(theirs: Any, operator: Operator) -> Any:
+    """A random mask."""
+    rng = torch.Generator().manual_seed(0)
+    return theirs.physics.Inpainting(operator.image_shape, mask=0.5, rng=rng)
+
+
+def their_mri(theirs: Any, operator: Operator) -> Any:
+    """Single-coil MRI of complex images: real and imaginary part are two channels."""
+    size = operator.image_shape[-2:]
+    mask = (torch.rand(1, 1, 1, size[1], generator=torch.Generator().manual_seed(0)) < 0.3).float()
+    return theirs.physics.MRI(mask=mask, img_size=(2, *size))
+
+
+def their_radon(theirs: Any, operator: Operator) -> Any:
+    """Parallel-beam tomography with as many angles."""
+    angles = operator.measurement_shape[-2]
+    return theirs.physics.Tomography(angles=angles, img_width=operator.image_shape[-1])
+
+
+def their_random_matrix(theirs: Any, operator: Operator) -> Any:
+    """Structured random projections onto about as many measurements."""
+    channels, height, width = operator.image_shape
+    kept = max(1, round(height * operator.measurement_shape[0] / (channels * height * width)))
+    rng = torch.Generator().manual_seed(0)
+    return theirs.physics.StructuredRandom(operator.image_shape, (channels, kept, width), rng=rng)
+
+
+Floor = Callable[[Operator, Tensor], Job | None]
+Peer = Callable[[Any, Operator], Any]
+
+COSTLY: dict[str, tuple[Floor, Peer | None]] = {
+    "circulant": (flat_ffts, their_random_matrix),
+    "dct": (no_ffts, their_random_matrix),
+    "hadamard": (no_ffts, their_random_matrix),
+    "fourier": (one_fft, None),
+    "gaussian-blur": (plane_ffts, their_blur),
+    "motion-blur": (plane_ffts, their_blur),
+    "blur": (plane_ffts, their_blur),
+    "area-downsample": (no_ffts, their_downsampling),
+    "bicubic-downsample": (no_ffts, their_downsampling),
+    "random-mask": (no_ffts, their_inpainting),
+    "mri": (one_fft, their_mri),
+    "multicoil-mri": (coil_ffts, None),
+    "ct": (no_ffts, their_radon),
+    "rotate": (no_ffts, None),
+    "elastic": (no_ffts, None),
+}
+
+
+def medians(jobs: dict[str, Job], repeats: int) -> dict[str, float]:
+    """Milliseconds of each job, the jobs taking turns, after one turn to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(repeats + 1):
+        for name, job in jobs.items():
+            begin = time.perf_counter()
+            job()
+            if turn:
+                times[name].append(1e3 * (time.perf_counter() - begin))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def row(name: str, image: Tensor, theirs: Any, repeats: int) -> str:
+    """Measure one operator and put the numbers in a line."""
+    operator = build_example(name, image_shape=tuple(image.shape[1:]))
+    floor_of, peer_of = COSTLY[name]
+    peer = ""
+    jobs: dict[str, Job] = {"ours": lambda: operator(image)}
+    if isinstance(operator, LinearOperator):
+        measurement = operator(image)
+        linear = operator
+        jobs["our adjoint"] = lambda: linear.adjoint(measurement)
+    floor = floor_of(operator, image)
+    if floor is not None:
+        jobs["floor"] = floor
+    if theirs is not None and peer_of is not None:
+        physics = peer_of(theirs, operator)
+        # A scanner's two channels are the parts of one complex image, ours are images: same bytes.
+        parts = image[:, :1].repeat(1, 2, 1, 1) if name == "mri" else image
+        their_measurement = physics.A(parts)
+        peer = f"deepinv's {type(physics).__name__}"
+        jobs["theirs"] = lambda: physics.A(parts)
+        jobs["their adjoint"] = lambda: physics.A_adjoint(their_measurement)
+    with torch.no_grad():
+        times = medians(jobs, repeats)
+    told = [f"{name:20s} {times['ours']:9.2f} ms"]
+    told.append(f"adjoint {times['our adjoint']:9.2f} ms" if "our adjoint" in times else "")
+    if "floor" in times:
+        told.append(f"{times['ours'] / times['floor']:5.2f} x its FFTs")
+    if "theirs" in times:
+        told.append(f"{times['ours'] / times['theirs']:5.2f} x {peer}")
+        if "our adjoint" in times:
+            told.append(f"adjoint {times['our adjoint'] / times['their adjoint']:5.2f} x")
+    return "  ".join(filter(None, told))
+
+
+def find_deepinv() -> Any:
+    """The package, or None where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import deepinv  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            return None
+    return deepinv
+
+
+def main(
+    size: Annotated[int, typer.Option(help="pixels a side, three channels")] = 1024,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
+    repeats: Annotated[int, typer.Option(help="timed calls of each job")] = 7,
+    only: Annotated[str | None, typer.Option(help="one operator's name")] = None,
+    smoke: Annotated[bool, typer.Option(help="32 px, two calls")] = False,
+) -> None:
+    """Print for each operator its time, and its ratios to the FFTs it needs and to deepinv."""
+    torch.set_num_threads(threads)
+    size, repeats = (32, 2) if smoke else (size, repeats)
+    theirs = find_deepinv()
+    peer = "not installed" if theirs is None else theirs.__version__
+    print(f"invprob {invprob.__version__}, torch {torch.__version__}, deepinv {peer}")
+    print(f"3 x {size} x {size}, float32, {threads} threads, median of {repeats}")
+    image = 2 * torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) - 1
+    known = set(invprob.register.operator)
+    for name in COSTLY:
+        if only not in (None, name):
+            continue
+        if name not in known:
+            print(f"{name:20s} is not registered")
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # theirs are not ours to mend
+                print(row(name, image, theirs, repeats))
+        except InvprobError as error:
+            print(f"{name:20s} is left out: {error}")
+    print("done")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,100 @@
+"""The matrix of a small linear operator and its singular values: the oracle of the laws."""
+
+import copy
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from invprob.operators.base import Operator
+
+_COLUMNS = 256  # basis images measured at once
+NEGLIGIBLE = 1e-10  # singular values below this share of the largest count as zero
+SMALL = 1e-3  # below this share, measurements tell little that rounding does not drown
+
+
+def dense(operator: Operator) -> Tensor:
+    """The matrix (measurement elements, image elements) of a small linear operator, in float64."""
+    double = copy.deepcopy(operator).to("cpu", torch.float64)
+    elements = math.prod(operator.image_shape)
+    columns = []
+    with torch.no_grad():
+        for first in range(0, elements, _COLUMNS):
+            basis = torch.zeros(min(_COLUMNS, elements - first), elements, dtype=torch.float64)
+            basis[:, first:].fill_diagonal_(1)
+            columns.append(double(basis.view(-1, *operator.image_shape)).flatten(1))
+    return torch.cat(columns).T
+
+
+@dataclass(frozen=True)
+class _Block:
+    rows: Tensor
+    columns: Tensor
+    left: Tensor
+    values: Tensor
+    right: Tensor
+
+
+class Decomposition:
+    """The singular value decomposition of a matrix, one independent block after the other.
+
+    Rows and columns that no element joins are decomposed apart, which is the same and much less
+    work: an operator that treats channels alike falls into one block a channel.
+    """
+
+    def __init__(self, matrix: Tensor) -> None:
+        self.matrix = matrix
+        self._blocks = [_decomposed(matrix, rows, columns) for rows, columns in _apart(matrix)]
+
+    @functools.cached_property
+    def norm(self) -> float:
+        """The largest singular value."""
+        return max((float(block.values[0]) for block in self._blocks), default=0.0)
+
+    def pinv(self, measurement: Tensor) -> Tensor:
+        """A⁺y of flattened measurements (batch, rows): (batch, columns)."""
+        image = measurement.new_zeros(len(measurement), self.matrix.shape[1])
+        for block in self._blocks:
+            kept = block.values > NEGLIGIBLE * self.norm
+            shares = measurement[:, block.rows] @ block.left[:, kept] / block.values[kept]
+            image[:, block.columns] = shares @ block.right[kept]
+        return image
+
+    def well_told(self, measurement: Tensor) -> Tensor:
+        """Flattened measurements without what only small singular values tell, the rest as it is.
+
+        Their A⁺y is small and well determined, however badly conditioned the matrix is.
+        """
+        told = measurement.clone()
+        for block in self._blocks:
+            weak = block.left[:, block.values < SMALL * self.norm]
+            told[:, block.rows] -= measurement[:, block.rows] @ weak @ weak.T
+        return told
+
+
+def _decomposed(matrix: Tensor, rows: Tensor, columns: Tensor) -> _Block:
+    part = matrix[rows][:, columns]
+    left, values, right = torch.linalg.svd(part, full_matrices=False)
+    return _Block(rows, columns, left, values, right)
+
+
+def _apart(matrix: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows and columns of each block; those that hold zeros only belong to none."""
+    height, width = matrix.shape
+    row, column = np.nonzero(matrix.numpy())
+    joined = coo_array(
+        (np.ones(len(row), dtype=np.int8), (row, height + column)), shape=(height + width,) * 2
+    )
+    _, label = connected_components(joined, directed=False)
+    order = np.argsort(label, kind="stable")
+    ends = np.flatnonzero(np.diff(label[order])) + 1
+    for members in np.split(order, ends):
+        rows, columns = members[members < height], members[members >= height] - height
+        if len(rows) and len(columns):
+            yield torch.from_numpy(rows), torch.from_numpy(columns)

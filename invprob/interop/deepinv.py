@@ -1,0 +1,212 @@
+"""deepinv, both ways: our operators under its solvers, its physics as operators of ours.
+
+    physics = to_deepinv(operator)        # A, A_adjoint, A_dagger; without noise by default
+    operator = from_deepinv(physics)      # the noiseless part of a physics
+
+Needs `pip install invprob[deepinv]`; importing this module without it raises `ImportError`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.operators.base import STRUCTURES, LinearOperator, Operator
+from invprob.types import Images, Measured, Shape, Spec
+
+try:
+    from deepinv.physics import (  # pyright: ignore[reportMissingImports]
+        LinearPhysics,
+        NoiseModel,
+        Physics,
+        ZeroNoise,
+    )
+except ImportError as error:
+    raise ImportError(
+        f"invprob.interop.deepinv needs the package deepinv ({error}); "
+        "pip install 'invprob[deepinv]'"
+    ) from error
+
+_PROBED = 4096  # elements of a measurement that enter a wrapped physics' fingerprint
+
+
+class OperatorPhysics(Physics):  # type: ignore[misc]
+    """One of our operators as a physics; made by `to_deepinv`."""
+
+    def __init__(self, operator: Operator, noise_model: NoiseModel) -> None:
+        super().__init__(noise_model=noise_model)
+        self.operator = operator
+
+    def A(self, x: Images, **_: Any) -> Measured:
+        """Measure without noise."""
+        return self.operator(x)
+
+    def A_vjp(self, x: Images, v: Measured, **_: Any) -> Images:
+        """The gradient of <A(x), v>, through the operator's surrogate where it has one."""
+        with torch.enable_grad():
+            at = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.operator.surrogate(at), at, v)
+        return gradient
+
+
+class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
+    """One of our linear operators as a linear physics; made by `to_deepinv`."""
+
+    def __init__(self, operator: LinearOperator, noise_model: NoiseModel) -> None:
+        super().__init__(img_size=operator.image_shape, noise_model=noise_model)
+        self.operator = operator
+
+    def A(self, x: Images, **_: Any) -> Measured:
+        """Measure without noise."""
+        return self.operator(x)
+
+    def A_adjoint(self, y: Measured, **_: Any) -> Images:
+        """The operator's adjoint."""
+        return self.operator.adjoint(y)
+
+    def A_dagger(self, y: Measured, **_: Any) -> Images:
+        """The operator's pseudo-inverse."""
+        return self.operator.pinv(y)
+
+
+def to_deepinv(
+    operator: Operator, noise_model: NoiseModel | None = None
+) -> OperatorPhysics | LinearOperatorPhysics:
+    """Our operator as a deepinv physics, linear if it is; `noise_model` None adds no noise.
+
+    The physics holds this very operator: what moves one to another device or dtype moves the other.
+    """
+    noise = ZeroNoise() if noise_model is None else noise_model  # deepinv's default one is shared
+    if isinstance(operator, LinearOperator):
+        return LinearOperatorPhysics(operator, noise)
+    return OperatorPhysics(operator, noise)
+
+
+class WrappedPhysics(Operator):
+    """A physics that is not linear as an operator of ours; made by `from_deepinv`."""
+
+    exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
+
+    probe: Tensor
+
+    def __init__(self, physics: Physics, image_shape: Shape) -> None:
+        response = _response(physics, image_shape)
+        super().__init__(image_shape, tuple(response.shape[1:]))
+        self.physics = physics
+        self.register_buffer("probe", _probe(response), persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """Apply the noiseless part of the physics."""
+        return _measured(self, image)
+
+    def spec(self) -> dict[str, Any]:
+        """The class of the physics: enough for a fingerprint, not for building it again."""
+        return _external(self.physics, self.image_shape)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Operator:
+        return super()._apply(_careful(fn), recurse)
+
+
+class WrappedLinearPhysics(LinearOperator):
+    """A linear physics as an operator of ours; made by `from_deepinv`."""
+
+    exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
+
+    probe: Tensor
+
+    def __init__(self, physics: LinearPhysics, image_shape: Shape) -> None:
+        response = _response(physics, image_shape)
+        super().__init__(image_shape, tuple(response.shape[1:]))
+        self.physics = physics
+        self.register_buffer("probe", _probe(response), persistent=False)
+
+    def forward(self, image: Images) -> Measured:
+        """Apply the noiseless part of the physics."""
+        return _measured(self, image)
+
+    def spec(self) -> dict[str, Any]:
+        """The class of the physics: enough for a fingerprint, not for building it again."""
+        return _external(self.physics, self.image_shape)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Operator:
+        return super()._apply(_careful(fn), recurse)
+
+
+def from_deepinv(
+    physics: Physics, image_shape: Shape | None = None
+) -> WrappedPhysics | WrappedLinearPhysics:
+    """A deepinv physics, without its noise, as an operator of ours: linear if the physics is.
+
+    `image_shape` None takes the physics' `img_size`. Complex measurements get a last axis of 2. The
+    adjoint is the transpose by autograd, exact also where `A_adjoint` is an approximation. No file
+    can rebuild a physics: measurements of it are solved in the program that made it. Raises
+    `ArgumentError` where the image's shape is not known, or the measurement is no tensor.
+    """
+    shape = getattr(physics, "img_size", None) if image_shape is None else image_shape
+    if shape is None:
+        raise ArgumentError(
+            f"{type(physics).__name__} does not say what images it measures; give image_shape, "
+            "such as (3, 64, 64)"
+        )
+    linear = isinstance(physics, LinearPhysics)
+    return (WrappedLinearPhysics if linear else WrappedPhysics)(physics, tuple(shape))
+
+
+def _rebuilt(settings: Spec) -> Operator:
+    raise ArgumentError(
+        f"this operator was a {settings.get('class')} of another package, which no file can "
+        "rebuild; make it again, wrap it with `from_deepinv`, and give that to `solve`"
+    )
+
+
+STRUCTURES["external"] = _rebuilt
+
+
+def _measured(operator: "WrappedPhysics | WrappedLinearPhysics", image: Images) -> Measured:
+    if len(image) == 0:  # which not every physics takes; the sum keeps it differentiable
+        return image.new_zeros(0, *operator.measurement_shape) + image.sum()
+    return _real(operator.physics.A(image))
+
+
+def _external(physics: Physics, image_shape: Shape) -> dict[str, Any]:
+    kind = f"{type(physics).__module__}.{type(physics).__qualname__}"
+    return {"type": "external", "class": kind, "image_shape": list(image_shape)}
+
+
+def _response(physics: Physics, image_shape: Shape) -> Tensor:
+    """The measurement of one seeded image."""
+    tensors = [*physics.buffers(), *physics.parameters()]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    rng = torch.Generator().manual_seed(0)
+    image = torch.rand(1, *image_shape, generator=rng).to(device)
+    with torch.no_grad():
+        response = physics.A(image)
+    if not isinstance(response, Tensor):
+        raise ArgumentError(
+            f"{type(physics).__name__} measures a {type(response).__name__}, not a tensor; wrap "
+            "its parts one by one, and join them with `invprob.operators.stack`"
+        )
+    return _real(response)
+
+
+def _probe(response: Tensor) -> Tensor:
+    """A sample of a measurement, because options of a physics are not all in its buffers."""
+    flat = response.flatten().double()
+    return flat[:: max(1, flat.numel() // _PROBED)].clone()
+
+
+def _real(measurement: Tensor) -> Tensor:
+    return torch.view_as_real(measurement) if measurement.is_complex() else measurement
+
+
+def _careful(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """`Module.to(dtype)` makes complex buffers real; as pairs of real numbers they survive."""
+
+    def applied(tensor: Tensor) -> Tensor:
+        if not tensor.is_complex():
+            return fn(tensor)
+        return torch.view_as_complex(fn(torch.view_as_real(tensor.resolve_conj())).contiguous())
+
+    return applied
