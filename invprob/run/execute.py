@@ -105,6 +105,7 @@ def start(
         folder.write_json(
             files.ENVIRONMENT, surroundings.describe(device, generator, operator, network)
         )
+        folder.write_json(files.OPERATOR, operator.spec())
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")

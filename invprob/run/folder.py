@@ -23,6 +23,7 @@ from invprob.run.config import FORMAT, RunConfig
 
 CONFIG = "config.toml"
 ENVIRONMENT = "environment.json"
+OPERATOR = "operator.json"  # for people, and for `--spec`; measurements carry their own
 MEASUREMENTS = "measurements.safetensors"
 TRACE = "trace.jsonl"
 CHECKPOINT = "checkpoint.safetensors"

@@ -24,6 +24,7 @@ CIRCULANT = ("--operator", "circulant", "--ratio", "0.1", "--steps", "6")
 FILES = {
     "config.toml",
     "environment.json",
+    "operator.json",
     "measurements.safetensors",
     "trace.jsonl",
     "checkpoint.safetensors",
@@ -102,7 +103,7 @@ def test_measuring_first_gives_the_same_bits(call, place: Path) -> None:
 
 
 def test_a_saved_operator_measures_and_solves(call, refuse, place: Path) -> None:
-    from invprob.operators import Luminance, PartialCirculant, Rotate, stack
+    from invprob.operators import Luminance, Operator, PartialCirculant, Rotate, stack
 
     shape = (3, 32, 32)
     both = stack([PartialCirculant(shape, 0.1, seed=8), Luminance(shape) @ Rotate(shape, 10)])
@@ -111,6 +112,8 @@ def test_a_saved_operator_measures_and_solves(call, refuse, place: Path) -> None
     assert done.status == 0, done
     saved = Measurements.load("direct/measurements.safetensors")
     assert saved.fingerprint == both.fingerprint()
+    written = json.loads(Path("direct/operator.json").read_text())
+    assert Operator.from_spec(written).fingerprint() == both.fingerprint()
     Path("op.json").rename("moved.json")  # the run needs it no longer
     again = call("solve", "--config", "direct/config.toml", "--out", "again")
     equal_runs(done.last, again.last)
@@ -299,7 +302,12 @@ def test_a_killed_run_ends_bit_for_bit_as_if_it_had_lived(call, place: Path) -> 
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(call, place: Path) -> None:
     call("solve", *CIRCULANT, "--out", "whole")
     call("solve", *CIRCULANT, "--out", "killed")
-    for name in FILES - {"config.toml", "environment.json", "measurements.safetensors"}:
+    for name in FILES - {
+        "config.toml",
+        "environment.json",
+        "operator.json",
+        "measurements.safetensors",
+    }:
         Path("killed", name).unlink()
     done = call("resume", "killed")
     assert done.status == 0 and "starts anew" in done.err
