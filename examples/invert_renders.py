@@ -40,9 +40,11 @@ def main(
     images: Annotated[Path, typer.Option(help="Folder of held-out images.")],
     weights: Annotated[Path | None, typer.Option(help="LPIPS trunk; else what is on disk.")] = None,
     prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
-    count: Annotated[int, typer.Option(help="How many of the images.")] = 16,
+    count: Annotated[int, typer.Option(help="How many of the images; 0: none.")] = 16,
     steps: Annotated[int, typer.Option(help="Steps of each solve.")] = 300,
-    seeds: Annotated[int, typer.Option(help="Solver seeds for the pictures of other kinds.")] = 2,
+    seeds: Annotated[
+        int, typer.Option(help="Solver seeds for pictures of other kinds; 0: none.")
+    ] = 2,
 ) -> None:
     """Print one line a method."""
     generator = load_generator(prior)
@@ -51,13 +53,16 @@ def main(
         print(f"misfit alone: {network}")
     perceptual = network if isinstance(network, PerceptualDistance) else None
     size = generator.resolution
-    held_out = read_images(find_images(images)[:count], size).float() / 127.5 - 1
-    print(f"{len(held_out)} images of {images.name}, {prior}, {steps} steps: median PSNR")
-    for label, method, options in OWN:
-        scores, seconds = solved(held_out, method, options, generator, perceptual, steps, 0)
-        print(f"{scores.median():.2f}  {label} ({seconds:.0f} s)", flush=True)
+    if count:
+        held_out = read_images(find_images(images)[:count], size).float() / 127.5 - 1
+        print(f"{len(held_out)} images of {images.name}, {prior}, {steps} steps: median PSNR")
+        for label, method, options in OWN:
+            scores, seconds = solved(held_out, method, options, generator, perceptual, steps, 0)
+            print(f"{scores.median():.2f}  {label} ({seconds:.0f} s)", flush=True)
+    if not seeds:
+        return
     foreign = torch.cat([load_sample(name, size=size) for name in OUTSIDE])
-    print(f"{'  '.join(OUTSIDE)}, mean of {seeds} seeds")
+    print(f"{'  '.join(OUTSIDE)}, {prior}, {steps} steps, mean of {seeds} seeds")
     for label, method, options in FOREIGN:
         runs = [
             solved(foreign, method, options, generator, perceptual, steps, seed)
