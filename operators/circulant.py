@@ -72,13 +72,15 @@ class PartialCirculant(LinearOperator):
         self.register_buffer("kernel", kernel, persistent=False)
         self.register_buffer("indices", indices, persistent=False)
         self._line = Line(n)
-        self._spectra, self._cast_signs, self._places = Derived(), Derived(), Derived()
+        self._spectra, self._back_spectra = Derived(), Derived()
+        self._cast_signs, self._places = Derived(), Derived()
 
     def forward(self, image: Images) -> Measured:
         """(irfft(rfft(signs ⊙ x) · c rfft(kernel)))[indices]."""
         flat = image.flatten(1).to(_working(image.dtype))
         signed = flat * self._cast_signs.of(self.signs, flat)
-        filtered = self._convolved(self._line.grid(signed), self._spectrum(flat))
+        spectrum = self._spectra.of(self.kernel, flat, self._transformed)
+        filtered = self._convolved(self._line.grid(signed), spectrum)
         return filtered.flatten(1).index_select(1, self._placed()).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
@@ -88,7 +90,9 @@ class PartialCirculant(LinearOperator):
         spread = values.new_zeros(len(values), self.kernel.numel())
         spread = spread.index_copy(1, self._placed(), values)
         grid = spread.view(-1, self._line.columns, self._line.rows)
-        filtered = self._convolved(grid, self._spectrum(values).conj())
+        filtered = self._convolved(
+            grid, self._back_spectra.of(self.kernel, values, self._conjugated)
+        )
         flat = self._line.flat(filtered) * self._cast_signs.of(self.signs, values)
         return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
 
@@ -116,12 +120,13 @@ class PartialCirculant(LinearOperator):
         options = f"ratio={self.ratio}, seed={self.seed}, spectrum={self.spectrum!r}"
         return f"{super().extra_repr()}, {options}"
 
-    def _spectrum(self, like: Tensor) -> Tensor:
+    def _transformed(self, kernel: Tensor) -> Tensor:
         """The spectrum of the scaled kernel."""
-        line = self._line
-        return self._spectra.of(
-            self.kernel, like, lambda kernel: line.spectrum(line.grid(self.scale * kernel))
-        )
+        return self._line.spectrum(self._line.grid(self.scale * kernel))
+
+    def _conjugated(self, kernel: Tensor) -> Tensor:
+        """Its conjugate."""
+        return self._transformed(kernel).conj().resolve_conj()
 
     def _placed(self) -> Tensor:
         """Where in the line's grid the samples are."""

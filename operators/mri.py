@@ -71,7 +71,7 @@ class MRI(LinearOperator):
             persistent=False,
         )
         self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
-        self._factors = Derived()
+        self._factors, self._back_factors = Derived(), Derived()
 
     def forward(self, image: Images) -> Measured:
         """Transform, and keep the lines."""
@@ -132,6 +132,10 @@ class MRI(LinearOperator):
         turns = torch.view_as_complex(phases)
         return torch.where(self._mirrored(), turns.conj(), turns)
 
+    def _back_turns(self, phases: Tensor) -> Tensor:
+        """Their conjugates."""
+        return self._turns(phases).conj().resolve_conj()
+
     def _fill(self, measurement: Measured, weights: Tensor) -> Images:
         """Put the weighted lines into the half spectrum and transform back."""
         self.check_measurement(measurement)
@@ -140,8 +144,8 @@ class MRI(LinearOperator):
         _, height, width = self.image_shape
         values = measurement.to(working(measurement.dtype))
         flips = self._flips(values) * weights.to(values).unsqueeze(1)
-        factors = self._factors.of(self.phases, values, self._turns)
-        turned = torch.view_as_complex(values * flips) * factors.conj()
+        factors = self._back_factors.of(self.phases, values, self._back_turns)
+        turned = torch.view_as_complex(values * flips).mul_(factors)
         half = put(turned, self.places, height, width // 2 + 1)
         image: Images = torch.fft.irfft2(half, s=(height, width), norm="ortho")
         return image.to(measurement.dtype)
@@ -191,7 +195,7 @@ class MulticoilMRI(LinearOperator):
         self.register_buffer("places", rows * width + columns, persistent=False)
         self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
         self.register_buffer("sensitivities", birdcage(coils, height, width), persistent=False)
-        self._factors, self._weights = Derived(), Derived()
+        self._factors, self._back_factors, self._weights = Derived(), Derived(), Derived()
 
     def forward(self, image: Images) -> Measured:
         """Weigh, transform, and keep the lines."""
@@ -201,7 +205,7 @@ class MulticoilMRI(LinearOperator):
         factors = self._factors.of(self.phases, real, torch.view_as_complex)
         # One coil after the other: memory that is still in the cache.
         values = [
-            pick(torch.fft.fft2(real * coil, norm="ortho"), self.places).mul_(factors)
+            pick(torch.fft.fft2(_weighed(real, coil), norm="ortho"), self.places).mul_(factors)
             for coil in self._weights.of(self.sensitivities, real, torch.view_as_complex)
         ]
         return as_real(torch.stack(values, 1)).to(image.dtype)
@@ -213,7 +217,7 @@ class MulticoilMRI(LinearOperator):
         image = values.new_zeros(len(values), *self.image_shape)
         if len(values) == 0:
             return image.to(measurement.dtype)
-        factors = self._factors.of(self.phases, values, torch.view_as_complex).conj()
+        factors = self._back_factors.of(self.phases, values, _conjugates)
         weights = self._weights.of(self.sensitivities, values, torch.view_as_complex)
         for lines, weight in zip(as_complex(values).unbind(1), weights, strict=True):
             spectrum = put(lines * factors, self.places, *self.image_shape[1:])
@@ -267,6 +271,16 @@ def birdcage(coils: int, height: int, width: int) -> Tensor:
     fields = 1 / (torch.complex(x, y) - places)
     fields = fields / fields.abs().square().sum(0).sqrt()
     return settled(torch.view_as_real(fields))
+
+
+def _weighed(real: Tensor, weights: Tensor) -> Tensor:
+    """Real images times complex weights: several times as fast as leaving the cast to `*`."""
+    return real.to(weights.dtype).mul_(weights)
+
+
+def _conjugates(parts: Tensor) -> Tensor:
+    """The conjugates of complex numbers that are given by their parts."""
+    return torch.view_as_complex(parts).conj().resolve_conj()
 
 
 def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -115,7 +115,8 @@ class SubsampledDCT(_Subsampled):
     def spread(self, values: Tensor) -> Tensor:
         """The same steps backwards."""
         shape = (len(values), self._line.columns, self._line.rows // 2 + 1)
-        weighted = values * self._back_factors.of(self.indices, values, self._back_turns)
+        factors = self._back_factors.of(self.indices, values, self._back_turns)
+        weighted = values.to(factors.dtype).mul_(factors)  # faster than leaving the cast to `*`
         spectrum = weighted.new_zeros(len(values), shape[1] * shape[2])
         spectrum = spectrum.index_add(1, self._placed(), weighted)
         folded = self._line.flat(self._line.inverse(spectrum.view(shape)))
