@@ -30,7 +30,8 @@ class Line:
 
     def grid(self, lines: Tensor) -> Tensor:
         """The grids of these lines (..., n), as a view."""
-        return lines.unflatten(-1, (self.rows, self.columns)).transpose(-1, -2)
+        grid: Tensor = lines.unflatten(-1, (self.rows, self.columns)).transpose(-1, -2)
+        return grid
 
     def flat(self, grid: Tensor) -> Tensor:
         """The lines of these grids."""
