@@ -52,7 +52,7 @@ class Operator(Recorded, nn.Module, ABC):
 
     def __call__(self, image: Images) -> Measured:
         """Apply `forward`; raises `ShapeError` unless the image is (batch, *image_shape)."""
-        _fit(image, self.image_shape, f"{self!r} reads images")
+        _fit(image, self.image_shape, self, "reads images")
         measurement: Measured = super().__call__(image)
         return measurement
 
@@ -141,7 +141,7 @@ class LinearOperator(Operator):
 
     def check_measurement(self, measurement: Measured) -> None:
         """Raise `ShapeError` unless the measurement is (batch, *measurement_shape)."""
-        _fit(measurement, self.measurement_shape, f"the adjoint of {self!r} reads measurements")
+        _fit(measurement, self.measurement_shape, self, "has an adjoint that reads measurements")
 
     @property
     def H(self) -> "LinearOperator":
@@ -242,9 +242,11 @@ def checked_shape(name: str, shape: Iterable[int]) -> Shape:
     return checked
 
 
-def _fit(tensor: Tensor, shape: Shape, reader: str) -> None:
+def _fit(tensor: Tensor, shape: Shape, reader: Operator, reads: str) -> None:
     if tuple(tensor.shape[1:]) != shape or tensor.ndim == 0:
-        raise ShapeError(f"{reader} of shape (batch, {str(shape)[1:]}, got {tuple(tensor.shape)}")
+        raise ShapeError(
+            f"{reader!r} {reads} of shape (batch, {str(shape)[1:]}, got {tuple(tensor.shape)}"
+        )
 
 
 def _digest(leaf: Operator) -> bytes:

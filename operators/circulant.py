@@ -8,7 +8,8 @@ from torch import Tensor
 
 from invprob.operators.base import LinearOperator, checked_shape, seeded
 from invprob.operators.checks import part_of
-from invprob.operators.spectra import Spectra
+from invprob.operators.derived import Derived
+from invprob.operators.lines import Line
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -70,22 +71,29 @@ class PartialCirculant(LinearOperator):
         self.register_buffer("signs", signs, persistent=False)
         self.register_buffer("kernel", kernel, persistent=False)
         self.register_buffer("indices", indices, persistent=False)
-        self._spectra = Spectra()
+        self._line = Line(n)
+        self._spectra, self._back_spectra = Derived(), Derived()
+        self._cast_signs, self._places = Derived(), Derived()
 
     def forward(self, image: Images) -> Measured:
-        """c · irfft(rfft(signs ⊙ x) · rfft(kernel))[indices]."""
+        """(irfft(rfft(signs ⊙ x) · c rfft(kernel)))[indices]."""
         flat = image.flatten(1).to(_working(image.dtype))
-        filtered = _convolve(flat * self.signs.to(flat.dtype), self._spectrum(flat))
-        return (self.scale * filtered[:, self.indices]).to(image.dtype)
+        signed = flat * self._cast_signs.of(self.signs, flat)
+        spectrum = self._spectra.of(self.kernel, flat, self._transformed)
+        filtered = self._convolved(self._line.grid(signed), spectrum)
+        return filtered.flatten(1).index_select(1, self._placed()).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
-        """c · signs ⊙ irfft(rfft(measurement at indices, else 0) · conj(rfft(kernel)))."""
+        """signs ⊙ irfft(rfft(measurement at indices, else 0) · c conj(rfft(kernel)))."""
         self.check_measurement(measurement)
         values = measurement.to(_working(measurement.dtype))
-        n = self.kernel.numel()
-        spread = values.new_zeros(len(values), n).index_copy(1, self.indices, values)
-        filtered = _convolve(spread, self._spectrum(spread).conj())
-        flat = filtered * (self.scale * self.signs.to(values.dtype))
+        spread = values.new_zeros(len(values), self.kernel.numel())
+        spread = spread.index_copy(1, self._placed(), values)
+        grid = spread.view(-1, self._line.columns, self._line.rows)
+        filtered = self._convolved(
+            grid, self._back_spectra.of(self.kernel, values, self._conjugated)
+        )
+        flat = self._line.flat(filtered) * self._cast_signs.of(self.signs, values)
         return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
 
     def pinv(
@@ -112,16 +120,23 @@ class PartialCirculant(LinearOperator):
         options = f"ratio={self.ratio}, seed={self.seed}, spectrum={self.spectrum!r}"
         return f"{super().extra_repr()}, {options}"
 
-    def _spectrum(self, like: Tensor) -> Tensor:
-        return self._spectra.of(self.kernel, like, torch.fft.rfft)
+    def _transformed(self, kernel: Tensor) -> Tensor:
+        """The spectrum of the scaled kernel."""
+        return self._line.spectrum(self._line.grid(self.scale * kernel))
 
+    def _conjugated(self, kernel: Tensor) -> Tensor:
+        """Its conjugate."""
+        return self._transformed(kernel).conj().resolve_conj()
 
-def _convolve(flat: Tensor, spectrum: Tensor) -> Tensor:
-    """Convolve each row with the kernel that has this spectrum, circularly."""
-    if len(flat) == 0:
-        return flat  # some FFT libraries refuse an empty batch
-    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(flat) * spectrum, n=flat.shape[1])
-    return filtered
+    def _placed(self) -> Tensor:
+        """Where in the line's grid the samples are."""
+        return self._places.of(self.indices, self.indices, self._line.elements)
+
+    def _convolved(self, grid: Tensor, spectrum: Tensor) -> Tensor:
+        """Convolve each line with the kernel that has this spectrum, circularly."""
+        if len(grid) == 0:
+            return grid  # some FFT libraries refuse an empty batch
+        return self._line.inverse(self._line.spectrum(grid).mul_(spectrum))
 
 
 def _working(dtype: torch.dtype) -> torch.dtype:

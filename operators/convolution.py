@@ -9,7 +9,7 @@ from torch import Tensor
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
-from invprob.operators.spectra import Spectra
+from invprob.operators.derived import Derived
 from invprob.types import Images, Measured, Shape
 
 # What lies beyond the border: the image again; the image mirrored about the centres of its outer
@@ -53,7 +53,7 @@ class Convolved(LinearOperator, ABC):
         super().__init__(image_shape, (channels, *size))
         self.border = border
         self.register_buffer("kernel", kernel.to(torch.float64), persistent=False)
-        self._spectra = Spectra()
+        self._spectra = Derived()
 
     def forward(self, image: Images) -> Measured:
         """irfft2(rfft2(extended image) · rfft2(kernel)), cut to the measurement."""
@@ -107,9 +107,8 @@ class Convolved(LinearOperator, ABC):
 
     def _filtered(self, values: Tensor, spectrum: Tensor) -> Tensor:
         """Filter on the grid, circularly; smaller images are extended by zeros."""
-        filtered: Tensor = torch.fft.irfft2(
-            torch.fft.rfft2(values, s=self._grid) * spectrum, s=self._grid
-        )
+        product = torch.fft.rfft2(values, s=self._grid).mul_(spectrum)
+        filtered: Tensor = torch.fft.irfft2(product, s=self._grid)
         return filtered
 
     def _spectrum(self, like: Tensor) -> Tensor:

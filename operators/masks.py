@@ -17,6 +17,7 @@ from invprob.arrays import Contents, carry, read_plane
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, seeded
 from invprob.operators.checks import part_of, pixel_axes
+from invprob.operators.derived import Derived
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -29,15 +30,16 @@ class _Masked(LinearOperator, ABC):
     def __init__(self, image_shape: Shape, seen: Tensor) -> None:
         super().__init__(image_shape, image_shape)
         self.register_buffer("seen", seen, persistent=False)
+        self._cast = Derived()
 
     def forward(self, image: Images) -> Measured:
         """The image times the mask."""
-        return image * self.seen
+        return image * self._cast.of(self.seen, image)
 
     def adjoint(self, measurement: Measured) -> Images:
         """The measurement times the mask: the operator is a projection."""
         self.check_measurement(measurement)
-        return measurement * self.seen
+        return measurement * self._cast.of(self.seen, measurement)
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6

@@ -9,6 +9,7 @@ from torch import Tensor
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, seeded
 from invprob.operators.checks import finite, pixel_axes
+from invprob.operators.derived import Derived
 from invprob.operators.frequencies import (
     as_complex,
     as_real,
@@ -70,14 +71,16 @@ class MRI(LinearOperator):
             persistent=False,
         )
         self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
+        self._factors, self._back_factors = Derived(), Derived()
 
     def forward(self, image: Images) -> Measured:
         """Transform, and keep the lines."""
         if len(image) == 0:
             return image.new_zeros(0, *self.measurement_shape)
         half = torch.fft.rfft2(image.to(working(image.dtype)), norm="ortho")
-        values = self._conjugated(pick(half, self.places))
-        return as_real(values * as_complex(self.phases.to(values.real))).to(image.dtype)
+        factors = self._factors.of(self.phases, half.real, self._turns)
+        values = torch.view_as_real(pick(half, self.places).mul_(factors))
+        return values.mul_(self._flips(values)).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
         """The real part of the inverse transform of the lines, zeros elsewhere."""
@@ -114,10 +117,24 @@ class MRI(LinearOperator):
         half = torch.minimum(frequency, width - frequency)
         return 2 * frequency % width == 0, torch.bincount(half)[half]
 
-    def _conjugated(self, values: Tensor) -> Tensor:
-        """Conjugate the lines that lie in the right half."""
+    def _mirrored(self) -> Tensor:
+        """Which lines lie in the right half, so that their conjugates are read."""
         width = self.image_shape[2]
-        return torch.where(uncentred(self.lines, width) > width // 2, values.conj(), values)
+        return uncentred(self.lines, width) > width // 2
+
+    def _flips(self, values: Tensor) -> Tensor:
+        """What conjugates the mirrored lines: (L, 2)."""
+        real = torch.ones_like(self.lines)
+        return torch.stack([real, torch.where(self._mirrored(), -1, 1)], 1).to(values.dtype)
+
+    def _turns(self, phases: Tensor) -> Tensor:
+        """The phases as complex numbers, those of mirrored lines conjugated."""
+        turns = torch.view_as_complex(phases)
+        return torch.where(self._mirrored(), turns.conj(), turns)
+
+    def _back_turns(self, phases: Tensor) -> Tensor:
+        """Their conjugates."""
+        return self._turns(phases).conj().resolve_conj()
 
     def _fill(self, measurement: Measured, weights: Tensor) -> Images:
         """Put the weighted lines into the half spectrum and transform back."""
@@ -125,9 +142,11 @@ class MRI(LinearOperator):
         if len(measurement) == 0:
             return measurement.new_zeros(0, *self.image_shape)
         _, height, width = self.image_shape
-        values = as_complex(measurement.to(working(measurement.dtype)))
-        factors = as_complex(self.phases.to(values.real)).conj() * weights.to(values.real)
-        half = put(self._conjugated(values * factors), self.places, height, width // 2 + 1)
+        values = measurement.to(working(measurement.dtype))
+        flips = self._flips(values) * weights.to(values).unsqueeze(1)
+        factors = self._back_factors.of(self.phases, values, self._back_turns)
+        turned = torch.view_as_complex(values * flips).mul_(factors)
+        half = put(turned, self.places, height, width // 2 + 1)
         image: Images = torch.fft.irfft2(half, s=(height, width), norm="ortho")
         return image.to(measurement.dtype)
 
@@ -176,26 +195,34 @@ class MulticoilMRI(LinearOperator):
         self.register_buffer("places", rows * width + columns, persistent=False)
         self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
         self.register_buffer("sensitivities", birdcage(coils, height, width), persistent=False)
+        self._factors, self._back_factors, self._weights = Derived(), Derived(), Derived()
 
     def forward(self, image: Images) -> Measured:
         """Weigh, transform, and keep the lines."""
         if len(image) == 0:
             return image.new_zeros(0, *self.measurement_shape)
-        weights = self._weights(working(image.dtype))
-        coils = torch.fft.fft2(image.unsqueeze(1) * weights, norm="ortho")
-        values = pick(coils, self.places)
-        return as_real(values * as_complex(self.phases.to(values.real))).to(image.dtype)
+        real = image.to(working(image.dtype))
+        factors = self._factors.of(self.phases, real, torch.view_as_complex)
+        # One coil after the other: memory that is still in the cache.
+        values = [
+            pick(torch.fft.fft2(_weighed(real, coil), norm="ortho"), self.places).mul_(factors)
+            for coil in self._weights.of(self.sensitivities, real, torch.view_as_complex)
+        ]
+        return as_real(torch.stack(values, 1)).to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
         """The real part of Σ conj(sensitivity) · inverse transform of the zero-filled lines."""
         self.check_measurement(measurement)
-        if len(measurement) == 0:
-            return measurement.new_zeros(0, *self.image_shape)
-        values = as_complex(measurement.to(working(measurement.dtype)))
-        values = values * as_complex(self.phases.to(values.real)).conj()
-        coils = torch.fft.ifft2(put(values, self.places, *self.image_shape[1:]), norm="ortho")
-        weights = self._weights(values.real.dtype)
-        image: Images = (coils.real * weights.real + coils.imag * weights.imag).sum(1)
+        values = measurement.to(working(measurement.dtype))
+        image = values.new_zeros(len(values), *self.image_shape)
+        if len(values) == 0:
+            return image.to(measurement.dtype)
+        factors = self._back_factors.of(self.phases, values, _conjugates)
+        weights = self._weights.of(self.sensitivities, values, torch.view_as_complex)
+        for lines, weight in zip(as_complex(values).unbind(1), weights, strict=True):
+            spectrum = put(lines * factors, self.places, *self.image_shape[1:])
+            coil = torch.fft.ifft2(spectrum, norm="ortho")
+            image = image.addcmul(coil.real, weight.real).addcmul(coil.imag, weight.imag)
         return image.to(measurement.dtype)
 
     @classmethod
@@ -207,10 +234,6 @@ class MulticoilMRI(LinearOperator):
         """The shapes and the options."""
         options = f"acceleration={self.acceleration}, centre_fraction={self.centre_fraction}"
         return f"{super().extra_repr()}, {options}, seed={self.seed}"
-
-    def _weights(self, dtype: torch.dtype) -> Tensor:
-        """The sensitivities as complex numbers: (coils, 1, H, W)."""
-        return torch.view_as_complex(self.sensitivities.to(dtype)).unsqueeze(1)
 
 
 def cartesian_lines(width: int, acceleration: float, centre_fraction: float, seed: int) -> Tensor:
@@ -248,6 +271,16 @@ def birdcage(coils: int, height: int, width: int) -> Tensor:
     fields = 1 / (torch.complex(x, y) - places)
     fields = fields / fields.abs().square().sum(0).sqrt()
     return settled(torch.view_as_real(fields))
+
+
+def _weighed(real: Tensor, weights: Tensor) -> Tensor:
+    """Real images times complex weights: several times as fast as leaving the cast to `*`."""
+    return real.to(weights.dtype).mul_(weights)
+
+
+def _conjugates(parts: Tensor) -> Tensor:
+    """The conjugates of complex numbers that are given by their parts."""
+    return torch.view_as_complex(parts).conj().resolve_conj()
 
 
 def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from invprob.operators.base import LinearOperator, checked_shape, seeded
 from invprob.operators.checks import part_of, pixel_axes
+from invprob.operators.derived import Derived
+from invprob.operators.lines import Line
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -35,28 +37,27 @@ class _Subsampled(LinearOperator, ABC):
         indices = torch.randperm(length, generator=rng)[:m].sort().values
         self.register_buffer("signs", signs.to(torch.int8), persistent=False)
         self.register_buffer("indices", indices, persistent=False)
+        self._cast_signs = Derived()
 
     @abstractmethod
-    def transform(self, flat: Tensor) -> Tensor:
-        """The orthonormal transform of each row; a row shorter than `length` ends in zeros."""
+    def chosen(self, flat: Tensor) -> Tensor:
+        """The coefficients at `indices` of each row's transform, scaled; signs come first."""
 
     @abstractmethod
-    def inverse(self, coefficients: Tensor) -> Tensor:
-        """The transpose of `transform`, in rows of `length`."""
+    def spread(self, values: Tensor) -> Tensor:
+        """The transpose of `chosen`."""
 
     def forward(self, image: Images) -> Measured:
         """c · T(signs ⊙ x)[indices]."""
         flat = image.flatten(1).to(_working(image.dtype))
-        coefficients = self.transform(flat * self.signs) if len(flat) else _rows(flat, self.length)
-        return (self.scale * coefficients[:, self.indices]).to(image.dtype)
+        values = self.chosen(flat) if len(flat) else _rows(flat, self.indices.numel())
+        return values.to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
         """c · signs ⊙ T'(measurement at indices, else 0)."""
         self.check_measurement(measurement)
-        values = self.scale * measurement.to(_working(measurement.dtype))
-        spread = _rows(values, self.length).index_copy(1, self.indices, values)
-        flat = self.inverse(spread) if len(values) else spread
-        flat = flat[:, : self.signs.numel()] * self.signs
+        values = measurement.to(_working(measurement.dtype))
+        flat = self.spread(values) if len(values) else _rows(values, self.signs.numel())
         return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
 
     def pinv(
@@ -100,14 +101,47 @@ class SubsampledDCT(_Subsampled):
     ) -> None:
         n = math.prod(checked_shape("image_shape", image_shape))
         super().__init__(image_shape, ratio, seed, length=n)
+        self._line = Line(n)
+        self._places, self._factors, self._back_factors = Derived(), Derived(), Derived()
 
-    def transform(self, flat: Tensor) -> Tensor:
-        """The cosine transform of each row."""
-        return dct(flat)
+    def chosen(self, flat: Tensor) -> Tensor:
+        """By a real FFT of the even elements and, backwards, the odd ones: see `cosine_factors`."""
+        signed = flat * self._cast_signs.of(self.signs, flat)
+        folded = torch.cat([signed[:, ::2], signed[:, 1::2].flip(1)], 1)
+        spectrum = self._line.spectrum(self._line.grid(folded)).flatten(1)
+        kept = spectrum.index_select(1, self._placed())
+        return (kept * self._factors.of(self.indices, flat, self._turns)).real
 
-    def inverse(self, coefficients: Tensor) -> Tensor:
-        """The inverse cosine transform of each row, which is the transpose."""
-        return inverse_dct(coefficients)
+    def spread(self, values: Tensor) -> Tensor:
+        """The same steps backwards."""
+        shape = (len(values), self._line.columns, self._line.rows // 2 + 1)
+        factors = self._back_factors.of(self.indices, values, self._back_turns)
+        weighted = values.to(factors.dtype).mul_(factors)  # faster than leaving the cast to `*`
+        spectrum = weighted.new_zeros(len(values), shape[1] * shape[2])
+        spectrum = spectrum.index_add(1, self._placed(), weighted)
+        folded = self._line.flat(self._line.inverse(spectrum.view(shape)))
+        flat, middle = torch.empty_like(folded), (self.length + 1) // 2
+        flat[:, ::2], flat[:, 1::2] = folded[:, :middle], folded[:, middle:].flip(1)
+        return flat.mul_(self._cast_signs.of(self.signs, flat))
+
+    def _placed(self) -> Tensor:
+        """Where in the spectrum the coefficients are read."""
+        return self._places.of(
+            self.indices, self.indices, lambda _: self._line.places(self._frequencies())[0]
+        )
+
+    def _turns(self, indices: Tensor) -> Tensor:
+        """What turns the spectrum into coefficients, scaled."""
+        turns = self.scale * cosine_factors(indices, self.length)
+        return torch.where(self._line.places(self._frequencies())[1], turns.conj(), turns)
+
+    def _back_turns(self, indices: Tensor) -> Tensor:
+        """The same for the transpose: the inverse divides by n, and counts most places twice."""
+        shares = self._line.shares(self._frequencies()).double()  # integers divide to float32
+        return self._turns(indices).conj() * (self.length / shares)
+
+    def _frequencies(self) -> Tensor:
+        return torch.minimum(self.indices, self.length - self.indices)
 
     @classmethod
     def example(cls) -> "SubsampledDCT":
@@ -138,14 +172,17 @@ class SubsampledHadamard(_Subsampled):
         n = math.prod(checked_shape("image_shape", image_shape))
         super().__init__(image_shape, ratio, seed, length=1 << (n - 1).bit_length())
 
-    def transform(self, flat: Tensor) -> Tensor:
-        """The Hadamard transform of each row, zeros appended."""
-        padded = torch.nn.functional.pad(flat, (0, self.length - flat.shape[1]))
-        return hadamard_transform(padded)
+    def chosen(self, flat: Tensor) -> Tensor:
+        """By the transform of each row, zeros appended."""
+        signed = flat * self._cast_signs.of(self.signs, flat)
+        padded = torch.nn.functional.pad(signed, (0, self.length - flat.shape[1]))
+        return self.scale * hadamard_transform(padded).index_select(1, self.indices)
 
-    def inverse(self, coefficients: Tensor) -> Tensor:
-        """The same transform: the matrix is symmetric and its own inverse."""
-        return hadamard_transform(coefficients)
+    def spread(self, values: Tensor) -> Tensor:
+        """By the same transform: the matrix is symmetric."""
+        padded = _rows(values, self.length).index_copy(1, self.indices, self.scale * values)
+        flat = hadamard_transform(padded)[:, : self.signs.numel()]
+        return flat * self._cast_signs.of(self.signs, flat)
 
     @classmethod
     def example(cls) -> "SubsampledHadamard":
@@ -238,40 +275,35 @@ class SubsampledFourier(LinearOperator):
         return f"{super().extra_repr()}, ratio={self.ratio}, seed={self.seed}"
 
 
-def dct(flat: Tensor) -> Tensor:
-    """The orthonormal cosine transform of type II of each row, by a real FFT of the same length."""
-    n = flat.shape[1]
-    folded = torch.cat([flat[:, ::2], flat[:, 1::2].flip(1)], 1)
-    turned = torch.fft.rfft(folded) * _turns(flat).conj()
-    return _lengths(torch.cat([turned.real, -turned.imag[:, 1 : (n + 1) // 2].flip(1)], 1))
+def cosine_factors(indices: Tensor, n: int) -> Tensor:
+    """What makes cosine coefficients of a real FFT: complex128, one for each index.
 
-
-def inverse_dct(coefficients: Tensor) -> Tensor:
-    """The inverse, and transpose, of `dct`."""
-    n = coefficients.shape[1]
-    # The real FFT gives its first coefficient once and the others twice; so must its inverse.
-    scaled = _lengths(coefficients, back=True)
-    head = scaled[:, : n // 2 + 1]
-    tail = torch.nn.functional.pad(scaled[:, n - n // 2 :].flip(1), (1, 0))
-    folded = torch.fft.irfft(torch.complex(head, -tail) * _turns(coefficients), n=n)
-    middle = (n + 1) // 2
-    flat = torch.empty_like(folded)
-    flat[:, ::2], flat[:, 1::2] = folded[:, :middle], folded[:, middle:].flip(1)
-    return flat
+    With F the FFT of x[0], x[2], ... followed by the odd elements backwards, coefficient k of the
+    orthonormal transform of type II is the real part of length · exp(-iπf/2n) · F[f], f = k, for k
+    up to n/2, and that of i times it, f = n - k, above.
+    """
+    upper = 2 * indices > n
+    angles = torch.where(upper, n - indices, indices).double() * (-math.pi / (2 * n))
+    angles = torch.where(upper, angles + math.pi / 2, angles)
+    lengths = ((2.0 - (indices == 0).double()) / n).sqrt()
+    return torch.polar(lengths, angles)
 
 
 def hadamard_transform(flat: Tensor) -> Tensor:
     """The orthonormal Hadamard transform of each row, in Sylvester's order.
 
     The length is a power of two, and the matrix a Kronecker product of small ones: each is applied
-    to the last digits of the index, which then become the first.
+    to its digits of the index, where they are.
     """
     batch, length = flat.shape
     bits = length.bit_length() - 1
+    after = 1
     while bits > 0:
         step = min(bits, 5)
         small = _sylvester(step).to(flat)
-        flat = (flat.view(batch, -1, 1 << step) @ small).transpose(1, 2).reshape(batch, length)
+        grid = flat.view(-1, 1 << step, after)
+        flat = (grid.squeeze(2) @ small if after == 1 else small @ grid).view(batch, length)
+        after <<= step
         bits -= step
     return flat
 
@@ -282,21 +314,6 @@ def _sylvester(bits: int) -> Tensor:
     for _ in range(bits):
         matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64), matrix)
     return matrix / math.sqrt(len(matrix))
-
-
-def _turns(like: Tensor) -> Tensor:
-    """exp(iπk/2n) for k from 0 to n/2, computed in float64."""
-    n = like.shape[1]
-    angles = torch.arange(n // 2 + 1, dtype=torch.float64, device=like.device) * (math.pi / (2 * n))
-    return torch.polar(torch.ones_like(angles), angles).to(like.dtype.to_complex())
-
-
-def _lengths(coefficients: Tensor, back: bool = False) -> Tensor:
-    """Give the cosines length one: √(1/n) for the constant, √(2/n) for the others; or undo it."""
-    n = coefficients.shape[1]
-    factors = coefficients.new_full((n,), math.sqrt(2 / n))
-    factors[0] = math.sqrt(1 / n)
-    return coefficients / factors if back else coefficients * factors
 
 
 def _free_frequencies(height: int, width: int) -> Tensor:
