@@ -46,7 +46,7 @@ def main(
     fitted: Annotated[int, typer.Option(help="Renders the predictor is fitted to.")] = 12_000,
     held_out: Annotated[int, typer.Option(help="Renders it is tested on, the last.")] = 1_000,
     draws: Annotated[int, typer.Option(help="Draws of w for regression and statistics.")] = 100_000,
-    samples: Annotated[int, typer.Option(help="Samples that are edited.")] = 64,
+    samples: Annotated[int, typer.Option(help="Samples that are edited.")] = 24,
     out: Annotated[Path | None, typer.Option(help="File; default: beside the generator.")] = None,
 ) -> None:
     """Print one line a direction and write them all."""
@@ -62,7 +62,7 @@ def main(
     predictor = LabelPredictor(network)
     paths = find_images(renders)[:labelled]
     seen = predictor.describe(batches(paths[:fitted], generator.resolution))
-    predictor.fit(seen, labels[:fitted], ridge=1e-3)
+    predictor.fit(seen, labels[:fitted], ridge=0.03)
     last = slice(labelled - held_out, labelled)
     test = predictor.describe(batches(paths[last], generator.resolution))
     known = explained(predictor.predict(test), labels[last])

@@ -31,7 +31,6 @@ OWN: list[tuple[str, str, dict[str, Any]]] = [
 FOREIGN: list[tuple[str, str, dict[str, Any]]] = [
     ("SPHInX", "sphinx", {}),
     ("SPHInX without B", "sphinx", {"noise_maps": "stored"}),
-    ("SPHInX, P_s alone", "sphinx", {"noise_maps": "stored", "content": "constant"}),
     *OWN,
 ]
 

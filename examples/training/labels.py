@@ -23,7 +23,7 @@ class LabelPredictor:
         network, rows = self.network, []
         for part in images:
             hidden = network.trunk(torch.addcmul(network.offset, part.clamp(-1, 1), network.gain))
-            coarse = F.adaptive_avg_pool2d(hidden, 4).flatten(1)
+            coarse = F.adaptive_avg_pool2d(hidden, 3).flatten(1)
             small = F.adaptive_avg_pool2d(part.clamp(-1, 1), 16).flatten(1)
             rows.append(torch.cat([coarse, small, torch.ones(len(part), 1)], 1))
         return torch.cat(rows)

@@ -80,7 +80,7 @@ def test_inversion_prints_a_line_a_method(small: Path, folders: tuple[Path, Path
     labels = [line.split("  ")[-1] for line in told.splitlines() if "(" in line and "s)" in line]
     assert [label.rpartition(" (")[0] for label in labels] == [
         *("W+", "(W+, S, B)"),
-        *("SPHInX", "SPHInX without B", "SPHInX, P_s alone", "W+", "(W+, S, B)"),
+        *("SPHInX", "SPHInX without B", "W+", "(W+, S, B)"),
     ]
 
 
