@@ -55,7 +55,8 @@ class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
     """One of our linear operators as a linear physics; made by `to_deepinv`."""
 
     def __init__(self, operator: LinearOperator, noise_model: NoiseModel) -> None:
-        super().__init__(img_size=operator.image_shape, noise_model=noise_model)
+        noise: Any = noise_model  # deepinv annotates the parameter by its default's class
+        super().__init__(img_size=operator.image_shape, noise_model=noise)
         self.operator = operator
 
     def A(self, x: Images, **_: Any) -> Measured:
@@ -66,7 +67,10 @@ class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
         """The operator's adjoint."""
         return self.operator.adjoint(y)
 
-    def A_dagger(self, y: Measured, **_: Any) -> Images:
+    # deepinv's own passes options of its solvers by position too; a closed form has none.
+    def A_dagger(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, y: Measured, **_: Any
+    ) -> Images:
         """The operator's pseudo-inverse."""
         return self.operator.pinv(y)
 
@@ -150,8 +154,9 @@ def from_deepinv(
             f"{type(physics).__name__} does not say what images it measures; give image_shape, "
             "such as (3, 64, 64)"
         )
-    linear = isinstance(physics, LinearPhysics)
-    return (WrappedLinearPhysics if linear else WrappedPhysics)(physics, tuple(shape))
+    if isinstance(physics, LinearPhysics):
+        return WrappedLinearPhysics(physics, tuple(shape))
+    return WrappedPhysics(physics, tuple(shape))
 
 
 def _rebuilt(settings: Spec) -> Operator:

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -153,8 +153,10 @@ def _ours() -> list[Operator]:
 
 @pytest.mark.parametrize("operator", _ours(), ids=repr)
 def test_our_operators_pass_their_tests(operator: LinearOperator) -> None:
-    physics, x = to_deepinv(operator), _images(1)
+    physics: Any = to_deepinv(operator)
+    x = _images(1)
     assert isinstance(physics, deepinv.physics.LinearPhysics)
+    physics = cast(Any, physics)
     assert torch.equal(physics(x), operator(x)) and torch.equal(physics.A(x), operator(x))
     assert abs(float(physics.adjointness_test(x))) < 1e-3
     norm = float(physics.compute_sqnorm(x, max_iter=1000, tol=1e-6))
