@@ -67,7 +67,7 @@ class ModulatedConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, width: int, *, kernel: int) -> None:
         super().__init__()
         self.affine = nn.Linear(width, inputs)
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
         self._energy: Tensor | None = None
         self._state: tuple[int, int, torch.dtype] | None = None
 
@@ -96,7 +96,7 @@ class SynthesisLayer(ModulatedConv):
         self.doubling = doubling
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise", torch.randn(1, 1, size, size))
+        self.register_buffer("noise", torch.zeros(1, 1, size, size))
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, width), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
@@ -121,7 +121,7 @@ class ToRGB(nn.Module):
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         self.affine = nn.Linear(width, inputs)
-        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
+        self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ class Generator(nn.Module):
     """A StyleGAN2 generator with skip connections (Karras et al., CVPR 2020).
 
     It is frozen: gradients flow to its inputs only. Weights are stored as they act (learning-rate
-    equalisation folded in), which is what every checkpoint format can be brought to.
+    equalisation folded in), which is what every checkpoint format can be brought to. Constant,
+    convolutions and noise maps of a new one are zeros, to be loaded or initialised.
     """
 
     constant: Tensor
@@ -91,7 +92,7 @@ class Generator(nn.Module):
             nn.Linear(width, width) for _ in range(config.mapping_layers)
         )
         self.register_buffer("mean_w", torch.zeros(width))
-        self.constant = nn.Parameter(torch.randn(channels[0], 4, 4))
+        self.constant = nn.Parameter(torch.zeros(channels[0], 4, 4))
         layers = [SynthesisLayer(channels[0], channels[0], width, size=4, doubling=False)]
         for block in range(1, config.num_blocks):
             before, here, size = channels[block - 1], channels[block], 4 << block
