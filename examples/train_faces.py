@@ -38,7 +38,7 @@ from invprob.priors.stylegan2 import Generator, GeneratorConfig
 console = Console()
 WIDTH = 256
 MAPPING_LAYERS = 6
-PLAN = "32:3000:8,64:4000:8,128:4500:8,finish:2500:8"
+PLAN = "32:3000:8,64:2500:8,128:3500:8,finish:1400:8"
 
 
 def main(
