@@ -323,7 +323,14 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(call, place: Path)
 def test_ctrl_c_says_how_to_go_on(place: Path) -> None:
     command = [sys.executable, "-m", "invprob", "solve", *CIRCULANT[:4], "--steps", "100000"]
     command += ["--prior", "../tiny.safetensors", "--out", "run"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # The background jobs of a shell ignore SIGINT, and what they start would as well.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not Path("run/checkpoint.safetensors").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
