@@ -331,10 +331,13 @@ def test_ctrl_c_says_how_to_go_on(place: Path) -> None:
         # The background jobs of a shell ignore SIGINT, and what they start would as well.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while not Path("run/checkpoint.safetensors").exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        while not Path("run/checkpoint.safetensors").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130 and out == ""
     assert err.splitlines()[-1].endswith("go on with: invprob resume run")
     assert "Traceback" not in err
