@@ -186,7 +186,7 @@ def _norm(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
 def _pinv(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
     decomposed, shape = oracle(), operator.measurement_shape
     told = decomposed.well_told(_measurements(operator).flatten(1))
-    image = _linear(operator).pinv(told.view(-1, *shape), iterations=2000, tolerance=1e-12)
+    image = _linear(operator).pinv(told.view(-1, *shape), iterations=8000, tolerance=1e-12)
     reference = decomposed.pinv(told)
     return _small((image.flatten(1) - reference).norm(), reference.norm(), 1e-4)
 
