@@ -31,6 +31,7 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
     """Write out what was left to defaults, so that the file says what was done."""
     return dataclasses.replace(
         config,
+        transforms=tuple(_spelt_out("operator", named) for named in config.transforms),
         operators=tuple(_spelt_out("operator", named) for named in config.operators),
         noise=config.noise and _spelt_out("noise", config.noise),
         method=_spelt_out("method", config.method, leave=("steps",)),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,15 @@ from invprob.run.inputs import Inputs, expand, load_inputs
 from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
-from invprob.run.watch import Display, Recorder, Silent, Watcher
+from invprob.run.watch import Display, Recorder, Silent, TimeBudget, Watcher
 from invprob.solver.loop import solve
+from invprob.streams import derive
 from invprob.types import Images, Shape
 
 
 def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
     """Read the pictures of a configuration, fit them to `size` and measure them."""
-    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    inputs = load_truth(config, size)
     operator = make_operator(config, tuple(inputs.images.shape[1:]))
     noise = build_noise(config.noise)
     record = {
@@ -49,6 +50,34 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
         **grading_record(inputs.grey, luminance=config.grey),
     }
     return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
+
+
+def load_truth(config: RunConfig, size: int) -> Inputs:
+    """Read the pictures of a configuration, fit them to `size` and transform them as it says.
+
+    Raises `ShapeError` where the transforms change an image's shape.
+    """
+    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    if not config.transforms:
+        return inputs
+    transform = make_transform(config, tuple(inputs.images.shape[1:]))
+    images = transform(inputs.images).clamp(-1, 1)
+    alike = (images == images[:, :1]).all(1).all(-1).all(-1).tolist()
+    grey = tuple(was and now for was, now in zip(inputs.grey, alike, strict=True))
+    return dataclasses.replace(inputs, images=images, grey=grey)
+
+
+def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
+    """Build what pictures go through before they are the truth; raises as `load_truth` does."""
+    seed = derive(config.seed, "transform")
+    transform = build_operator(config.transforms or [Named("identity")], image_shape, seed=seed)
+    if transform.measurement_shape != tuple(image_shape):
+        raise ShapeError(
+            f"the transforms make {transform.measurement_shape} of images of shape "
+            f"{tuple(image_shape)}; a truth keeps its shape, so name what changes it among the "
+            "operators"
+        )
+    return transform
 
 
 def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
@@ -196,8 +225,7 @@ def _truth(config: RunConfig, generator: Generator, display: Display) -> Images 
     if config.measurements is not None:
         return None
     try:
-        size = generator.resolution
-        return load_inputs(config.images, config.samples, size, config.fit).images
+        return load_truth(config, generator.resolution).images
     except FileError as error:
         display.message(f"there will be no scores against the truth: {error}")
         return None
@@ -217,7 +245,9 @@ def _work(
     fidelity = None
     if job.truth is not None:
         fidelity = grading.fidelity(job.truth.to(job.device))
-    callbacks: Sequence[Callback] = (recorder, Watcher(display, fidelity))
+    callbacks: list[Callback] = [recorder, Watcher(display, fidelity)]
+    if job.config.seconds is not None:
+        callbacks.append(TimeBudget(recorder, job.config.seconds))
     if isinstance(job.network, PerceptualDistance):
         job.network.to(job.device)
     try:
