@@ -141,6 +141,8 @@ class _Session:
             self._display.end()
         written = write_tables(self._plan, self._records, self._out)
         written += write_plots(self._plan, self._records, self._out)
+        if not (self._todo or interrupted):
+            self._display.message("nothing was left to do")
         states = [record.status for record in self._records.values()]
         return Summary(
             out=self._out,
@@ -181,7 +183,7 @@ class _Session:
         threads = self._plan.sweep.threads or max(1, cores() // self._jobs)
         config = dataclasses.replace(run.config, threads=threads)
         record = self._records.get(run.id)
-        anew = record is not None and record.status in ("failed", "diverged")
+        anew = record is None or record.status in ("failed", "diverged")
         folder = self._folder(run.id)
         return Task(run.id, config, folder, anew and is_run_folder(folder), self._draw)
 

@@ -49,7 +49,7 @@ class Plan:
     runs: tuple[Planned, ...]
     skipped: tuple[str, ...]
     network: str | None
-    no_network: str | None
+    no_network: Absent | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make_plan(sweep: Sweep) -> Plan:
         runs=runs,
         skipped=(*skipped, *absent.values()),
         network=None if isinstance(network, Absent) else network.label,
-        no_network=str(network) if isinstance(network, Absent) else None,
+        no_network=network if isinstance(network, Absent) else None,
     )
 
 

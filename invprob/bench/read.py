@@ -172,7 +172,8 @@ def _labelled(about: Mapping[str, Any], links: Sequence[Link], table: Table) -> 
 
 def _words(link: Link) -> str:
     options = {**link.settings, **link.pixels}
-    return " ".join([link.name, *(f"{key} {value}" for key, value in options.items())])
+    plain = {key: f"{v:g}" if isinstance(v, float) else v for key, v in options.items()}
+    return " ".join([link.name, *(f"{key} {value}" for key, value in plain.items())])
 
 
 def _link(table: Table, kind: str, values: object, key: str) -> Link:

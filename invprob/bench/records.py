@@ -21,9 +21,9 @@ class Record:
 
     `scores` are those of the run's `scores.json`. `seconds` is wall time from the start of the work
     to its end, loading and scoring included, over all sessions. `peak_memory` is in MiB: the most
-    that the run's own process had resident at once, Python and libraries included; `gpu_memory` the
-    most that PyTorch had allocated on the GPU. `pace` is seconds a step, measured beforehand where
-    a time budget set the number of steps.
+    that the run's own process had resident at once, Python and libraries included, in the last
+    session; `gpu_memory` is the most that PyTorch had allocated on the GPU. `pace` is seconds a
+    step, measured beforehand where a time budget set the number of steps.
     """
 
     id: str
@@ -95,8 +95,11 @@ def load_records(out: Path, runs: Sequence[Planned]) -> dict[str, Record]:
         record = load_record(out, run.id)
         if record is None:
             continue
+        same = dict(record.definition) == json.loads(json.dumps(run.definition))
+        if not same and record.status == "failed":
+            continue  # it has no results that could meet others: the run is made anew
         found[run.id] = record
-        if dict(record.definition) != json.loads(json.dumps(run.definition)):
+        if not same:
             changed.append(f"{run.id} ({_difference(record.definition, run.definition)})")
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""

@@ -124,29 +124,26 @@ def _settings(plan: Plan) -> list[str]:
     if sweep.seconds is not None:
         cap = "" if sweep.steps is None else f", at most {sweep.steps} steps"
         steps = f"as many as fit in {sweep.seconds:g} s a run{cap}"
+    elif any(method.steps is not None for method in sweep.methods):
+        steps += "; some methods have their own number"
     pictures: dict[str, list[str]] = {}
     for run in plan.runs:
         names = pictures.setdefault(run.at["set"], [])
         if run.at["image"] not in names:
             names.append(run.at["image"])
     told = "; ".join(f"{label}: {', '.join(names)}" for label, names in pictures.items())
+    network = plan.network or f"none ({_plain(plan.no_network.reason if plan.no_network else '')})"
     generator = str(plan.runs[0].definition["generator"])
     return [
         f"`{command_of(sweep)}`",
         "",
         f"- prior `{Path(sweep.prior).stem}` (fingerprint {generator[:12]}…)",
-        f"- steps: {steps}; own numbers of methods win"
-        if _own_steps(sweep)
-        else f"- steps: {steps}",
+        f"- steps: {steps}",
         f"- images: {_plain(told)}",
         f"- seeds: {', '.join(map(str, sweep.seeds))}",
-        f"- perceptual network: {plan.network or _plain(plan.no_network or 'none')}",
+        f"- perceptual network: {network}",
         f"- invprob {invprob.__version__}, PyTorch {torch.__version__}",
     ]
-
-
-def _own_steps(sweep: Sweep) -> bool:
-    return any(method.steps is not None for method in sweep.methods)
 
 
 def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> list[str]:

@@ -29,8 +29,8 @@ class SweepLines(SweepDisplay):
 
     def ended(self, record: Record) -> None:
         """Print the run's name and numbers."""
-        left = "" if self._state is None else f" · {_left(self._state)}"
-        self.message(f"{told(record)}{left}")
+        left = "" if self._state is None else _left(self._state)
+        self.message(" · ".join(filter(None, (told(record), left))))
 
 
 @final
