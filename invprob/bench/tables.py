@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,56 +147,42 @@ def _settings(plan: Plan) -> list[str]:
 
 
 def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> list[str]:
-    header = [*axes, "runs"]
-    for measure in _shown(found):
-        title = network if measure.name == "lpips" and network else measure.title
-        arrow = {"higher": " ↑", "lower": " ↓", "": ""}[measure.better]
-        header.append(
-            f"{title}{arrow}" if measure.name in _SHORT else f"{title}{arrow}: mean ± dev"
-        )
-        if measure.name not in _SHORT:
-            header.append("median [quartiles]")
+    shown = [one for one in MEASURES if any(group.spreads[one.name].count for group in found)]
+    shown = [one for one in MEASURES if one in shown or one.name == "lpips"]
+    header = [*axes, "runs", *(title for one in shown for title in _titles(one, network))]
     rows = [header, ["---"] * len(header)]
     for group in found:
-        count = (
-            f"{group.finished}"
-            if group.finished == group.runs
-            else f"{group.finished} of {group.runs}"
-        )
-        row = [*(_plain(group.labels[axis]) for axis in axes), count]
-        for measure in _shown(found):
-            spread = group.spreads[measure.name]
-            row.append(_mean(spread, measure))
-            if measure.name not in _SHORT:
-                row.append(_median(spread, measure))
-        rows.append(row)
+        of = "" if group.finished == group.runs else f" of {group.runs}"
+        row = [*(_plain(group.labels[axis]) for axis in axes), f"{group.finished}{of}"]
+        rows.append(row + [cell for one in shown for cell in _cells(group.spreads[one.name], one)])
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-_SHORT = ("steps", "seconds_in_loop", "seconds", "peak_memory_mib", "gpu_memory_mib")
+_COSTS = ("steps", "seconds_in_loop", "seconds", "peak_memory_mib", "gpu_memory_mib")
 
 
-def _shown(found: Iterable[Group]) -> list[Measure]:
-    """All but GPU memory where no GPU was used."""
-    on_gpu = any(group.spreads["gpu_memory_mib"].count for group in found)
-    return [one for one in MEASURES if one.name != "gpu_memory_mib" or on_gpu]
-
-
-def _mean(spread: Spread, measure: Measure) -> str:
-    if spread.mean is None:
-        return _UNKNOWN
-    if measure.name in _SHORT:
-        return f"{spread.mean:{measure.form}}"
-    deviation = _UNKNOWN if spread.deviation is None else f"{spread.deviation:{measure.form}}"
-    return f"{spread.mean:{measure.form}} ± {deviation}"
-
-
-def _median(spread: Spread, measure: Measure) -> str:
-    if spread.median is None:
-        return _UNKNOWN
+def _titles(measure: Measure, network: str | None) -> list[str]:
+    title = network if measure.name == "lpips" and network else measure.title
+    title += {"higher": " ↑", "lower": " ↓", "": ""}[measure.better]
     return (
-        f"{spread.median:{measure.form}} [{spread.q1:{measure.form}}, {spread.q3:{measure.form}}]"
+        [title] if measure.name in _COSTS else [f"{title}: mean ± deviation", "median [quartiles]"]
     )
+
+
+def _cells(spread: Spread, measure: Measure) -> list[str]:
+    """Of costs the mean alone."""
+
+    def told(value: float | None) -> str:
+        return _UNKNOWN if value is None else f"{value:{measure.form}}"
+
+    if measure.name in _COSTS:
+        return [told(spread.mean)]
+    if spread.mean is None:
+        return [_UNKNOWN, _UNKNOWN]
+    return [
+        f"{told(spread.mean)} ± {told(spread.deviation)}",
+        f"{told(spread.median)} [{told(spread.q1)}, {told(spread.q3)}]",
+    ]
 
 
 def _notes(plan: Plan, found: Sequence[Group]) -> list[str]:

@@ -159,6 +159,7 @@ def _line(text: str) -> str:
 
 def main(task: Task, pipe: Connection) -> None:
     """What the process runs: send shares while it works and a `Result` at the end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     last = 0.0
@@ -173,6 +174,7 @@ def main(task: Task, pipe: Connection) -> None:
         result = perform(task, tell)
     except KeyboardInterrupt:
         result = Result("interrupted")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left to do takes no time
     pipe.send(result)
     pipe.close()
 

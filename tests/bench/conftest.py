@@ -72,4 +72,5 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             yield Event(task, 1.0, perform(task, lambda share: None))
 
     monkeypatch.setattr("invprob.bench.execute.work_through", one_by_one)
+    monkeypatch.setattr("invprob.bench.plots.can_draw", lambda: False)  # drawing takes its time
     return made

@@ -1,5 +1,6 @@
 """Sweeps that run: what is kept, resumed, refused, recorded."""
 
+import contextlib
 import csv
 import dataclasses
 import filecmp
@@ -11,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,9 +21,11 @@ from invprob.bench.execute import Summary, run_sweep
 from invprob.bench.read import read_sweep
 from invprob.bench.records import load_record
 from invprob.errors import RunError
+from invprob.measurements import Measurements
 from invprob.registry import register
 from invprob.run.config import Named, RunConfig
 from invprob.run.execute import start
+from invprob.run.samples import load_sample
 
 IDS = [
     "face_one-half_sphinx_s0",
@@ -119,7 +123,7 @@ def test_a_failing_run_is_recorded_and_stops_nothing(
     record = load_record(out, "good_flip_fragile_s0")
     assert record is not None and record.status == "failed" and record.scores is None
     assert record.error is not None and record.error.startswith("ZeroDivisionError: ")
-    assert record.traceback is not None and "fragile" in record.traceback
+    assert record.traceback is not None and "solver/loop.py" in record.traceback
     unread = load_record(out, "bad_flip_w-plus_s0")
     assert unread is not None and "no image that can be read" in (unread.error or "")
     assert unread.traceback is None  # a mistake that was foreseen needs none
@@ -138,14 +142,9 @@ def test_a_failing_run_is_recorded_and_stops_nothing(
 
 
 def test_the_target_is_the_transformed_image(write, in_process: list[str], tmp_path: Path) -> None:
-    import numpy as np
-
     more = "[[transforms]]\nname = 'translate'\ndx = 5\n"
     out = tmp_path / "out"
     run(write(more=more), out)
-    from invprob.measurements import Measurements
-    from invprob.run.samples import load_sample
-
     face = load_sample("face", size=32).numpy()
     expected = np.zeros_like(face)
     expected[..., 5:] = face[..., :-5]
@@ -183,9 +182,7 @@ def test_a_budget_of_seconds_stops_a_run(write, tmp_path: Path) -> None:
 
 
 def test_equal_time_means_steps_by_pace(write, in_process: list[str], tmp_path: Path) -> None:
-    path = write(
-        ("steps = 2", "seconds = 0.3"), ('label = "all"\nname = "identity"\nx = 100\n', 'name = "flip"\n')
-    )  # fmt: skip
+    path = write(("steps = 2", "seconds = 0.3"))
     out = tmp_path / "out"
     run(path, out)
     for name in in_process:
@@ -238,9 +235,20 @@ def test_processes_are_their_runs_own(write, tmp_path: Path) -> None:
     assert made.peak_memory is not None and 100 < made.peak_memory < 4000
 
 
+def at_work(group: int) -> list[str]:
+    """The processes of a group that are not dead, where the system says so."""
+    states = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of = stat.read_text().rpartition(")")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                states.append(stat.read_text())
+    return states
+
+
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(write, tmp_path: Path) -> None:
     path = write(
-        ("steps = 2", "steps = 1500"),
+        ("steps = 2", "steps = 400"),
         ('label = "all"\nname = "identity"\nx = 100\n', 'name = "flip"\n'),
         more="[[exclude]]\noperator = 'one half'\n[[exclude]]\nmethod = 'sphinx'\n",
     )
@@ -265,9 +273,11 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(write, tmp_path: Path)
     assert process.returncode == 130, err
     assert out.startswith("0 of 1 runs finished")
     assert err.splitlines()[-1] == "invprob: interrupted; go on with the same command"
-    assert "Traceback" not in err
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)  # no process is left
+    assert "Traceback" not in err, err
+    patience = time.monotonic() + 20
+    while at_work(process.pid) and time.monotonic() < patience:
+        time.sleep(0.05)
+    assert at_work(process.pid) == []
     record = load_record(tmp_path / "out", folder.name)
     assert record is not None and record.status == "interrupted" and record.seconds is not None
     assert "Of 1 runs 1 are still to be done." in (tmp_path / "out" / "table.md").read_text()

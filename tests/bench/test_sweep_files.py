@@ -30,8 +30,8 @@ def plan(path: Path, scale: str | None = None) -> Plan:
 
 
 def test_everything_is_combined_under_readable_names(write) -> None:
-    path = write(('samples = ["face"]', 'samples = ["face", "cat"]'), more="[[noises]]\nname='none'\n"
-                 "[[noises]]\nlabel='σ 0.1'\nname='gaussian'\nsigma=0.1\n")  # fmt: skip
+    more = "[[noises]]\nname='none'\n[[noises]]\nlabel='σ 0.1'\nname='gaussian'\nsigma=0.1\n"
+    path = write(('samples = ["face"]', 'samples = ["face", "cat"]'), more=more)
     path.write_text("seeds = [0, 3]\n" + path.read_text())
     runs = plan(path).runs
     assert len(runs) == len({run.id for run in runs}) == 2 * 2 * 2 * 2 * 2
@@ -97,7 +97,7 @@ operators = ["all"]
         for rest in ("one-half_sphinx_s0", "one-half_w-plus_s0", "all_w-plus_s0")
     }
     assert [run.id for run in plan(path, "smoke").runs] == ["face_all_w-plus_s5"]
-    with pytest.raises(ArgumentError, match="no scale 'smok'. Did you mean 'smoke'"):
+    with pytest.raises(ArgumentError, match=r"no scale 'smok'. Did you mean 'smoke'"):
         read_sweep(path).scaled("smok")
 
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_built_is_told_before_anything_runs(write) -> None:
     with pytest.raises(ArgumentError, match=r"line 11: 'one half': .*ratio"):
         plan(write(("ratio = 0.5", "ratio = 2.0")))
     with pytest.raises(
-        InvprobError, match="line 27.*'circulant ratio 0.1'.*a truth keeps its shape"
+        InvprobError, match=r"line 27.*'circulant ratio 0.1'.*a truth keeps its shape"
     ):
         plan(write(more="[[transforms]]\nname = 'circulant'\nratio = 0.1\n"))
     beside = ('name = "w-plus"', 'name = "sphinx"\nlabel = "odd"\nd = -1')
