@@ -119,11 +119,10 @@ def _chain(table: Table, axis: str) -> Choice:
     links = [_link(table, "operator", one, f"chain[{at}]") for at, one in enumerate(_links(table))]
     if not table.values.get("chain"):
         rest = table.rest()
-        if rest.get("name") == NOTHING and axis == "transform":
-            links = []
-        elif "name" in rest:
+        nothing = axis == "transform" and (rest == {"name": NOTHING} or "chain" in table.values)
+        if "name" in rest and not nothing:
             links = [_link(table, "operator", rest, "name")]
-        elif "chain" not in table.values or axis == "operator":
+        elif not nothing:
             raise ArgumentError(
                 f'{table.place()}: this entry names no operator; write name = "..." and its '
                 'options, or chain = [{name = "..."}, ...]'
@@ -142,7 +141,7 @@ def _links(table: Table) -> list[Any]:
 def _noise(table: Table) -> Choice:
     about = _about(table)
     rest = table.rest()
-    links = [] if rest.get("name") == NOTHING else [_link(table, "noise", rest, "name")]
+    links = [] if rest == {"name": NOTHING} else [_link(table, "noise", rest, "name")]
     return _labelled(about, links, table)
 
 
