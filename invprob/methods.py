@@ -58,17 +58,39 @@ class Setting:
         sampling = math.prod(self.measurement_shape) / math.prod(self.image_shape)
         return sampling >= ENOUGH and not self.noisy
 
-    def terms(self) -> list[Term]:
-        """1.0 · data term + 1.5 · LPIPS, the latter where image is compared with like image.
+    @property
+    def network(self) -> PerceptualDistance | None:
+        """The perceptual network, where it compares image with like image.
 
         Compared with a noisy image, LPIPS would ask a clean one for the noise as well.
         """
-        noise = self.likelihood
-        terms: list[Term] = [DataMisfit() if noise is None else NegativeLogLikelihood(noise)]
         alike = self.renoise is not None or not self.noisy
-        if self.perceptual is not None and is_image(self.measurement_shape) and alike:
-            terms.append(PerceptualTerm(self.perceptual))
+        return self.perceptual if is_image(self.measurement_shape) and alike else None
+
+    def data_term(self, weight: float = 1.0) -> Term:
+        """The misfit, or the likelihood where that was chosen."""
+        if self.likelihood is None:
+            return DataMisfit(weight)
+        return NegativeLogLikelihood(self.likelihood, weight)
+
+    def terms(self) -> list[Term]:
+        """1.0 · data term + 1.5 · LPIPS, the latter where a network serves."""
+        terms = [self.data_term()]
+        if self.network is not None:
+            terms.append(PerceptualTerm(self.network))
         return terms
+
+    def perceptual_only(
+        self, term: Callable[[PerceptualDistance], Term] | None = None
+    ) -> tuple[list[Term], tuple[str, ...]]:
+        """A perceptual term alone (default: LPIPS of weight 1), or else the data term and a note.
+
+        The note is for the recipe, which so says that it runs on something else.
+        """
+        if self.network is None:
+            return [self.data_term()], (ON_DATA,)
+        made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
+        return [made], ()
 
     def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
         """These terms and the cosine trapezoid, from beginning to end."""
@@ -82,6 +104,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     renoise: Noise | None = None
     initial: Initial | None = None
+    notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
 
     @property
     def steps(self) -> int:
@@ -99,6 +122,11 @@ class Recipe:
             stage.prior.to(device)
         return self
 
+
+ON_DATA = (
+    "this method's own loss is perceptual, and no perceptual network serves here: it runs on the "
+    "data term instead"
+)
 
 Method: TypeAlias = Callable[..., Recipe]
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
