@@ -65,6 +65,13 @@ class Prior(nn.Module, ABC):
         """Restore constraints on the code in place after a step; by default there are none."""
         del code
 
+    def anneal_(self, code: Code, progress: float) -> None:
+        """Set in the code what changes over a stage; called before each step, `progress` in [0, 1).
+
+        By default nothing does.
+        """
+        del code, progress
+
     def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
         """What a solution keeps so that it can be drawn again; by default the image itself."""
         return {"image": self.decode(code, rng)}
