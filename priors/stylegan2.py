@@ -272,9 +272,7 @@ class Generator(nn.Module):
                 f"content must be {(batch, *self.content_shape)}, not {tuple(content.shape)}"
             )
 
-    def _check_features(
-        self, layer: int, features: Tensor, noise: Sequence[Tensor] | None
-    ) -> None:
+    def _check_features(self, layer: int, features: Tensor, noise: Sequence[Tensor] | None) -> None:
         expected = self.feature_shape(layer)
         if tuple(features.shape[1:]) != expected:
             raise ShapeError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError, PriorError
 from invprob.priors.constraints import Constraint
-from invprob.priors.heads import HeadShape, MappingHead, StyleHead
+from invprob.priors.heads import MappingHead, StyleHead
 from invprob.priors.part import Drawn, Free, FreePart, Part, normal, repeated, taken
 from invprob.priors.penalties import Penalty
 from invprob.priors.projected import Projected, Readout, check_readout, settle_draws
