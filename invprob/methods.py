@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
+import torch
+
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
@@ -30,10 +32,11 @@ from invprob.priors.parts import (
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, register, suggest
-from invprob.schedules import Schedule, cosine_trapezoid
-from invprob.solver.loop import check_stochastic, solve
+from invprob.schedules import cosine_trapezoid
+from invprob.solver.loop import check_stochastic
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Solution
+from invprob.solver.stages import Initial, Stage, solve_stages
 from invprob.types import Shape
 
 
@@ -67,17 +70,34 @@ class Setting:
             terms.append(PerceptualTerm(self.perceptual))
         return terms
 
+    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
+        """These terms and the cosine trapezoid, from beginning to end."""
+        return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything `solve` needs besides measurements and operator."""
+    """Everything `solve_stages` needs besides measurements and operator."""
 
-    prior: Prior
-    terms: Sequence[Term]
-    optimiser: Optimiser
-    schedule: Schedule
-    steps: int
+    stages: tuple[Stage, ...]
     renoise: Noise | None = None
+    initial: Initial | None = None
+
+    @property
+    def steps(self) -> int:
+        """The method's own number of steps."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of the last stage, which draws the solution."""
+        return self.stages[-1].prior
+
+    def to(self, device: torch.device) -> "Recipe":
+        """Move every prior."""
+        for stage in self.stages:
+            stage.prior.to(device)
+        return self
 
 
 Method: TypeAlias = Callable[..., Recipe]
@@ -147,9 +167,10 @@ def restore(
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
-    """Restore images from measurements with a named method: `make` and `solve` in one.
+    """Restore images from measurements with a named method: `make` and `solve_stages` in one.
 
-    `steps` None takes the method's own number; `options` are the method's.
+    `steps` None takes the method's own number, any other is split over its stages; `options` are
+    the method's.
     """
     network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
@@ -163,14 +184,12 @@ def restore(
         data_term=data_term,
         **(options or {}),
     )
-    return solve(
+    return solve_stages(
         measurements,
         operator,
-        recipe.prior,
-        terms=recipe.terms,
-        optimiser=recipe.optimiser,
-        schedule=recipe.schedule,
-        steps=recipe.steps if steps is None else steps,
+        recipe.stages,
+        initial=recipe.initial,
+        steps=steps,
         seed=seed,
         renoise=recipe.renoise,
         callbacks=callbacks,
@@ -221,7 +240,7 @@ def sphinx(
         else LearnedConstant(),
         noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
     )
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return setting.one_stage(prior, Adam(learning_rate), steps)
 
 
 @register.method("w-plus")
@@ -233,7 +252,7 @@ def w_plus(
 ) -> Recipe:
     """W+: one free w a layer from the mean w (Image2StyleGAN's space, ICCV 2019)."""
     prior = StyleGANPrior(setting.generator, style=WPlus())
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return setting.one_stage(prior, Adam(learning_rate), steps)
 
 
 @register.method("w-plus-s-b")
@@ -251,4 +270,4 @@ def w_plus_s_b(
         content=FreeContent(),
         noise=FreeNoise(regulariser=noise_regulariser),
     )
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return setting.one_stage(prior, Adam(learning_rate), steps)

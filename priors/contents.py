@@ -16,6 +16,14 @@ from invprob.priors.stylegan2 import Generator
 from invprob.priors.synthesis import drawn_below, entering
 
 
+def content_in(generator: Generator, realised: Mapping[str, Tensor]) -> Tensor | None:
+    """The content of a solution, if it names any; raises `PriorError` for features higher up."""
+    layer, found = entering(generator, realised)
+    if layer:
+        raise PriorError(f"4x4 content cannot go on from the features that enter layer {layer}")
+    return found if "content" in realised else None
+
+
 class LearnedConstant(Part):
     """The generator's own constant input; nothing is free."""
 
@@ -33,8 +41,8 @@ class LearnedConstant(Part):
     ) -> None:
         """Nothing moves, and nothing of what came before may be lost."""
         del variables
-        layer, found = entering(generator, realised)
-        if layer or not bool((found == generator.constant).all()):
+        content = content_in(generator, realised)
+        if content is not None and not bool((content == generator.constant).all()):
             raise PriorError(
                 "the learned constant cannot go on from other content; free it or hold it"
             )
@@ -72,11 +80,9 @@ class FreeContent(FreePart):
         self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
     ) -> None:
         assert isinstance(variables, Free)
-        layer, found = entering(generator, realised)
-        if layer:
-            raise PriorError(f"content cannot go on from the features of layer {layer}")
-        if "content" in realised:
-            variables.move_([found])
+        content = content_in(generator, realised)
+        if content is not None:
+            variables.move_([content])
 
 
 class FreeFeatures(FreePart):
@@ -111,8 +117,8 @@ class FreeFeatures(FreePart):
     def draw(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
         del generator, rng
         assert isinstance(variables, Free)
-        kept = {"skip": held for held in variables.held}
-        return {f"features.{self.layer}": variables.tensors[0], **kept}
+        names = [f"features.{self.layer}", "skip"]
+        return dict(zip(names, [*variables.tensors, *variables.held], strict=False))
 
     def adopt_(
         self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
@@ -132,6 +138,9 @@ class ProjectedContent(Projected):
 
     def own(self, generator: Generator) -> Tensor:
         return generator.constant[None]
+
+    def found(self, generator: Generator, realised: Mapping[str, Tensor]) -> Tensor | None:
+        return content_in(generator, realised)
 
     def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         return normal((1, self.shape.content_channels, 4, 4), generator.mean_w, rng)

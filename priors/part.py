@@ -107,7 +107,7 @@ class Free(nn.Module):
     def move_(self, values: Sequence[Tensor]) -> None:
         """Set free and held tensors, in this order, and begin anew from there."""
         for tensor, value in zip([*self.tensors, *self.held], values, strict=True):
-            tensor.copy_(value)
+            copy_(tensor, value)
         for name, tensor in zip(self._origins, self.tensors, strict=False):
             self.get_buffer(name).copy_(tensor)
 
@@ -188,7 +188,11 @@ class Held(Part):
     ) -> None:
         assert isinstance(variables, Buffers)
         for name, tensor in variables.tensors().items():
-            tensor.copy_(taken(realised, name))
+            if name not in realised:
+                raise PriorError(
+                    f"{name} is to be held, but what came before gives {', '.join(realised)}"
+                )
+            copy_(tensor, realised[name])
 
 
 class Buffers(nn.Module):
@@ -205,13 +209,15 @@ class Buffers(nn.Module):
         return {name: self.get_buffer(name.replace(".", "_")) for name in self._names}
 
 
-def taken(realised: Mapping[str, Tensor], name: str) -> Tensor:
-    """What a solution keeps under a name; raises `PriorError` where it keeps no such thing."""
-    if name not in realised:
+@torch.no_grad()
+def copy_(target: Tensor, found: Tensor) -> None:
+    """Copy what a solution keeps, of the batch or of one; raises `PriorError` for other shapes."""
+    if found.shape[1:] != target.shape[1:] or len(found) not in (1, len(target)):
         raise PriorError(
-            f"this prior goes on from {name!r}, but what came before gives {', '.join(realised)}"
+            f"a tensor of shape {tuple(found.shape)} cannot be adopted by one of shape "
+            f"{tuple(target.shape)}"
         )
-    return realised[name]
+    target.copy_(found)
 
 
 def repeated(tensor: Tensor, batch: int) -> Tensor:

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from invprob.errors import ArgumentError, PriorError
+from invprob.errors import ArgumentError
 from invprob.priors.heads import HeadShape
-from invprob.priors.part import Drawn, Part, repeated, taken
+from invprob.priors.part import Drawn, Part, copy_, repeated
 from invprob.priors.stylegan2 import Generator
 
 Readout = Literal["mean_w", "last", "fresh", "zero"]
@@ -44,11 +44,27 @@ def check_readout(readout: str) -> None:
         raise ArgumentError(f"readout must be one of {', '.join(READOUTS)}, not {readout!r}")
 
 
+class Anchored(nn.Module):
+    """A head and the tensor, (batch, ...), that its outputs are added to."""
+
+    anchor: Tensor
+
+    def __init__(self, head: nn.Module, anchor: Tensor) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("anchor", anchor.clone())
+
+    def forward(self, code: Tensor) -> Tensor:
+        """What the head makes of a code, added to the anchor."""
+        made: Tensor = self.head(code)
+        return made + self.anchor
+
+
 class Projected(Part):
     """A trained head on a fresh random code at every step (SPHInX, section 3.2).
 
-    `around` "zero" is the paper; "mean" adds what the generator itself would have used, or what a
-    stage before found: the buffer `centre` of the head.
+    `around` "zero" is the paper; "mean" adds what the generator itself would have used. Where a
+    head goes on from another solution, it adds what that realised.
     """
 
     name: ClassVar[str]  # of what the head draws
@@ -77,37 +93,28 @@ class Projected(Part):
         """What the generator itself would have used, (1, ...)."""
 
     @abstractmethod
+    def found(self, generator: Generator, realised: Mapping[str, Tensor]) -> Tensor | None:
+        """What a solution has in place of the head's outputs, if it says."""
+
+    @abstractmethod
     def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         """A random code, shared by the batch."""
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        head = self.head(generator, batch, rng).to(generator.mean_w)
-        if self.around == "mean":
-            head.register_buffer("centre", repeated(self.own(generator), batch).clone())
-        return head
-
-    def project(self, variables: nn.Module, code: Tensor) -> Tensor:
-        """What the head makes of a code."""
-        projected: Tensor = variables(code)
-        return projected + variables.get_buffer("centre") if self.around == "mean" else projected
+        own = self.own(generator)
+        anchor = own if self.around == "mean" else torch.zeros_like(own)
+        return Anchored(self.head(generator, batch, rng).to(own), repeated(anchor, batch))
 
     def draw(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
-        return {self.name: self.project(variables, self.code(generator, rng))}
+        return {self.name: variables(self.code(generator, rng))}
 
     def settle(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
-        settled = settle_draws(
-            self.readout,
-            lambda code: self.project(variables, code),
-            lambda: self.code(generator, rng),
-        )
-        return {self.name: settled}
+        return {self.name: settle_draws(self.readout, variables, lambda: self.code(generator, rng))}
 
     def adopt_(
         self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
     ) -> None:
-        """Make what was found the centre of the head's outputs."""
-        del generator
-        if self.around != "mean":
-            raise PriorError("heads around zero cannot go on from elsewhere; take around = 'mean'")
-        if self.name in realised:
-            variables.get_buffer("centre").copy_(taken(realised, self.name))
+        assert isinstance(variables, Anchored)
+        found = self.found(generator, realised)
+        if found is not None:
+            copy_(variables.anchor, found)

@@ -100,7 +100,7 @@ class StyleGANPrior(Prior):
             part.anneal_(variables, progress)
 
     def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
-        """Move all parts to where a solution of a prior with the same generator stands."""
+        """Let each part move to what it can use of another solution."""
         for part, variables in self._parts(code):
             part.adopt_(variables, self.generator, realised)
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from invprob.errors import ArgumentError, PriorError
 from invprob.priors.constraints import Constraint
 from invprob.priors.heads import MappingHead, StyleHead
-from invprob.priors.part import Drawn, Free, FreePart, Part, normal, repeated, taken
+from invprob.priors.part import Drawn, Free, FreePart, Part, normal, repeated
 from invprob.priors.penalties import Penalty
 from invprob.priors.projected import Projected, Readout, check_readout, settle_draws
 from invprob.priors.statistics import Statistics, after_activation, before_activation
 from invprob.priors.stylegan2 import Generator
+from invprob.priors.synthesis import scales_of
 from invprob.types import Styles
 
 Rows = Literal["one", "each"]  # one latent for all layers, or one a layer
@@ -30,6 +31,13 @@ def map_rows(generator: Generator, z: Styles) -> Styles:
     Its normalisation is that of one z, over the last axis; rows must not be normalised together.
     """
     return generator.mapping(z.flatten(0, 1)).view_as(z)
+
+
+def rows_in(realised: Mapping[str, Tensor]) -> Styles | None:
+    """The style rows of a solution, if it names any; raises `PriorError` for scales of W++."""
+    if "styles" not in realised and "scales.0" in realised:
+        raise PriorError("the scales of W++ are those of no style rows; go on in W++ or hold them")
+    return realised.get("styles")
 
 
 class W(FreePart):
@@ -82,7 +90,9 @@ class W(FreePart):
         """Take the mean of the rows, which is the nearest single one."""
         del generator
         assert isinstance(variables, Free)
-        variables.move_([taken(realised, "styles").mean(1, keepdim=True)])
+        rows = rows_in(realised)
+        if rows is not None:
+            variables.move_([rows.mean(1, keepdim=True)])
 
 
 class WPlus(FreePart):
@@ -119,7 +129,9 @@ class WPlus(FreePart):
     ) -> None:
         del generator
         assert isinstance(variables, Free)
-        variables.move_([taken(realised, "styles")])
+        rows = rows_in(realised)
+        if rows is not None:
+            variables.move_([rows])
 
 
 class WPlusPlus(Part):
@@ -150,11 +162,9 @@ class WPlusPlus(Part):
         self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
     ) -> None:
         assert isinstance(variables, Free)
-        names = [f"scales.{index}" for index in range(len(variables.held))]
-        if names[0] in realised:
-            bases = [taken(realised, name) for name in names]
-        else:
-            bases = generator.scales(taken(realised, "styles"))
+        if "styles" not in realised and "scales.0" not in realised:
+            return
+        bases = scales_of(generator, realised)
         zeros = [torch.zeros_like(tensor) for tensor in variables.tensors]
         variables.move_([*zeros, *bases])
 
@@ -242,7 +252,10 @@ class GaussianZ(FreePart):
         """Invert the fit; one z for all layers takes the mean over the rows."""
         del generator
         assert isinstance(variables, Free)
-        v = before_activation(taken(realised, "styles"))
+        rows = rows_in(realised)
+        if rows is None:
+            return
+        v = before_activation(rows)
         z = (v - self.statistics.mean.to(v)) / self.statistics.diagonal.clamp_min(1e-6).to(v)
         variables.move_([z.mean(1, keepdim=True) if self.rows == "one" else z])
 
@@ -257,6 +270,10 @@ class ProjectedStyles(Projected):
 
     def own(self, generator: Generator) -> Tensor:
         return generator.mean_w.expand(1, generator.num_layers, -1)
+
+    def found(self, generator: Generator, realised: Mapping[str, Tensor]) -> Tensor | None:
+        del generator
+        return rows_in(realised)
 
     def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         return normal((1, generator.num_layers, generator.style_width), generator.mean_w, rng)
