@@ -8,7 +8,8 @@ import torch
 
 import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
-from invprob.methods import Recipe, make, restore
+from invprob.losses import MultiScalePerceptual
+from invprob.methods import Recipe, Setting, make, restore
 from invprob.operators import (
     GaussianNoise,
     Identity,
@@ -153,6 +154,23 @@ def test_lpips_enters_where_the_measurement_is_a_clean_image(
             data_term="stochastic",
         )
         assert [term.name for term in made.stages[0].terms] == ["misfit", "lpips-fake"]
+
+
+def test_a_perceptual_method_says_where_it_runs_on_the_data_term() -> None:
+    class Fake(torch.nn.Module):
+        name = "fake"
+
+    fake: Any = Fake()
+    shape = (3, 32, 32)
+    generator = networks.random_generator()
+    terms, notes = Setting(generator, shape, shape, fake).perceptual_only()
+    assert [(term.name, term.weight) for term in terms] == [("lpips-fake", 1.0)] and not notes
+    terms, _ = Setting(generator, shape, shape, fake).perceptual_only(MultiScalePerceptual)
+    assert [term.name for term in terms] == ["pyramid-fake"]
+    for setting in (Setting(generator, shape, shape), Setting(generator, shape, (99,), fake)):
+        terms, (note,) = setting.perceptual_only()
+        assert [term.name for term in terms] == ["misfit"]
+        assert "runs on the data term instead" in note
 
 
 def test_the_data_term_is_a_choice() -> None:

@@ -102,9 +102,7 @@ def stylerig(
     offered, and it inverts nothing itself. What is left of it here is the idea of a cycle: what the
     image says of itself must be what made it. From the mean w; weight and rate are ours.
     """
-    prior = DomainGuided(
-        setting.generator, load_encoder(setting.generator, "toolkit"), cycle
-    )
+    prior = DomainGuided(setting.generator, load_encoder(setting.generator, "toolkit"), cycle)
     stage = Stage(prior, setting.terms(), Adam(learning_rate), constant(), steps)
     note = "StyleRig's 3D face model is not offered: this is W+ with a cycle through our encoder"
     return Recipe((stage,), notes=(note,))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from invprob.losses import PerceptualTerm, ProjectedGradient
+from invprob.losses import ProjectedGradient
 from invprob.methods.recipe import Rate, Recipe, Setting, Steps
 from invprob.priors.constraints import Spheres
 from invprob.priors.parts import (

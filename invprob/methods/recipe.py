@@ -17,6 +17,7 @@ from invprob.measurements import Measurements
 from invprob.operators.noise import Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
+from invprob.priors.extras import statistics_for
 from invprob.priors.files import load_generator
 from invprob.priors.statistics import Statistics
 from invprob.priors.stylegan2 import Generator

@@ -109,6 +109,8 @@ def start(
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
+        for note in recipe.notes:
+            display.message(note)
         unlike = (
             noise is not None and recipe.renoise is None and is_image(operator.measurement_shape)
         )
