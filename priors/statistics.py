@@ -151,7 +151,8 @@ def sample_statistics(
     def draws() -> Iterable[Tensor]:
         for start in range(0, count, batch):
             size = min(batch, count - start)
-            yield generator.mapping(torch.randn(size, generator.style_width, generator=rng))
+            z = torch.randn(size, generator.style_width, generator=rng)
+            yield generator.mapping(z.to(generator.mean_w))
 
     return statistics_of(draws())
 
