@@ -128,8 +128,8 @@ class FreePart(Part):
 
     def free(self, tensors: Sequence[Tensor], held: Sequence[Tensor] = ()) -> Free:
         """Variables that remember their start where a constraint or a penalty needs it."""
-        anchored = any(rule.anchored for rule in (*self.constraints, *self.penalties))
-        return Free(tensors, held=held, anchored=anchored)
+        anchored = [*(c.anchored for c in self.constraints), *(p.anchored for p in self.penalties)]
+        return Free(tensors, held=held, anchored=any(anchored))
 
     def penalised(self, variables: Free) -> list[Tensor]:
         """The tensors that the penalties see; by default the free ones."""

@@ -1,4 +1,4 @@
-"""Methods that begin at what an encoder makes of the measurements: pSp, IDInvert, BDInvert, StyleRig.
+"""Methods with an encoder of the measurements: pSp, IDInvert, BDInvert, what is left of StyleRig.
 
 The encoders are ours, trained on the generator's own samples (`invprob train-encoder`): they are no
 reproductions of the published ones, which saw real images, and fall back to the mean far from them.

@@ -1,4 +1,4 @@
-"""Heads on fresh random draws: SPHInX (Subramanyam et al., ICML 2022) and its ablation of Fig. 2."""
+"""Heads on fresh draws: SPHInX (Subramanyam et al., ICML 2022) and its ablation of Fig. 2."""
 
 from typing import Annotated, Literal
 
@@ -56,8 +56,8 @@ def sphinx(
 
     Loss 1.0·MSE + 1.5·LPIPS, the published code's weights; the paper gives none. Paper: d = 16,
     Adam, at most 1e-3 on a trapezoid, 10 000 steps. Unlike the paper, P_c and B are free only where
-    noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws:
-    `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1 are the paper's.
+    noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
+    paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
     """
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
     head = content == "head" or (content == "auto" and setting.determined)

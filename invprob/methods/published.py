@@ -1,4 +1,4 @@
-"""Optimisation from the mean w as published: Image2StyleGAN(++), projector, PIE, StyleFlow, robust."""
+"""From the mean w, as published: Image2StyleGAN(++), the projector, PIE, StyleFlow, robust."""
 
 from typing import Annotated, Literal
 

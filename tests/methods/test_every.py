@@ -93,5 +93,8 @@ def test_a_batch_is_solved_as_its_images_would_be_and_goes_on_from_anywhere(
 def test_the_misfit_falls(name: str, options: dict[str, Any]) -> None:
     measurements, _ = data(2)
     made = recipe(name, options)
-    rates = [(run(made, steps=steps).image - measurements.values).square().mean((1, 2, 3)) for steps in (len(made.stages), 40)]
+    rates = [
+        (run(made, steps=steps).image - measurements.values).square().mean((1, 2, 3))
+        for steps in (len(made.stages), 40)
+    ]
     assert (rates[1] < rates[0]).all(), rates
