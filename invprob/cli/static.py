@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _PLACES = {
     "operator": "operators",
     "noise": "operators",
-    "method": "methods.py",
+    "method": "methods",
     "stop": "stopping.py",
 }
 _GIVEN = ("self", "image_shape", "seed", "setting", "steps")
