@@ -143,6 +143,8 @@ def _config(
         data_term=method.data_term or _data_term(sweep, noise),
         steps=sweep.steps if method.steps is None else method.steps,
         seconds=sweep.seconds,
+        restarts=method.restarts or 1,
+        stop=None if method.stop is None else method.stop.named(1),
         perceptual=sweep.perceptual,
         lpips_weights=sweep.lpips_weights,
         device=sweep.device,

@@ -27,7 +27,13 @@ from invprob.run.config import FITS
 from invprob.run.samples import samples
 
 FORMAT, VERSION = "invprob-sweep", 1
-_GIVEN = ("image_shape", "seed", "setting")  # what the run gives: no options
+_GIVEN = (
+    "image_shape",
+    "seed",
+    "setting",
+    "measurements",
+    "operator",
+)  # what the run gives: no options
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -150,6 +156,10 @@ def _method(table: Table) -> MethodChoice:
     own = {
         "steps": table.count("steps"),
         "data_term": _one_of(table, "data_term", DATA_TERMS),
+        "restarts": table.count("restarts"),
+        "stop": None
+        if table.take("stop") is None
+        else _link(table, "stop", table.take("stop"), "stop"),
         "optional": table.flag("optional"),
     }
     plain = _labelled(about, [_link(table, "method", table.rest(), "name")], table)

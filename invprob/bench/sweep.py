@@ -48,13 +48,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class MethodChoice(Choice):
-    """A method, which may have its own number of steps and data term.
+    """A method, which may have its own steps and data term, restarts and a rule that stops it.
 
     Where it cannot be built, an `optional` one is left out instead of stopping the sweep.
     """
 
     steps: int | None = None
     data_term: str | None = None
+    restarts: int | None = None
+    stop: Link | None = None
     optional: bool = False
 
 

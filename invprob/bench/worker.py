@@ -101,13 +101,13 @@ def _paced(config: RunConfig) -> tuple[RunConfig, float | None]:
     """
     if config.seconds is None:
         return config, None
-    trial = dataclasses.replace(config, steps=TRIAL_STEPS, seconds=None)
+    trial = dataclasses.replace(config, steps=TRIAL_STEPS, seconds=None, restarts=1, stop=None)
     with tempfile.TemporaryDirectory() as scratch:
         trials = [start(trial, out=Path(scratch) / str(number)) for number in range(TRIALS)]
     paces = [one.scores["seconds"] / one.scores["steps"] for one in trials if one.scores["steps"]]
     if not paces:
         return config, None  # a method without steps, such as an encoder alone
-    steps = max(1, int(config.seconds / min(paces)))
+    steps = max(1, int(config.seconds / min(paces) / config.restarts))
     if config.steps is not None:
         steps = min(steps, config.steps)
     return dataclasses.replace(config, steps=steps), min(paces)
