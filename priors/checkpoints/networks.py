@@ -53,7 +53,7 @@ def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
             if (name in REFUSED) if wanted else (name not in CLASSES):
                 reason = REFUSED.get(name, "not a part of StyleGAN2's generator")
                 place = f" at {path!r}" if path else ""
-                raise GeneratorFileError(f"class {ascii(name[:60])}{place}: {reason}")
+                raise GeneratorFileError(f"class {name[:60]!a}{place}: {reason}")
     if modules[0][1][0] != "Generator":
         raise GeneratorFileError(f"a {modules[0][1][0]} by itself, not a whole Generator")
     tensors: dict[str, TensorRef] = {}
@@ -65,7 +65,7 @@ def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
                 if isinstance(value, TensorRef):
                     tensors[prefix + key] = value
                 elif value is not None:
-                    raise GeneratorFileError(f"damaged: {ascii(prefix + key)} is no tensor")
+                    raise GeneratorFileError(f"damaged: {prefix + key!a} is no tensor")
         kept = {key: plain(value) for key, value in state.items() if not key.startswith("_")}
         attributes[path] = {key: value for key, value in kept.items() if value is not ...}
         attributes[path]["class_name"] = name
@@ -90,7 +90,7 @@ def _modules(root: Record) -> Iterator[tuple[str, tuple[str, dict[str, Any], str
                 continue
             place = f"{path}.{key}" if path else key
             if not is_network(child):
-                raise GeneratorFileError(f"damaged: the module {ascii(place[:60])} is none")
+                raise GeneratorFileError(f"damaged: the module {place[:60]!a} is none")
             waiting.append((place, child))
 
 
@@ -118,7 +118,7 @@ def _check_architecture(attributes: Attributes) -> None:
         architecture = held.get("architecture", "skip")
         if architecture != "skip":
             raise GeneratorFileError(
-                f"{path} has architecture {ascii(architecture)}; only 'skip' is supported"
+                f"{path} has architecture {architecture!a}; only 'skip' is supported"
             )
 
 
@@ -142,7 +142,7 @@ def flatten_tf(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
         for name, value in _pairs(state.get("variables")):
             made = array(value)
             if made is None:
-                raise GeneratorFileError(f"damaged: {ascii(prefix + name)} is no array of numbers")
+                raise GeneratorFileError(f"damaged: {prefix + name!a} is no array of numbers")
             tensors[prefix + name] = made
         arguments = state.get("static_kwargs")
         if not isinstance(arguments, dict):
@@ -154,7 +154,7 @@ def flatten_tf(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
         }
         for name, child in _pairs(state.get("components", {})):
             if not is_tf_network(child):
-                raise GeneratorFileError(f"damaged: the component {ascii(name[:60])} is no network")
+                raise GeneratorFileError(f"damaged: the component {name[:60]!a} is no network")
             waiting.append((f"{prefix}{name}/", child))
     return tensors, attributes
 

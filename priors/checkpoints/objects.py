@@ -85,6 +85,7 @@ def table(budget: Budget, nested: Callable[[Span], Storage]) -> dict[str, Build 
     for core in ("numpy.core", "numpy._core"):
         names[f"{core}.multiarray._reconstruct"] = lambda *_: Record(ARRAY)
         names[f"{core}.multiarray.scalar"] = _scalar
+        names[f"{core}.numeric._frombuffer"] = _array_of_buffer
     return names
 
 
@@ -147,6 +148,11 @@ def _span(content: Any) -> Span:
     if not isinstance(content, Span):
         raise GeneratorFileError("damaged: bytes are expected, something else came")
     return content
+
+
+def _array_of_buffer(content: Any, kind: Any, shape: Any, order: Any) -> Record:
+    """An array as protocol 5 writes it, put as the older ones do."""
+    return Record(ARRAY, (), (1, shape, kind, order == "F", content))
 
 
 def _bytes_of(text: str) -> Span:

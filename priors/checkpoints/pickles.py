@@ -41,7 +41,7 @@ class Global:
 
 @dataclass
 class Budget:
-    """What all pickles of a file of `bytes` may still do together: steps, and bytes made of text."""
+    """What all pickles of a file may still do together: steps, and bytes made out of text."""
 
     bytes: int
     steps: int = OPCODES
@@ -187,7 +187,7 @@ class _Machine:
         full = f"{module}.{name}"
         if full not in self.table:
             raise GeneratorFileError(
-                f"the pickle refers to {ascii(full[:120])}, which is not among the few harmless "
+                f"the pickle refers to {full[:120]!a}, which is not among the few harmless "
                 "names that StyleGAN2 files need; it is refused, and nothing in it was run"
             )
         self.push(Global(full, self.table[full]))
@@ -282,6 +282,7 @@ _STEPS: dict[bytes, Callable[[_Machine], Any]] = {
     b"C": lambda m: m.push(m.source.span(m.number("<B"))),
     b"B": lambda m: m.push(m.source.span(m.number("<I"))),
     b"\x8e": lambda m: m.push(m.source.span(m.number("<Q"))),
+    b"\x96": lambda m: m.push(m.source.span(m.number("<Q"))),
     b")": lambda m: m.push(()),
     b"\x85": lambda m: m.push((m.pop(),)),
     b"\x86": lambda m: m.push((m.pop(), m.pop())[::-1]),

@@ -88,9 +88,7 @@ def _extent(ref: TensorRef) -> int:
     """Elements of the storage from the tensor's first to its last, both included."""
     if ref.count == 0:
         return 0
-    return 1 + sum(
-        (length - 1) * step for length, step in zip(ref.shape, ref.stride, strict=True)
-    )
+    return 1 + sum((length - 1) * step for length, step in zip(ref.shape, ref.stride, strict=True))
 
 
 def _read(name: str, ref: TensorRef) -> Tensor:
@@ -99,7 +97,7 @@ def _read(name: str, ref: TensorRef) -> Tensor:
     flat = torch.empty(extent, dtype=dtype)
     if extent:
         span.file.seek(span.start + ref.offset * dtype.itemsize)
-        wanted = memoryview(flat.view(torch.uint8).numpy())
+        wanted = flat.view(torch.uint8).numpy().data
         if span.file.readinto(wanted) != len(wanted):  # type: ignore[attr-defined]
             raise GeneratorFileError(f"the file ends within {_short(name)}")
     return flat.as_strided(ref.shape, ref.stride).contiguous()

@@ -31,10 +31,10 @@ def read_zip(file: BinaryIO, size: int) -> Any:
     def find(kind: Any, key: str, count: Any) -> Storage:
         made, span = objects.storage(kind, count), held.get(f"{root}data/{key}")
         if span is None:
-            raise GeneratorFileError(f"damaged: the zip file has no tensor data {ascii(key[:40])}")
+            raise GeneratorFileError(f"damaged: the zip file has no tensor data {key[:40]!a}")
         if span.length != made.count * made.dtype.itemsize:
             raise GeneratorFileError(
-                f"the tensor data {ascii(key[:40])} should be {made.count} elements, "
+                f"the tensor data {key[:40]!a} should be {made.count} elements, "
                 f"but it has {span.length} bytes"
             )
         made.span = span

@@ -85,7 +85,7 @@ def _name(raw: bytes) -> str:
     name = raw.decode("utf-8", "replace")
     parts = name.split("/")
     if not name.isprintable() or "\\" in name or ":" in name or ".." in parts or "" in parts[:-1]:
-        raise GeneratorFileError(f"the zip file holds a name that leads elsewhere: {ascii(name)}")
+        raise GeneratorFileError(f"the zip file holds a name that leads elsewhere: {name!a}")
     return name
 
 
@@ -99,9 +99,7 @@ def _wide(extra: bytes, *narrow: int) -> tuple[int, int, int]:
             fields = list(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
         at += 4 + length
     try:
-        whole, packed, local = (
-            fields.pop(0) if value == 0xFFFFFFFF else value for value in narrow
-        )
+        whole, packed, local = (fields.pop(0) if value == 0xFFFFFFFF else value for value in narrow)
     except IndexError:
         raise GeneratorFileError("damaged: a large member without its size") from None
     return whole, packed, local
