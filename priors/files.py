@@ -14,11 +14,12 @@ from safetensors.torch import save
 
 from invprob.errors import ArgumentError, FileError, GeneratorFileError
 from invprob.files import atomic_write
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
+from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.stylegan2 import Generator
 from invprob.registry import register
 
 FORMAT = "stylegan2"
-VERSION = 1
+VERSIONS = (1, 2)  # the second has configurations that say more than the four fields of the first
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def save_generator(
     generator: Generator, path: str | Path, *, dtype: torch.dtype = torch.float32
 ) -> None:
     """Write the native file, floating-point tensors as `dtype` (half precision halves the file)."""
-    header = {"format": FORMAT, "version": VERSION, "config": generator.config.to_json()}
+    version = VERSIONS[generator.config.extended]
+    header = {"format": FORMAT, "version": version, "config": generator.config.to_json()}
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in generator.state_dict().items()
@@ -97,9 +99,10 @@ def read_header(path: Path) -> dict[str, Any]:
             raise GeneratorFileError(
                 f"{path} holds {header['format']!r}, not a {FORMAT!r} generator"
             )
-        if header["version"] != VERSION:
+        if header["version"] not in VERSIONS:
             raise GeneratorFileError(
-                f"{path} has format version {header['version']}; this release reads {VERSION}"
+                f"{path} has format version {header['version']}; this release reads "
+                f"{' and '.join(map(str, VERSIONS))}"
             )
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
         raise GeneratorFileError(
@@ -122,7 +125,7 @@ def read_generator(path: Path, *, source: str) -> Generator:
     try:
         with safe_open(path, "pt") as file:
             found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            _compare(path, expected, found)
+            compare(path, expected, found)
             # Copies: a mapped file is aligned otherwise than new tensors, and rounds otherwise.
             tensors = {
                 name: file.get_tensor(name).to(torch.float32, copy=True) for name in expected
@@ -138,9 +141,10 @@ def read_generator(path: Path, *, source: str) -> Generator:
     return generator
 
 
-def _compare(
-    path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+def compare(
+    path: str | Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
 ) -> None:
+    """Raise `GeneratorFileError` that names the first five tensors which do not match by shape."""
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is not part of the network" for name in found if name not in expected]
     problems += [
