@@ -55,7 +55,10 @@ def write_psp(path: Path, state: State, *, latent_avg: Tensor | None = None) -> 
     """A state_dict with `decoder.` in rosinality's names, an encoder, and the options."""
     held = {f"decoder.{name}": value for name, value in state.items()}
     held["encoder.input_layer.0.weight"] = torch.zeros(4, 3, 3, 3)
-    content: dict[str, Any] = {"state_dict": held, "opts": {"exp_dir": "there", "stylegan_size": 32}}
+    content: dict[str, Any] = {
+        "state_dict": held,
+        "opts": {"exp_dir": "there", "stylegan_size": 32},
+    }
     if latent_avg is not None:
         content["latent_avg"] = latent_avg
     torch.save(content, path)
