@@ -1,4 +1,4 @@
-"""The native generator file: safetensors, with the configuration as JSON in its header."""
+"""Generators by name and from files, and the native file: safetensors with a JSON header."""
 
 import hashlib
 import json
@@ -11,10 +11,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from invprob.errors import ArgumentError, FileError, GeneratorFileError
 from invprob.files import atomic_write
-from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.checkpoints.convert import to_generator
+from invprob.priors.checkpoints.reading import read_checkpoint
+from invprob.priors.shapes import GeneratorConfig, compare
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import register
 
@@ -36,11 +39,20 @@ class GeneratorEntry:
 
 
 def save_generator(
-    generator: Generator, path: str | Path, *, dtype: torch.dtype = torch.float32
+    generator: Generator,
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the native file, floating-point tensors as `dtype` (half precision halves the file)."""
+    """Write the native file, floating-point tensors as `dtype` (half precision halves the file).
+
+    `origin` says, as JSON values, what the generator was converted from.
+    """
     version = VERSIONS[generator.config.extended]
     header = {"format": FORMAT, "version": version, "config": generator.config.to_json()}
+    if origin is not None:
+        header["origin"] = dict(origin)
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in generator.state_dict().items()
@@ -51,11 +63,17 @@ def save_generator(
         temporary.write_bytes(content)
 
 
-def load_generator(name: str | Path) -> Generator:
-    """Load a generator by its registered name or from a native file, in float32 on the CPU.
+def load_generator(
+    name: str | Path, *, resolution: int | None = None, label: int | None = None
+) -> Generator:
+    """Load a generator by its registered name or from a file, in float32 on the CPU.
 
-    Nothing in the file is executed. Raises `UnknownNameError` for a name that is neither registered
-    nor a file, `GeneratorFileError` for a file that is damaged or holds another network.
+    The file is one of this package, or of rosinality's, NVIDIA's or genforce's program, or one with
+    a pSp or e4e decoder; what it is is told from its content, and nothing in it is executed.
+    `resolution` leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of
+    a conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
+    neither registered nor a file, `GeneratorFileError` for a file that is damaged or holds another
+    network, `ArgumentError` for a resolution or a label that there is not.
     """
     path = find_generator(name)
     if not is_path(name):
@@ -65,7 +83,12 @@ def load_generator(name: str | Path) -> Generator:
                 f"{path}: its sha256 is {digest[:12]}…, but its card says "
                 f"{card['sha256'][:12]}…; install the package again"
             )
-    return read_generator(path, source=str(name))
+    generator = _read(path)
+    _check_finite(path, generator.state_dict())
+    generator.source = str(name)
+    if resolution is not None:
+        generator = generator.truncate(resolution)
+    return generator if label is None else generator.with_label(label)
 
 
 def find_generator(name: str | Path) -> Path:
@@ -87,10 +110,6 @@ def is_path(name: str | Path) -> bool:
 
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a native file, without reading tensors."""
-    if path.is_dir():
-        raise GeneratorFileError(f"{path} is a directory, not a generator file")
-    if not path.exists():
-        raise GeneratorFileError(f"there is no generator file {path}")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -112,7 +131,22 @@ def read_header(path: Path) -> dict[str, Any]:
     return dict(header)
 
 
-def read_generator(path: Path, *, source: str) -> Generator:
+def is_native(path: Path) -> bool:
+    """Whether a file says that it is one of this package."""
+    try:
+        with safe_open(path, "pt") as file:
+            return "invprob" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
+def _read(path: Path) -> Generator:
+    if is_native(path):
+        return read_native(path)
+    return to_generator(read_checkpoint(path), source=str(path))
+
+
+def read_native(path: Path) -> Generator:
     """Read a native file; every tensor must be there, no other, each of the right shape."""
     header = read_header(path)
     try:
@@ -132,29 +166,14 @@ def read_generator(path: Path, *, source: str) -> Generator:
             }
     except (SafetensorError, OSError) as error:
         raise GeneratorFileError(f"{path} cannot be read: {error}") from None
+    generator.load_state_dict(tensors, assign=True)
+    return generator.requires_grad_(False)
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     bad = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
     if bad:
         raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
-    generator.load_state_dict(tensors, assign=True)
-    generator.requires_grad_(False)
-    generator.source = source
-    return generator
-
-
-def compare(
-    path: str | Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Raise `GeneratorFileError` that names the first five tensors which do not match by shape."""
-    problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [f"{name} is not part of the network" for name in found if name not in expected]
-    problems += [
-        f"{name} is {found[name]}, not {shape}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    if problems:
-        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise GeneratorFileError(f"{path}: {'; '.join(problems[:5])}{more}")
 
 
 def sha256_of(path: Path) -> str:
