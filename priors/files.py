@@ -1,4 +1,4 @@
-"""Generators by name and from files, and the native file: safetensors with a JSON header."""
+"""Generator files by name or path: the native one, safetensors with a JSON header, and others."""
 
 import hashlib
 import json
@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from invprob.errors import ArgumentError, FileError, GeneratorFileError
 from invprob.files import atomic_write
 from invprob.priors.checkpoints.convert import to_generator
-from invprob.priors.checkpoints.reading import read_checkpoint
+from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.shapes import GeneratorConfig, compare
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import register
 
 FORMAT = "stylegan2"
+WIDEST = 1 << 16  # channels of a layer
 VERSIONS = (1, 2)  # the second has configurations that say more than the four fields of the first
 
 
@@ -69,9 +68,9 @@ def load_generator(
     """Load a generator by its registered name or from a file, in float32 on the CPU.
 
     The file is one of this package, or of rosinality's, NVIDIA's or genforce's program, or one with
-    a pSp or e4e decoder; what it is is told from its content, and nothing in it is executed.
-    `resolution` leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of
-    a conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
+    a pSp or e4e decoder: its content tells which, and nothing in it is executed. `resolution`
+    leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of a
+    conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
     neither registered nor a file, `GeneratorFileError` for a file that is damaged or holds another
     network, `ArgumentError` for a resolution or a label that there is not.
     """
@@ -83,9 +82,9 @@ def load_generator(
                 f"{path}: its sha256 is {digest[:12]}…, but its card says "
                 f"{card['sha256'][:12]}…; install the package again"
             )
-    generator = _read(path)
-    _check_finite(path, generator.state_dict())
-    generator.source = str(name)
+    generator = build_generator(read_checkpoint(path), path, source=str(name))
+    if bad := not_finite(generator):
+        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
     if resolution is not None:
         generator = generator.truncate(resolution)
     return generator if label is None else generator.with_label(label)
@@ -108,72 +107,55 @@ def is_path(name: str | Path) -> bool:
     return looks_like_path or path.exists()
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a native file, without reading tensors."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        header = json.loads(metadata["invprob"])
-        if header["format"] != FORMAT:
-            raise GeneratorFileError(
-                f"{path} holds {header['format']!r}, not a {FORMAT!r} generator"
-            )
-        if header["version"] not in VERSIONS:
-            raise GeneratorFileError(
-                f"{path} has format version {header['version']}; this release reads "
-                f"{' and '.join(map(str, VERSIONS))}"
-            )
-    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+def build_generator(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
+    """The generator of what a file says: every tensor must be there, no other, of its shape.
+
+    Raises `GeneratorFileError`; values may be NaN, see `not_finite`.
+    """
+    if raw.format == "native":
+        return _build_native(raw, path, source=source)
+    return to_generator(raw, source=source)
+
+
+def not_finite(generator: Generator) -> list[str]:
+    """Names of the tensors that hold NaN or infinite values."""
+    tensors = generator.state_dict().items()
+    return [name for name, value in tensors if not bool(value.isfinite().all())]
+
+
+def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
+    header = raw.attributes
+    missing = [name for name in ("format", "version", "config") if name not in header]
+    if missing:
         raise GeneratorFileError(
-            f"{path} is not a generator file of this package (safetensors with an `invprob` "
-            f"header): {error}"
-        ) from None
-    return dict(header)
-
-
-def is_native(path: Path) -> bool:
-    """Whether a file says that it is one of this package."""
-    try:
-        with safe_open(path, "pt") as file:
-            return "invprob" in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return False
-
-
-def _read(path: Path) -> Generator:
-    if is_native(path):
-        return read_native(path)
-    return to_generator(read_checkpoint(path), source=str(path))
-
-
-def read_native(path: Path) -> Generator:
-    """Read a native file; every tensor must be there, no other, each of the right shape."""
-    header = read_header(path)
+            f"{path} is not a generator file of this package: its header has no {missing[0]!r}"
+        )
+    if header["format"] != FORMAT:
+        raise GeneratorFileError(f"{path} holds {header['format']!r}, not a {FORMAT!r} generator")
+    if header["version"] not in VERSIONS:
+        raise GeneratorFileError(
+            f"{path} has format version {header['version']}; this release reads "
+            f"{' and '.join(map(str, VERSIONS))}"
+        )
     try:
         config = GeneratorConfig.from_json(header["config"])
     except (ArgumentError, KeyError, TypeError) as error:
         raise GeneratorFileError(f"{path}: {error}") from None
+    # Before a network of such a size is laid out, even without memory for its numbers.
+    widths = (*config.channels, *config.mapping_widths[:2], config.style_width, config.labels)
+    if max(widths) > WIDEST or config.mapping_layers > len(raw.tensors):
+        raise GeneratorFileError(f"{path}: its header describes a network larger than the file")
     with torch.device("meta"):
         generator = Generator(config)
     expected = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            compare(path, expected, found)
-            # Copies: a mapped file is aligned otherwise than new tensors, and rounds otherwise.
-            tensors = {
-                name: file.get_tensor(name).to(torch.float32, copy=True) for name in expected
-            }
-    except (SafetensorError, OSError) as error:
-        raise GeneratorFileError(f"{path} cannot be read: {error}") from None
-    generator.load_state_dict(tensors, assign=True)
-    return generator.requires_grad_(False)
-
-
-def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    bad = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
-    if bad:
-        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
+    found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
+    compare(path, expected, found)
+    generator.load_state_dict(
+        {name: value.to(torch.float32) for name, value in raw.tensors.items()}, assign=True
+    )
+    generator.requires_grad_(False)
+    generator.source = source
+    return generator
 
 
 def sha256_of(path: Path) -> str:

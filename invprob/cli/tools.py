@@ -1,7 +1,8 @@
 """`invprob sample`, `inspect` and `check`: generators and operators by themselves."""
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -60,37 +61,15 @@ def inspect(
     file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a generator file holds, after checking every tensor of it, and what is beside it."""
-    from invprob.priors.extras import extras_path, load_extras
-    from invprob.priors.files import card_of, find_generator, fingerprint, load_generator, sha256_of
+    """Say what a generator file of any known format holds, after checking every tensor of it.
 
-    generator = load_generator(file)
-    config, path = generator.config, find_generator(file)
-    about: dict[str, Any] = {
-        "generator": file,
-        "format": "native StyleGAN2, safetensors",
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "sha256": sha256_of(path),
-        "resolution": config.resolution,
-        "channels": list(config.channels),
-        "style_width": config.style_width,
-        "style_rows": config.num_layers,
-        "mapping_layers": config.mapping_layers,
-        "parameters": sum(value.numel() for value in generator.parameters()),
-        "fingerprint": fingerprint(generator),
-    }
-    card = card_of(file)
-    about.update({name: card[name] for name in ("purpose", "licence", "card") if name in card})
-    about.update({f"figure: {name}": value for name, value in card.get("figures", {}).items()})
-    if extras_path(path).exists():
-        extras = load_extras(file, generator)
-        statistics = extras.statistics
-        about["W statistics"] = (
-            f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
-            f"effective rank {statistics.effective_rank()} of {config.style_width}"
-        )
-        about["edit directions"] = list(extras.directions)
+    Nothing in the file is executed. NaN and infinite weights are told, where `solve` refuses them.
+    """
+    from invprob.priors.describe import describe_file
+
+    about = describe_file(file)
+    for warning in about.pop("warnings"):
+        warnings.warn(warning, stacklevel=1)
     if as_json:
         print_json(about)
         return

@@ -1,6 +1,7 @@
 """Any generator file as plain tensors and attributes, without running anything in it."""
 
 import json
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,11 +61,13 @@ def read_checkpoint(path: str | Path) -> RawCheckpoint:
     harmless names of `objects.table`.
     """
     path = Path(path)
-    if path.is_dir():
-        raise GeneratorFileError(f"{path} is a directory, not a generator file")
     try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
+            kind = "a directory" if stat.S_ISDIR(about.st_mode) else "no regular file"
+            raise GeneratorFileError(f"it is {kind}, not a generator file")
         with path.open("rb") as file:
-            size = path.stat().st_size
+            size = about.st_size
             start = file.read(512)
             if is_safetensors(start, size):
                 return _native(path)

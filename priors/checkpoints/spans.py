@@ -59,14 +59,14 @@ class TensorRef:
 def read_tensors(refs: Mapping[str, TensorRef], size: int) -> dict[str, Tensor]:
     """Read tensors out of a file of `size` bytes, each contiguous and on the CPU.
 
-    Raises `GeneratorFileError` before anything is allocated if one claims more elements than its
-    storage holds, or all together more bytes than the file has.
+    Raises `GeneratorFileError` before anything is allocated if one reaches beyond its storage, or
+    all together claim more bytes than the file has.
     """
     for name, ref in refs.items():
         _check(name, ref)
     total = sum(ref.count * ref.storage.dtype.itemsize for ref in refs.values())
     if total > size + SLACK:
-        raise GeneratorFileError(f"tensors of {total} bytes in a file of {size}")
+        raise GeneratorFileError(f"it claims tensors of {total} bytes, the file has {size}")
     return {name: _read(name, ref) for name, ref in refs.items()}
 
 
@@ -77,10 +77,10 @@ def _check(name: str, ref: TensorRef) -> None:
     if len(ref.shape) != len(ref.stride) or len(ref.shape) > 8:
         raise GeneratorFileError(f"the shape and the strides of {_short(name)} do not fit")
     end = ref.offset + _extent(ref)
-    if max(end, ref.count) > ref.storage.count or ref.storage.span is None:
+    if end > ref.storage.count or ref.storage.span is None:
         held = 0 if ref.storage.span is None else ref.storage.count
         raise GeneratorFileError(
-            f"{_short(name)} claims {max(end, ref.count)} elements, its storage holds {held}"
+            f"{_short(name)} reaches to element {end} of a storage that holds {held}"
         )
 
 

@@ -86,7 +86,7 @@ def test_no_more_than_five_problems_are_listed(path: Path) -> None:
 def test_other_files_are_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(GeneratorFileError, match="there is no generator file"):
         load_generator(tmp_path / "missing.safetensors")
-    with pytest.raises(GeneratorFileError, match="is a directory"):
+    with pytest.raises(GeneratorFileError, match="a directory, not a generator file"):
         load_generator(tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -96,14 +96,7 @@ def test_other_files_are_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(GeneratorFileError, match="not a generator file"):
         load_generator(path)
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(GeneratorFileError, match="no StyleGAN2 generator is known by these names"):
-        load_generator(path)
-
-
-def test_a_checkpoint_without_tensors_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.pkl"
-    torch.save({"g_ema": {}}, path)
-    with pytest.raises(GeneratorFileError, match="not a dictionary of tensors"):
+    with pytest.raises(GeneratorFileError, match="no StyleGAN2 generator is known by"):
         load_generator(path)
 
 

@@ -11,16 +11,66 @@ import sys
 import types
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from foreign_networks import BUILDERS, Foreign, Plan
 from torch import Tensor
+
+from invprob.priors import save_generator
+from invprob.priors.checkpoints.convert import to_generator
+from invprob.priors.checkpoints.reading import RawCheckpoint
 
 State = Mapping[str, Tensor]
 Attributes = Mapping[str, Mapping[str, Any]]
 BUFFERS = ("noise_const", "resample_filter", "w_avg")
 NEVER_RUN = "raise SystemExit('source text of a pickle was executed')\n"
+
+
+def write_each(folder: Path) -> dict[str, Path]:
+    """One small file of every format and way of writing, all of them whole generators."""
+    plan = Plan(channels=(3, 2), style_width=4, z_width=4, hidden_width=4)
+    held = {name: _float32(build(plan)) for name, build in BUILDERS.items()}
+    theirs, latent = dict(held["rosinality"].tensors), held["rosinality"].tensors["latent_avg"]
+    del theirs["latent_avg"]
+    nvidia, tf = held["nvidia"], held["nvidia-tf"]
+    genforce = held["genforce"].tensors
+    generator = to_generator(
+        RawCheckpoint("genforce", genforce, held["genforce"].attributes), source="memory"
+    )
+    save_generator(generator, folder / "native.safetensors")
+    return {
+        "native": folder / "native.safetensors",
+        "rosinality": write_rosinality(folder / "r.pt", theirs, latent_avg=latent),
+        "rosinality stream": write_rosinality(
+            folder / "s.pt", theirs, latent_avg=latent, legacy=True
+        ),
+        "rosinality training": write_rosinality(folder / "train.pt", theirs, training=True),
+        "psp": write_psp(folder / "psp.pt", theirs, latent_avg=latent.expand(4, -1)),
+        "genforce": write_genforce(folder / "g.pth", genforce),
+        "genforce runner": write_genforce(folder / "runner.pth", genforce, runner=True),
+        **{
+            f"nvidia {protocol}": write_nvidia(
+                folder / f"n{protocol}.pkl", nvidia.tensors, nvidia.attributes, protocol=protocol
+            )
+            for protocol in (2, 3, 4, 5)
+        },
+        "nvidia alone": write_nvidia(
+            folder / "n.pt", nvidia.tensors, nvidia.attributes, whole=False
+        ),
+        **{
+            f"nvidia-tf {protocol}": write_nvidia_tf(
+                folder / f"t{protocol}.pkl", tf.tensors, tf.attributes[""], protocol=protocol
+            )
+            for protocol in (2, 3, 4, 5)
+        },
+    }
+
+
+def _float32(foreign: Foreign) -> Foreign:
+    return replace(foreign, tensors={k: v.float() for k, v in foreign.tensors.items()})
 
 
 def write_rosinality(
@@ -30,6 +80,7 @@ def write_rosinality(
     latent_avg: Tensor | None = None,
     training: bool = False,
     legacy: bool = False,
+    **beside: Any,
 ) -> Path:
     """`g_ema` in rosinality's names; with `training`, what train.py leaves beside it."""
     content: dict[str, Any] = {"g_ema": OrderedDict(state)}
@@ -40,6 +91,7 @@ def write_rosinality(
         content["ada_aug_p"] = 0.1
     if latent_avg is not None:
         content["latent_avg"] = latent_avg
+    content.update(beside)
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     return path
 
@@ -51,7 +103,7 @@ def write_genforce(path: Path, state: State, *, runner: bool = False) -> Path:
     return path
 
 
-def write_psp(path: Path, state: State, *, latent_avg: Tensor | None = None) -> Path:
+def write_psp(path: Path, state: State, *, latent_avg: Tensor | None = None, **beside: Any) -> Path:
     """A state_dict with `decoder.` in rosinality's names, an encoder, and the options."""
     held = {f"decoder.{name}": value for name, value in state.items()}
     held["encoder.input_layer.0.weight"] = torch.zeros(4, 3, 3, 3)
@@ -61,7 +113,7 @@ def write_psp(path: Path, state: State, *, latent_avg: Tensor | None = None) -> 
     }
     if latent_avg is not None:
         content["latent_avg"] = latent_avg
-    torch.save(content, path)
+    torch.save({**content, **beside}, path)
     return path
 
 
@@ -72,13 +124,19 @@ def write_nvidia(
     *,
     protocol: int = 4,
     whole: bool = True,
+    source: str = NEVER_RUN,
+    **beside: Any,
 ) -> Path:
     """A pickle of stylegan2-ada-pytorch; `whole` False saves the network alone, as PTI does.
 
-    `attributes` holds, by module path ("" is the generator), the plain attributes and `class_name`.
+    `attributes` holds, by module path ("" is the generator), the plain attributes of each module,
+    and `class_name` where it is not what the tensors' names tell. `beside` adds to the top level.
     """
+    told = {
+        path: {**usual, **attributes.get(path, {})} for path, usual in _classes_of(state).items()
+    }
     with borrowed_names() as names:
-        network = _Persistent(names.reconstruct, state, attributes)
+        network = _Persistent(names.reconstruct, state, told, source)
         if not whole:
             torch.save(network, path)
             return path
@@ -88,6 +146,7 @@ def write_nvidia(
             "G_ema": network,
             "augment_pipe": None,
             "training_set_kwargs": names.EasyDict(path="there.zip", resolution=32),
+            **beside,
         }
         path.write_bytes(pickle.dumps(content, protocol))
     return path
@@ -100,6 +159,7 @@ def write_nvidia_tf(
     *,
     protocol: int = 4,
     version: int = 4,
+    discriminator: Any = None,
 ) -> Path:
     """The tuple (G, D, Gs) of NVIDIA's TensorFlow code.
 
@@ -135,14 +195,17 @@ def write_nvidia_tf(
         }
         own = {key: value for key, value in variables.items() if key.partition("/")[0] not in parts}
         whole = network("Gs", own, names.EasyDict(parts))
-        path.write_bytes(pickle.dumps((whole, network("D", {}, {}), whole), protocol))
+        beside = network("D", {}, {} if discriminator is None else {"x": discriminator})
+        path.write_bytes(pickle.dumps((whole, beside, whole), protocol))
     return path
 
 
 class _Persistent:
     """Pickles as NVIDIA's persistent objects do: a function's name and one dictionary."""
 
-    def __init__(self, function: Any, state: State, attributes: Attributes, path: str = "") -> None:
+    def __init__(
+        self, function: Any, state: State, attributes: Attributes, source: str, path: str = ""
+    ) -> None:
         self.function = function
         prefix = f"{path}." if path else ""
         own = {
@@ -162,7 +225,7 @@ class _Persistent:
             (name, value.clone()) for name, value in direct.items() if name in BUFFERS
         )
         held["_modules"] = OrderedDict(
-            (child, _Persistent(function, state, attributes, f"{prefix}{child}"))
+            (child, _Persistent(function, state, attributes, source, f"{prefix}{child}"))
             for child in children
         )
         held.update(attributes.get(path, {}))
@@ -171,7 +234,7 @@ class _Persistent:
         self.meta = {
             "type": "class",
             "version": 6,
-            "module_src": NEVER_RUN,
+            "module_src": source,
             "class_name": name,
             "state": held,
         }
@@ -214,12 +277,9 @@ def borrowed_names() -> Iterator[types.SimpleNamespace]:
                 del sys.modules[name]
 
 
-def nvidia_attributes(state: State, **generator: Any) -> dict[str, dict[str, Any]]:
-    """The classes of a StyleGAN2 generator's modules, told from the names of its tensors.
-
-    `generator` gives the root's own attributes, such as z_dim; the caller adds the others.
-    """
-    found: dict[str, dict[str, Any]] = {"": {"class_name": "Generator", **generator}}
+def _classes_of(state: State) -> dict[str, dict[str, Any]]:
+    """The classes of a StyleGAN2 generator's modules, told from the names of its tensors."""
+    found: dict[str, dict[str, Any]] = {"": {"class_name": "Generator"}}
     for name in state:
         parts = name.split(".")[:-1]
         for count in range(1, len(parts) + 1):
