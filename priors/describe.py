@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from invprob.errors import GeneratorFileError
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.extras import extras_path, load_extras
 from invprob.priors.files import (
@@ -12,6 +13,7 @@ from invprob.priors.files import (
     not_finite,
     sha256_of,
 )
+from invprob.priors.stylegan2 import Generator
 
 FORMATS = {
     "native": "native StyleGAN2, safetensors",
@@ -59,19 +61,28 @@ def describe_file(name: str) -> dict[str, Any]:
         about["left out"] = list(raw.notes)
     about.update({key: card[key] for key in ("purpose", "licence", "card") if key in card})
     about.update({f"figure: {key}": value for key, value in card.get("figures", {}).items()})
-    if extras_path(path).exists():
-        extras = load_extras(name, generator)
-        statistics = extras.statistics
-        about["W statistics"] = (
-            f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
-            f"effective rank {statistics.effective_rank()} of {config.style_width}"
-        )
-        about["edit directions"] = list(extras.directions)
+    about.update(_beside(name, generator))
     bad = not_finite(generator)
     about["warnings"] = [
         f"{path}: NaN or infinite values in {', '.join(bad[:5])}; `solve` refuses this file"
     ][: len(bad)]
     return about
+
+
+def _beside(name: str, generator: Generator) -> dict[str, Any]:
+    """Statistics and directions of the companion file, where there is one of these weights."""
+    if not extras_path(find_generator(name)).exists():
+        return {"W statistics": "none beside the file; `invprob convert` computes them"}
+    try:
+        extras = load_extras(name, generator)
+    except GeneratorFileError as error:
+        return {"W statistics": f"none: {error}"}
+    statistics = extras.statistics
+    told = (
+        f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
+        f"effective rank {statistics.effective_rank()} of {generator.style_width}"
+    )
+    return {"W statistics": told, "edit directions": list(extras.directions)}
 
 
 def _mean_of_w(raw: RawCheckpoint) -> str:

@@ -13,8 +13,9 @@ from safetensors.torch import save
 
 from invprob.errors import ArgumentError, FileError, GeneratorFileError
 from invprob.files import atomic_write
+from invprob.priors.checkpoints.convert import to_generator
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
-from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.shapes import GeneratorConfig, compare
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import register
 
@@ -37,11 +38,20 @@ class GeneratorEntry:
 
 
 def save_generator(
-    generator: Generator, path: str | Path, *, dtype: torch.dtype = torch.float32
+    generator: Generator,
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the native file, floating-point tensors as `dtype` (half precision halves the file)."""
+    """Write the native file, floating-point tensors as `dtype` (half precision halves the file).
+
+    `origin` says, as JSON values, what the generator was converted from.
+    """
     version = VERSIONS[generator.config.extended]
     header = {"format": FORMAT, "version": version, "config": generator.config.to_json()}
+    if origin is not None:
+        header["origin"] = dict(origin)
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in generator.state_dict().items()
@@ -52,11 +62,17 @@ def save_generator(
         temporary.write_bytes(content)
 
 
-def load_generator(name: str | Path) -> Generator:
-    """Load a generator by its registered name or from a file of any known format, on the CPU.
+def load_generator(
+    name: str | Path, *, resolution: int | None = None, label: int | None = None
+) -> Generator:
+    """Load a generator by its registered name or from a file, in float32 on the CPU.
 
-    Nothing in the file is executed. Raises `UnknownNameError` for a name that is neither registered
-    nor a file, `GeneratorFileError` for a file that is damaged or holds another network.
+    The file is one of this package, or of rosinality's, NVIDIA's or genforce's program, or one with
+    a pSp or e4e decoder: its content tells which, and nothing in it is executed. `resolution`
+    leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of a
+    conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
+    neither registered nor a file, `GeneratorFileError` for a file that is damaged or holds another
+    network, `ArgumentError` for a resolution or a label that there is not.
     """
     path = find_generator(name)
     if not is_path(name):
@@ -69,7 +85,9 @@ def load_generator(name: str | Path) -> Generator:
     generator = build_generator(read_checkpoint(path), path, source=str(name))
     if bad := not_finite(generator):
         raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
-    return generator
+    if resolution is not None:
+        generator = generator.truncate(resolution)
+    return generator if label is None else generator.with_label(label)
 
 
 def find_generator(name: str | Path) -> Path:
@@ -96,9 +114,6 @@ def build_generator(raw: RawCheckpoint, path: Path, *, source: str) -> Generator
     """
     if raw.format == "native":
         return _build_native(raw, path, source=source)
-    # Imported here: the conversion compares shapes by `compare`.
-    from invprob.priors.checkpoints.convert import to_generator
-
     return to_generator(raw, source=source)
 
 
@@ -142,22 +157,6 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
     generator.requires_grad_(False)
     generator.source = source
     return generator
-
-
-def compare(
-    path: str | Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Raise `GeneratorFileError` that names the first five tensors which do not match by shape."""
-    problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [f"{name} is not part of the network" for name in found if name not in expected]
-    problems += [
-        f"{name} is {found[name]}, not {shape}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    if problems:
-        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise GeneratorFileError(f"{path}: {'; '.join(problems[:5])}{more}")
 
 
 def sha256_of(path: Path) -> str:

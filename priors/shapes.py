@@ -1,10 +1,12 @@
-"""What shapes a StyleGAN2 generator takes, and how a file's header says it."""
+"""What shapes a StyleGAN2 generator takes, how a header says it, and what does not have them."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
-from invprob.errors import ArgumentError
+from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.types import Spec
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -110,3 +112,19 @@ class GeneratorConfig:
         return GeneratorConfig(
             self.resolution, self.channels, self.style_width, self.mapping_layers
         )
+
+
+def compare(
+    path: str | Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise `GeneratorFileError` that names the first five tensors which do not match by shape."""
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [f"{name} is not part of the network" for name in found if name not in expected]
+    problems += [
+        f"{name} is {found[name]}, not {shape}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
+    ]
+    if problems:
+        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise GeneratorFileError(f"{path}: {'; '.join(problems[:5])}{more}")

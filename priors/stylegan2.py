@@ -118,14 +118,19 @@ class Generator(nn.Module):
             x = activate(layer(x))
         return x
 
+    def ask_for_label(self) -> str:
+        """What to do where a conditional generator has no class: a mean over classes is none."""
+        count = self.config.labels
+        return (
+            f"the generator {self.source!r} draws one of {count} classes: choose one, --label N "
+            f"from 0 to {count - 1} (or `with_label(N)`)"
+        )
+
     def _embed(self, label: Tensor | None) -> Tensor:
         """A label's embedding, normalised like z."""
         count = self.config.labels
         if label is None:
-            raise ArgumentError(
-                f"the generator {self.source!r} draws one of {count} classes: choose one, "
-                f"--label N from 0 to {count - 1} (or `with_label(N)`)"
-            )
+            raise ArgumentError(self.ask_for_label())
         if label.ndim != 2 or label.shape[1] != count:
             raise ShapeError(f"label must be (batch, {count}), not {tuple(label.shape)}")
         return normalise(self.label_embedding(label))

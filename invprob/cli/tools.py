@@ -9,9 +9,11 @@ import typer
 from invprob.cli.common import (
     FREE_OPTIONS,
     AsJson,
+    Label,
     OperatorSeed,
     Plugins,
     Quiet,
+    Resolution,
     Spec,
     declared_options,
     load_plugins,
@@ -32,6 +34,8 @@ def register(app: typer.Typer) -> None:
 def sample(
     out: Annotated[Path, typer.Option(metavar="FILE", help="A PNG file.")] = Path("samples.png"),
     prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")] = "faces-128",
+    resolution: Resolution = None,
+    label: Label = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many images.")] = 24,
     truncation: Annotated[
         float, typer.Option(metavar="T", help="1: as they come; 0: the mean image.")
@@ -48,7 +52,7 @@ def sample(
         raise FileError(f"{str(out)!r} must end in .png")
     if out.exists() and not overwrite:
         raise FileError(f"{str(out)!r} exists; choose another --out, or replace it: --overwrite")
-    generator = load_generator(prior)
+    generator = load_generator(prior, resolution=resolution, label=label)
     write_sheet(draw_samples(generator, count, truncation=truncation, seed=seed), out)
     typer.echo(str(out))
 

@@ -11,9 +11,9 @@ from invprob.priors.checkpoints.genforce import Genforce
 from invprob.priors.checkpoints.nvidia import Nvidia
 from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.checkpoints.rosinality import Rosinality
-from invprob.priors.checkpoints.table import Layout
+from invprob.priors.checkpoints.table import FILTER, Layout
 from invprob.priors.checkpoints.tensorflow import TensorFlow
-from invprob.priors.files import compare
+from invprob.priors.shapes import compare
 from invprob.priors.stylegan2 import Generator
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -23,7 +23,6 @@ LAYOUTS: Mapping[str, Layout] = {
     "nvidia-tf": TensorFlow(),
     "genforce": Genforce(),
 }
-FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 
 
 def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:

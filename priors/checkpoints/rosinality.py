@@ -1,12 +1,13 @@
 """rosinality/stylegan2-pytorch, and the decoders of pSp and e4e, which have the same names."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import Any, final
 
-from invprob.errors import GeneratorFileError
+from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.checkpoints.table import (
     COLUMN,
+    FILTER,
     FIRST,
     MAPPING_RATE,
     Layout,
@@ -18,6 +19,7 @@ from invprob.priors.checkpoints.table import (
     scaled,
 )
 from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.stylegan2 import Generator
 
 
 @final
@@ -52,6 +54,41 @@ class Rosinality(Layout):
         blocks = range(config.num_blocks - 1)
         blurs = [f"convs.{2 * block}.conv.blur.kernel" for block in blocks]
         return dict.fromkeys([*blurs, *(f"to_rgbs.{b}.upsample.kernel" for b in blocks)], 4.0)
+
+
+def to_rosinality(generator: Generator) -> dict[str, Any]:
+    """What rosinality's converter would have saved: `g_ema` and `latent_avg`.
+
+    Raises `ArgumentError` that names what these names cannot hold.
+    """
+    config = generator.config
+    widths = set(config.mapping_widths)
+    lacking = {
+        f"a clamp ({config.clamp})": config.clamp is not None,
+        f"labels ({config.labels} classes; choose one, --label N)": config.labels > 0,
+        f"widths of z and of inner layers other than that of w ({config.mapping_widths})": (
+            config.labels == 0 and len(widths) > 1
+        ),
+    }
+    if any(lacking.values()):
+        told = ", ".join(what for what, lacks in lacking.items() if lacks)
+        raise ArgumentError(f"rosinality's format cannot hold {told}; the native one can")
+    ours = generator.state_dict()
+    filters = {
+        name: gain * FILTER.to(generator.constant)
+        for name, gain in Rosinality().filters(config).items()
+    }
+    state = {row.theirs: row.fold.write(ours[row.ours]).contiguous() for row in table(config)}
+    return {"g_ema": {**state, **filters}, "latent_avg": ours["mean_w"]}
+
+
+def multiplier(config: GeneratorConfig) -> int | None:
+    """The `channel_multiplier` that builds the network in rosinality's code, if one does."""
+    sizes = [4 << block for block in range(config.num_blocks)]
+    for factor in (1, 2):
+        if config.channels == tuple(512 if s < 64 else 16384 // s * factor for s in sizes):
+            return factor
+    return None
 
 
 def table(config: GeneratorConfig) -> list[Row]:

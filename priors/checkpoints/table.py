@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from invprob.errors import GeneratorFileError
@@ -14,6 +15,7 @@ from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.shapes import GeneratorConfig
 
 MAPPING_RATE = 0.01  # of the mapping network: its weights are stored 100 times larger than they act
+FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 
 
 @dataclass(frozen=True)
