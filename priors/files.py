@@ -142,8 +142,9 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
     except (ArgumentError, KeyError, TypeError) as error:
         raise GeneratorFileError(f"{path}: {error}") from None
     # Before a network of such a size is laid out, even without memory for its numbers.
-    widths = (*config.channels, *config.mapping_widths[:2], config.style_width, config.labels)
-    if max(widths) > WIDEST or config.mapping_layers > len(raw.tensors):
+    inner = (config.z_width, config.hidden_width, config.labels, config.label_width)
+    widest = max(*config.channels, config.style_width, *inner)
+    if widest > WIDEST or config.mapping_layers > len(raw.tensors):
         raise GeneratorFileError(f"{path}: its header describes a network larger than the file")
     with torch.device("meta"):
         generator = Generator(config)
