@@ -5,11 +5,10 @@
 The file is made here, random and in rosinality's names: 30 million parameters. `read` gives its
 tensors as they are; `load` gives the generator, every gain folded in and every value looked at.
 Both are timed in turn with `torch.load(weights_only=True)`. Memory is the peak of a process of its
-own over what it was before, by /proc (Linux).
+own over what it was before, by /proc (Linux). The time is the shortest of the rounds.
 """
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -88,7 +87,7 @@ def main(
         length = path.stat().st_size
         parameters = sum(value.numel() for value in load_generator(path).parameters())
         print(f"{size} px, {parameters / 1e6:.1f} M parameters, a file of {length / 1e6:.0f} MB")
-        times = {name: statistics.median(each) for name, each in seconds(path, rounds).items()}
+        times = {name: min(each) for name, each in seconds(path, rounds).items()}
         for name in WAYS:
             print(
                 f"{name}: {1e3 * times[name]:.0f} ms, {times[name] / times['torch.load']:.2f}x "

@@ -11,7 +11,7 @@ from invprob.priors.checkpoints.genforce import Genforce
 from invprob.priors.checkpoints.nvidia import Nvidia
 from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.checkpoints.rosinality import Rosinality
-from invprob.priors.checkpoints.table import FILTER, Layout, Row
+from invprob.priors.checkpoints.table import FILTER, Layout
 from invprob.priors.checkpoints.tensorflow import TensorFlow
 from invprob.priors.shapes import compare
 from invprob.priors.stylegan2 import Generator
@@ -44,13 +44,18 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
         generator = Generator(config)
     places = generator.state_dict()
     rows, filters = layout.rows(raw, config), layout.filters(config)
-    expected = {row.theirs: tuple(row.fold.lay(places[row.ours]).shape) for row in rows}
+    expected = {row.theirs: tuple(row.fold.write(places[row.ours]).shape) for row in rows}
     apart = {layout.mean_w, *layout.unused, *filters}
     found = {name: tuple(value.shape) for name, value in raw.tensors.items() if name not in apart}
     compare(source, expected, found)
     _check_filters(source, raw, filters)
     dtype = _dtype(source, raw)
-    tensors = {row.ours: _read(row, raw.tensors[row.theirs], dtype) for row in rows}
+    tensors = {
+        row.ours: row.fold.read(raw.tensors[row.theirs].to(dtype)).clone(
+            memory_format=torch.contiguous_format
+        )
+        for row in rows
+    }
     given = _mean_w(source, raw, layout, config.style_width)
     tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype)
     generator.load_state_dict(tensors, assign=True)
@@ -63,13 +68,6 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
     else:
         raise GeneratorFileError(f"{source}: {layout.mean_w} is missing")
     return generator
-
-
-def _read(row: Row, theirs: Tensor, dtype: torch.dtype) -> Tensor:
-    """Our tensor of theirs, contiguous and with memory of its own."""
-    ours = row.fold.read(theirs.to(dtype)).contiguous()
-    shared = ours.untyped_storage().data_ptr() == theirs.untyped_storage().data_ptr()
-    return ours.clone() if shared else ours
 
 
 def _dtype(source: str, raw: RawCheckpoint) -> torch.dtype:

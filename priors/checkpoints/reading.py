@@ -23,10 +23,10 @@ Format: TypeAlias = Literal["native", "rosinality", "nvidia", "nvidia-tf", "genf
 
 @dataclass(frozen=True)
 class RawCheckpoint:
-    """What a file says, in its own names."""
+    """What a file says, in its own names; a conversion takes the tensors out."""
 
     format: Format
-    tensors: Mapping[str, Tensor]
+    tensors: dict[str, Tensor]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

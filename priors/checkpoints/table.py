@@ -20,52 +20,38 @@ FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1]))
 
 @dataclass(frozen=True)
 class Fold:
-    """`read` makes our tensor of theirs, `write` theirs of ours.
-
-    `lay` is `write` as far as shapes go, by views alone: arithmetic without memory makes torch
-    import its symbolic shapes, which takes longer than to load a checkpoint.
-    """
+    """`read` makes our tensor of theirs, `write` theirs of ours."""
 
     read: Callable[[Tensor], Tensor]
     write: Callable[[Tensor], Tensor]
-    lay: Callable[[Tensor], Tensor]
 
     def then(self, other: "Fold") -> "Fold":
         """Read by this one first, then by the other."""
         return Fold(
             lambda theirs: other.read(self.read(theirs)),
             lambda ours: self.write(other.write(ours)),
-            lambda ours: self.lay(other.lay(ours)),
         )
 
 
-def _view(read: Callable[[Tensor], Tensor], write: Callable[[Tensor], Tensor]) -> Fold:
-    return Fold(read, write, write)
-
-
-def _values(read: Callable[[Tensor], Tensor], write: Callable[[Tensor], Tensor]) -> Fold:
-    return Fold(read, write, lambda ours: ours)
-
-
-SAME = _view(lambda theirs: theirs, lambda ours: ours)
-FIRST = _view(lambda theirs: theirs[0], lambda ours: ours[None])  # a leading axis of one
-TURNED = _view(lambda theirs: theirs.T, lambda ours: ours.T)
-FLIPPED = _values(lambda theirs: theirs.flip(2, 3), lambda ours: ours.flip(2, 3))
-MAP = _view(lambda theirs: theirs[None, None], lambda ours: ours[0, 0])  # (h, w) -> (1, 1, h, w)
-COLUMN = _view(lambda theirs: theirs[0, :, 0, 0], lambda ours: ours[None, :, None, None])
+SAME = Fold(lambda theirs: theirs, lambda ours: ours)
+FIRST = Fold(lambda theirs: theirs[0], lambda ours: ours[None])  # a leading axis of one
+TURNED = Fold(lambda theirs: theirs.T, lambda ours: ours.T)
+FLIPPED = Fold(lambda theirs: theirs.flip(2, 3), lambda ours: ours.flip(2, 3))
+MAP = Fold(lambda theirs: theirs[None, None], lambda ours: ours[0, 0])  # (h, w) -> (1, 1, h, w)
+COLUMN = Fold(lambda theirs: theirs[0, :, 0, 0], lambda ours: ours[None, :, None, None])
 # TensorFlow's kernels are (h, w, inputs, outputs).
-KERNEL = _view(lambda theirs: theirs.permute(3, 2, 0, 1), lambda ours: ours.permute(2, 3, 1, 0))
-GREY = _view(lambda theirs: theirs.expand(3, *theirs.shape[1:]), lambda ours: ours[:1])
+KERNEL = Fold(lambda theirs: theirs.permute(3, 2, 0, 1), lambda ours: ours.permute(2, 3, 1, 0))
+GREY = Fold(lambda theirs: theirs.expand(3, *theirs.shape[1:]), lambda ours: ours[:1])
 
 
 def scaled(factor: float) -> Fold:
     """Fold a gain in: what they store acts `factor` times."""
-    return _values(lambda theirs: theirs * factor, lambda ours: ours / factor)
+    return Fold(lambda theirs: theirs * factor, lambda ours: ours / factor)
 
 
 def shifted(offset: float) -> Fold:
     """What they store acts with an offset."""
-    return _values(lambda theirs: theirs + offset, lambda ours: ours - offset)
+    return Fold(lambda theirs: theirs + offset, lambda ours: ours - offset)
 
 
 @dataclass(frozen=True)
