@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import bench, catalogue, gallery, restore, tools
+from invprob.cli import bench, catalogue, convert, gallery, restore, tools
 from invprob.cli import measure as measuring
 from invprob.errors import InvprobError
 
@@ -54,6 +54,7 @@ restore.register(app)
 measuring.register(app)
 catalogue.register(app)
 tools.register(app)
+convert.register(app)
 gallery.register(app)
 bench.register(app)
 

@@ -53,11 +53,12 @@ class RunConfig:
     Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
     with `noise`. `transforms` are operators, too, in reading order: what they make of a picture is
-    the truth that is measured. `data_term` is misfit, likelihood or stochastic (`methods.make`).
-    `steps` None takes the method's own number, `operator_seed` None derives one. `stop` names a
-    rule that ends a solve early (`invprob.stopping`); after `seconds` in the loop, if they are
-    given, a run stops where it is. Raises `ArgumentError` where values are out of range or
-    contradict each other.
+    the truth that is measured. `resolution` takes the lower blocks of the generator alone, `label`
+    one class of a conditional one. `data_term` is misfit, likelihood or stochastic
+    (`methods.make`). `steps` None takes the method's own number, `operator_seed` None derives one.
+    `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds` in the loop,
+    if they are given, a run stops where it is. Raises `ArgumentError` where values are out of range
+    or contradict each other.
     """
 
     images: tuple[str, ...] = ()
@@ -70,6 +71,8 @@ class RunConfig:
     grey: bool = False
     fit: str = "crop"
     prior: str = "faces-128"
+    resolution: int | None = None
+    label: int | None = None
     method: Named = Named("sphinx")
     data_term: str = "misfit"
     steps: int | None = None
@@ -214,7 +217,7 @@ _WORDS = (
     "lpips_weights",
     "device",
 )
-_NUMBERS = ("steps", "restarts", "seed", "operator_seed", "threads")
+_NUMBERS = ("steps", "restarts", "seed", "operator_seed", "threads", "resolution", "label")
 
 
 def _read(key: str, value: Any) -> Any:

@@ -121,7 +121,7 @@ def start(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = build_device(config.device)
-    generator = load_generator(config.prior)
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
     network = find_perceptual(config.perceptual, config.lpips_weights)
     measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
@@ -204,7 +204,7 @@ def _resumed(
     config: RunConfig, environment: Mapping[str, Any] | None, saved: Path, display: Display
 ) -> Job:
     """Build a job again, as much like the first time as can be."""
-    generator = load_generator(config.prior)
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
     if environment is None:
         device = build_device(config.device)
         network = find_perceptual(config.perceptual, config.lpips_weights)

@@ -18,10 +18,7 @@ SWEEPS = Path(__file__).resolve().parents[2] / "examples" / "sweeps"
 
 # Methods that the shipped sweeps name and that do not exist yet. One that comes to exist has to be
 # taken out of this set.
-PENDING = {
-    "bdinvert", "i2s", "i2s++", "ilo", "karras", "mapping-finetuned", "mapping-reinit", "p-norm+",
-    "psp", "sphinx-official", "sphinx-style", "w-plus-s", "z-plus-s-b",
-}  # fmt: skip
+PENDING = {"bdinvert", "psp"}
 
 
 def plan(path: Path, scale: str | None = None) -> Plan:
