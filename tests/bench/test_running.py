@@ -108,8 +108,10 @@ def test_a_failing_run_is_recorded_and_stops_nothing(
     broken = True
 
     def fragile(setting: methods.Setting) -> methods.Recipe:
-        recipe = methods.w_plus(setting)
-        return dataclasses.replace(recipe, schedule=lambda progress: 1 / (not broken))
+        recipe: methods.Recipe = register.method["w-plus"](setting)
+        (stage,) = recipe.stages
+        stage = dataclasses.replace(stage, schedule=lambda progress: 1 / (not broken))
+        return dataclasses.replace(recipe, stages=(stage,))
 
     register.method("fragile")(fragile)
     path = write(

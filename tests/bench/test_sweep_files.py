@@ -214,7 +214,8 @@ def with_pending() -> None:
     for name in PENDING:
 
         def pending(setting: methods.Setting) -> methods.Recipe:
-            return methods.w_plus(setting)
+            recipe: methods.Recipe = register.method["w-plus"](setting)
+            return recipe
 
         register.method(name)(pending)
 
