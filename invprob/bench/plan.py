@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,8 @@ def _noise(choice: Choice) -> Named | None:
 
 def _slugs(choices: Sequence[Choice]) -> dict[str, str]:
     labels = [choice.label for choice in choices]
-    return dict(zip(labels, distinct([label[:60] for label in labels]), strict=True))
+    plain = [re.sub(r"[^A-Za-z0-9._]+", "-", label)[:60] for label in labels]
+    return dict(zip(labels, distinct(plain), strict=True))
 
 
 # ---------------------------------------------------------------------------- before anything runs

@@ -250,7 +250,7 @@ def at_work(group: int) -> list[str]:
 
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(write, tmp_path: Path) -> None:
     path = write(
-        ("steps = 2", "steps = 400"),
+        ("steps = 2", "steps = 200"),
         ('label = "all"\nname = "identity"\nx = 100\n', 'name = "flip"\n'),
         more="[[exclude]]\noperator = 'one half'\n[[exclude]]\nmethod = 'sphinx'\n",
     )
