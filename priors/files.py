@@ -12,10 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from invprob.errors import ArgumentError, FileError, GeneratorFileError
-from invprob.files import atomic_write
+from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
+from invprob.files import atomic_write, sha256_of
 from invprob.priors.stylegan2 import Generator, GeneratorConfig
-from invprob.registry import register
+from invprob.published import Published, find_pulled, published, pulled
+from invprob.registry import register, suggest
 
 FORMAT = "stylegan2"
 VERSION = 1
@@ -53,10 +54,11 @@ def load_generator(name: str | Path) -> Generator:
     """Load a generator by its registered name or from a native file, in float32 on the CPU.
 
     Nothing in the file is executed. Raises `UnknownNameError` for a name that is neither registered
-    nor a file, `GeneratorFileError` for a file that is damaged or holds another network.
+    nor published nor a file, `PullError` for a published one that was not pulled,
+    `GeneratorFileError` for a file that is damaged or holds another network.
     """
     path = find_generator(name)
-    if not is_path(name):
+    if not is_path(name) and name in register.generator:
         digest, card = sha256_of(path), card_of(name)
         if digest != card["sha256"]:
             raise GeneratorFileError(
@@ -67,13 +69,36 @@ def load_generator(name: str | Path) -> Generator:
 
 
 def find_generator(name: str | Path) -> Path:
-    """The file of a generator given by its registered name or as a path, which is not opened."""
-    return Path(name) if is_path(name) else register.generator[str(name)].path
+    """The file of a generator given by its name, registered or pulled, or as a path, unopened."""
+    if is_path(name):
+        return Path(name)
+    name = str(name)
+    if name in register.generator:
+        return Path(register.generator[name].path)
+    names = [*register.generator, *published_generators()]
+    if name not in names:
+        raise UnknownNameError(
+            f"no generator is named {name!r}.{suggest(name, names)} Known: {', '.join(names)}."
+        )
+    return find_pulled("generator", name)
+
+
+def published_generators() -> dict[str, Published]:
+    """What `invprob pull` can bring or has brought: the package's list and the user's, by name."""
+    listed = {name: entry for name, entry in published().items() if entry.kind == "generator"}
+    return listed | {name: record.published for name, record in pulled("generator").items()}
 
 
 def card_of(name: str | Path) -> Mapping[str, Any]:
-    """What is said of a registered generator; nothing of a file."""
-    return {} if is_path(name) else register.generator[str(name)].card
+    """What is said of a registered or a published generator; nothing of a file."""
+    if is_path(name):
+        return {}
+    if name in register.generator:
+        card: Mapping[str, Any] = register.generator[str(name)].card
+        return card
+    entry = published_generators()[str(name)]
+    terms = f"{entry.licence.name}, {entry.licence.address}"
+    return {"purpose": entry.purpose, "licence": terms, "card": entry.address}
 
 
 def is_path(name: str | Path) -> bool:
@@ -151,18 +176,6 @@ def _compare(
     if problems:
         more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise GeneratorFileError(f"{path}: {'; '.join(problems[:5])}{more}")
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
 
 
 def fingerprint(generator: Generator) -> str:

@@ -14,6 +14,7 @@ import typer
 import invprob
 from invprob.cli import catalogue, gallery, restore, tools
 from invprob.cli import measure as measuring
+from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
 
 # Typer re-exports one of click's errors; recent releases carry click inside, earlier ones need it.
@@ -55,6 +56,7 @@ measuring.register(app)
 catalogue.register(app)
 tools.register(app)
 gallery.register(app)
+pulling.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -57,8 +57,9 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Say what a generator file holds, after checking every tensor of it, and what is beside it."""
+    from invprob.files import sha256_of
     from invprob.priors.extras import extras_path, load_extras
-    from invprob.priors.files import card_of, find_generator, fingerprint, load_generator, sha256_of
+    from invprob.priors.files import card_of, find_generator, fingerprint, load_generator
 
     generator = load_generator(file)
     config, path = generator.config, find_generator(file)
