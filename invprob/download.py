@@ -1,9 +1,9 @@
 """One file over HTTP, which goes on where it stopped.
 
-What has come lies in a partial file; beside it `FILE.json` says which version of the remote file it
-is a part of (RFC 9110: a strong ETag, or else Last-Modified). The rest is asked for by `Range`, on
-the condition `If-Range` that it is still that version; a server that sends the whole file instead
-is taken at its word. Proxies are those of the environment (HTTPS_PROXY, NO_PROXY, ...).
+What has come lies in a partial file; beside it `FILE.state` says which version of the remote file
+it is a part of (RFC 9110: a strong ETag, or else Last-Modified). The rest is asked for by `Range`,
+on the condition `If-Range` that it is still that version; a server that sends the whole file
+instead is taken at its word. Proxies are those of the environment (HTTPS_PROXY, NO_PROXY, ...).
 """
 
 import contextlib
@@ -103,11 +103,14 @@ def _open(request: Request, part: Path, timeout: float) -> Iterator[HTTPResponse
         if error.code == 416:  # no such range: the remote file is shorter than what is here
             discard(part)
             raise _BrokenOffError("the file there has changed") from None
+        said = f"the server answers {error.code} {error.reason}"
         if error.code in _PASSING:
-            raise _BrokenOffError(f"the server answers {error.code} {error.reason}") from None
+            raise _BrokenOffError(said) from None
+        if error.code < 400:
+            said = "its redirects lead nowhere"
         raise PullError(
-            f"{address} cannot be had: the server answers {error.code} {error.reason}; look for "
-            "the file elsewhere, and give it as --from FILE"
+            f"{address} cannot be had: {said}; look for the file elsewhere, and give it as "
+            "--from FILE"
         ) from None
     except (URLError, HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
@@ -219,6 +222,7 @@ class _Redirects(HTTPRedirectHandler):
         """Allow the next address, or refuse."""
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https") or (req.type == "https" and scheme != "https"):
+            fp.close()
             raise PullError(f"{req.full_url} leads on to {newurl}, which is not encrypted")
         return super().redirect_request(req, fp, 307 if code == 308 else code, msg, headers, newurl)
 
@@ -231,7 +235,7 @@ def _length(part: Path) -> int:
 
 
 def _state_path(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
+    return part.with_name(part.name + ".state")
 
 
 def _validator(headers: Message) -> str | None:
