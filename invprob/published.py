@@ -192,10 +192,16 @@ def pulled(kind: str) -> Mapping[str, Pulled]:
     """What was pulled of a kind and is still there, by name."""
     records = (
         read_record(place.with_suffix(""))
-        for place in sorted((cache_folder() / FOLDERS[kind]).glob("*.json"))
+        for place in sorted((cache_folder() / FOLDERS[kind]).glob("[!.]*.json"))
     )
     here = (record for record in records if record is not None and record.path.is_file())
     return {record.published.name: record for record in here}
+
+
+def known() -> Mapping[str, Published]:
+    """What can be pulled: the package's list, and what was pulled from a user's own."""
+    here = {name: record.published for kind in FOLDERS for name, record in pulled(kind).items()}
+    return {**published(), **{name: here[name] for name in here.keys() - published().keys()}}
 
 
 def find_pulled(kind: str, name: str) -> Path:
@@ -210,9 +216,9 @@ def find_pulled(kind: str, name: str) -> Path:
         return record.path
     entry = published().get(name)
     if entry is None or entry.kind != kind:
-        known = [name for name, entry in published().items() if entry.kind == kind]
+        names = [name for name, entry in published().items() if entry.kind == kind]
         raise UnknownNameError(
-            f"no published {kind} is named {name!r}.{suggest(name, known)} "
-            f"Known: {', '.join(known)}."
+            f"no published {kind} is named {name!r}.{suggest(name, names)} "
+            f"Known: {', '.join(names)}."
         )
     raise PullError(f"the {kind} {name!r} is not on this machine; to get it: {entry.command}")

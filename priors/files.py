@@ -15,7 +15,7 @@ from safetensors.torch import save
 from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
 from invprob.files import atomic_write, sha256_of
 from invprob.priors.stylegan2 import Generator, GeneratorConfig
-from invprob.published import Published, find_pulled, published, pulled
+from invprob.published import Published, find_pulled, known
 from invprob.registry import register, suggest
 
 FORMAT = "stylegan2"
@@ -84,9 +84,8 @@ def find_generator(name: str | Path) -> Path:
 
 
 def published_generators() -> dict[str, Published]:
-    """What `invprob pull` can bring or has brought: the package's list and the user's, by name."""
-    listed = {name: entry for name, entry in published().items() if entry.kind == "generator"}
-    return listed | {name: record.published for name, record in pulled("generator").items()}
+    """What `invprob pull` can bring or has brought, by name."""
+    return {name: entry for name, entry in known().items() if entry.kind == "generator"}
 
 
 def card_of(name: str | Path) -> Mapping[str, Any]:

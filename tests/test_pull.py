@@ -259,8 +259,9 @@ def test_an_interrupt_keeps_what_came(site: Site, entry: Published) -> None:
         bring(entry, progress=interrupt)
     kept = parts()
     assert len(BODY) > len(kept) > len(BODY) // 2 and BODY.startswith(kept)
+    (cache_folder() / "generators" / ".mine.bin.0a1b.json").write_text("")  # of another death
     bring(entry)
-    is_whole(entry)
+    assert find_pulled("generator", "mine") == entry.path
     assert site.ranges[-1] == f"bytes={len(kept)}-"
 
 
@@ -693,6 +694,8 @@ def test_from_list_to_picture(site: Site, called: Call, tmp_path: Path) -> None:
     path.write_bytes(site.body[:-8])
     status, _, err = called("sample", "--prior", "mine", "--out", "other.png")
     assert status == 2 and "invprob pull mine" in err and err.count("\n") == 1
+    assert called("pull", "mine")[0] == 0  # the record knows where it came from
+    assert path.read_bytes() == site.body
 
 
 def test_what_the_program_says(

@@ -51,27 +51,28 @@ def pull(
     once its sha256 is right. Proxies are those of the environment (HTTPS_PROXY).
     """
     from invprob.errors import ArgumentError, UnknownNameError
-    from invprob.published import published, read_published
+    from invprob.published import known, read_published
     from invprob.registry import suggest
 
-    known = published() if registry is None else read_published(registry)
+    entries = known() if registry is None else read_published(registry)
     if not names:
         if source is not None:
             raise ArgumentError("--from needs the NAME of what the file is")
-        _list(known, as_json)
+        _list(entries, as_json)
         return
     for name in names:
-        if name not in known:
+        if name not in entries:
             raise UnknownNameError(
-                f"nothing is published as {name!r}.{suggest(name, known)} Known: "
-                f"{', '.join(known)}."
+                f"nothing is published as {name!r}.{suggest(name, entries)} Known: "
+                f"{', '.join(entries)}."
             )
     if source is not None and len(names) > 1:
         raise ArgumentError(f"--from is one file, but {len(names)} names were given")
     if registry is not None:
         _refuse_taken(names, registry)
     records = [
-        _pull(known[name], accept_licence, offline, source, quiet) for name in dict.fromkeys(names)
+        _pull(entries[name], accept_licence, offline, source, quiet)
+        for name in dict.fromkeys(names)
     ]
     if as_json:
         print_json([_about(record.published, record) for record in records])
@@ -100,9 +101,13 @@ def _pull(
         return accept_licence or typer.confirm("Do you accept this licence?", err=True)
 
     with _Bar(entry.name, hidden=quiet or not sys.stderr.isatty()) as bar:
-        return bring(
-            entry, accept=accept, offline=offline, source=source, progress=bar.show, say=say
-        )
+        try:
+            return bring(
+                entry, accept=accept, offline=offline, source=source, progress=bar.show, say=say
+            )
+        except KeyboardInterrupt:
+            say("interrupted; what has come is kept, and the same command goes on from there")
+            raise
 
 
 def _refuse_taken(names: Sequence[str], registry: Path) -> None:
@@ -117,12 +122,12 @@ def _refuse_taken(names: Sequence[str], registry: Path) -> None:
             )
 
 
-def _list(known: Mapping[str, "Published"], as_json: bool) -> None:
+def _list(entries: Mapping[str, "Published"], as_json: bool) -> None:
     from invprob.published import pulled
 
     here = {**pulled("generator"), **pulled("perceptual")}
     if as_json:
-        print_json([_about(entry, here.get(name)) for name, entry in known.items()])
+        print_json([_about(entry, here.get(name)) for name, entry in entries.items()])
         return
     rows = [
         (
@@ -132,23 +137,29 @@ def _list(known: Mapping[str, "Published"], as_json: bool) -> None:
             size(here[name].size if name in here else entry.size),
             entry.licence.name,
         )
-        for name, entry in known.items()
+        for name, entry in entries.items()
     ]
-    if not sys.stdout.isatty():
-        for row in rows:
-            typer.echo("\t".join(row))
+    if sys.stdout.isatty():
+        _table(rows)
         return
+    for row in rows:
+        typer.echo("\t".join(row))
+
+
+def _table(rows: Sequence[tuple[str, str, str, str, str]]) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE, pad_edge=False)
-    for title in ("name", "purpose", "", "size", "licence"):
-        table.add_column(
-            title, no_wrap=title == "name", justify="right" if title == "size" else "left"
-        )
-    for row in rows:
-        table.add_row(*row)
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("purpose and licence")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for name, purpose, state, amount, licence in rows:
+        told = Text(purpose).append(f"\n{licence}", style="dim")
+        table.add_row(name, told, amount, "pulled" if state == "pulled" else "")
     Console().print(table)
 
 
