@@ -232,11 +232,12 @@ def test_proxies_are_those_of_the_environment(
 
 
 def test_a_connection_that_breaks_is_resumed(site: Site, entry: Published) -> None:
-    site.faults = [part(300_000), part(200_000)]
+    """As often as it takes, while something comes each time."""
+    site.faults = [part(300_000), *[part(100_000)] * 4]
     bring(entry)
     is_whole(entry)
-    assert site.ranges == [None, "bytes=300000-", "bytes=500000-"]
-    assert [headers["If-Range"] for _, headers in site.log[1:]] == ['"first"'] * 2
+    assert site.ranges == [None, *(f"bytes={count}00000-" for count in (3, 4, 5, 6, 7))]
+    assert [headers["If-Range"] for _, headers in site.log[1:]] == ['"first"'] * 5
 
 
 def test_what_came_is_kept_for_the_next_time(site: Site, entry: Published) -> None:
@@ -336,12 +337,23 @@ def test_a_file_that_became_shorter_starts_again(site: Site, entry: Published) -
 
 def test_an_answer_to_another_question_is_not_taken(site: Site, entry: Published) -> None:
     def other_part(answer: Answer) -> None:
-        answer.start(206, Content_Length=9, Content_Range=f"bytes 0-8/{len(BODY)}")
-        answer.wfile.write(BODY[:9])
+        count = len(BODY)
+        answer.start(206, Content_Length=count, Content_Range=f"bytes 0-{count - 1}/{count}")
+        answer.wfile.write(BODY)
 
     site.faults = [part(300_000), other_part]
     bring(entry)
     is_whole(entry)
+
+
+def test_what_came_from_one_address_is_not_continued_from_another(
+    site: Site, entry: Published
+) -> None:
+    site.faults = [part(300_000), *[part(0)] * 2]
+    refused(entry, "connection ended")
+    bring(replace(entry, address=site.address.replace("weights", "mirrored")))
+    is_whole(entry)
+    assert site.ranges[-1] is None
 
 
 def test_silence_ends(site: Site, entry: Published, monkeypatch: pytest.MonkeyPatch) -> None:
