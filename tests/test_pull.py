@@ -77,35 +77,38 @@ class Site(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
-    server: Site
+    @property
+    def site(self) -> Site:
+        assert isinstance(self.server, Site)
+        return self.server
 
     def do_GET(self) -> None:
-        self.server.log.append((self.path, self.headers))
-        fault = self.server.faults.pop(0) if self.server.faults else whole
+        self.site.log.append((self.path, self.headers))
+        fault = self.site.faults.pop(0) if self.site.faults else whole
         fault(self)
 
     def start(self, status: int, **headers: object) -> None:
         self.send_response(status)
-        for name, value in {**self.server.headers, **headers}.items():
+        for name, value in {**self.site.headers, **headers}.items():
             if value is not None:
                 self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_request(self, code: object = "-", size: object = "-") -> None:
         pass
 
 
 def whole(answer: Answer) -> None:
     """What a good server does, conditions included."""
-    part(len(answer.server.body))(answer)
+    part(len(answer.site.body))(answer)
 
 
 def part(count: int, *, ranges: bool = True, conditions: bool = True) -> Fault:
     """Send the first `count` bytes of the answer, then hang up."""
 
     def fault(answer: Answer) -> None:
-        body, asked = answer.server.body, answer.headers["Range"]
-        tags = (answer.server.headers.get(name) for name in ("ETag", "Last-Modified"))
+        body, asked = answer.site.body, answer.headers["Range"]
+        tags = (answer.site.headers.get(name) for name in ("ETag", "Last-Modified"))
         same = not conditions or answer.headers["If-Range"] in tags
         if ranges and asked and same:
             first = int(asked.removeprefix("bytes=").removesuffix("-"))
@@ -131,7 +134,7 @@ def stall(answer: Answer) -> None:
     answer.start(200, Content_Length=len(BODY))
     answer.wfile.write(BODY[:100_000])
     answer.wfile.flush()
-    answer.server.release.wait(10)
+    answer.site.release.wait(10)
 
 
 @pytest.fixture
@@ -344,6 +347,7 @@ def test_an_answer_to_another_question_is_not_taken(site: Site, entry: Published
     site.faults = [part(300_000), other_part]
     bring(entry)
     is_whole(entry)
+    assert site.ranges == [None, "bytes=300000-", None]
 
 
 def test_what_came_from_one_address_is_not_continued_from_another(
@@ -509,7 +513,7 @@ def test_two_at_once_fetch_once(site: Site, entry: Published) -> None:
 
     def slow(answer: Answer) -> None:
         held.set()
-        answer.server.release.wait(10)
+        answer.site.release.wait(10)
         whole(answer)
 
     site.faults = [slow]
@@ -664,7 +668,8 @@ def called(
     def call(*words: object) -> tuple[int, str, str]:
         capfd.readouterr()
         status = run([str(word) for word in words])
-        return (status, *capfd.readouterr())
+        out, err = capfd.readouterr()
+        return status, out, err
 
     return call
 
