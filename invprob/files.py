@@ -19,6 +19,7 @@ _REASONS = {
     errno.ENOENT: "no such file or folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EISDIR: "this is a folder, not a file",
+    errno.ELOOP: "its symbolic links lead in a circle",
     errno.ENAMETOOLONG: "the name is too long",
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from invprob.errors import GeneratorFileError
+from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.priors.base import Code, ParamGroup, Prior
 from invprob.priors.files import fingerprint, load_generator
 from invprob.priors.heads import HeadShape, Preset
@@ -21,6 +21,7 @@ from invprob.priors.parts import (
     WPlus,
 )
 from invprob.priors.stylegan2 import Generator
+from invprob.priors.synthesis import synthesise
 from invprob.registry import register
 from invprob.types import Images, PerImage, Spec
 
@@ -37,7 +38,8 @@ class StyleGANCode(Code):
 class StyleGANPrior(Prior):
     """generator × style × content × noise: the rows of the paper's Table 1.
 
-    The parts default to W+, the learned constant and the stored noise maps.
+    The parts default to W+, the learned constant and the stored noise maps. Raises `ArgumentError`
+    for a conditional generator of which no class was chosen.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class StyleGANPrior(Prior):
         content: Part | None = None,
         noise: Part | None = None,
     ) -> None:
+        if generator.config.labels:
+            raise ArgumentError(generator.ask_for_label())
         super().__init__(generator.image_shape)
         self.generator = generator
         self.style = style or WPlus()
@@ -69,10 +73,13 @@ class StyleGANPrior(Prior):
 
     def decode(self, code: Code, rng: torch.Generator) -> Images:
         """I' = G(P_s(z+), P_c(s), b), algorithm 1 of SPHInX; other parts ignore the draws."""
-        styles, content, noise = (
-            part.draw(variables, self.generator, rng) for part, variables in self._parts(code)
-        )
-        return self.generator.synthesis(styles[0], content[0], noise)
+        return self.render(self._drawn(code, rng))
+
+    def _drawn(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+        drawn: dict[str, Tensor] = {}
+        for part, variables in self._parts(code):
+            drawn.update(part.draw(variables, self.generator, rng))
+        return drawn
 
     def groups(self, code: Code) -> list[ParamGroup]:
         """One group for each part that has free variables."""
@@ -90,18 +97,28 @@ class StyleGANPrior(Prior):
         for part, variables in self._parts(code):
             part.project_(variables)
 
+    def anneal_(self, code: Code, progress: float) -> None:
+        """Tell all parts how far their stage is."""
+        for part, variables in self._parts(code):
+            part.anneal_(variables, progress)
+
+    def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+        """Let each part move to what it can use of another solution."""
+        for part, variables in self._parts(code):
+            part.adopt_(variables, self.generator, realised)
+
     def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
-        """The style rows, content and noise maps that the parts settle on."""
-        styles, content, noise = (
-            part.settle(variables, self.generator, rng) for part, variables in self._parts(code)
-        )
-        maps = {f"noise.{index}": tensor for index, tensor in enumerate(noise)}
-        return {"styles": styles[0], "content": content[0], **maps}
+        """What the parts settle on: "styles" or "scales.{i}"; "content" or "features.{layer}" and
+        perhaps "skip"; "noise.{i}".
+        """
+        realised: dict[str, Tensor] = {}
+        for part, variables in self._parts(code):
+            realised.update(part.settle(variables, self.generator, rng))
+        return realised
 
     def render(self, realised: Mapping[str, Tensor]) -> Images:
-        """Draw the image of realised style rows, content and noise maps."""
-        maps = [realised[f"noise.{index}"] for index in range(len(self.generator.noise_shapes))]
-        return self.generator.synthesis(realised["styles"], realised["content"], maps)
+        """Draw the image of what was realised."""
+        return synthesise(self.generator, realised)
 
     @torch.no_grad()
     def mean_image(self) -> Images:
@@ -110,10 +127,11 @@ class StyleGANPrior(Prior):
         return self.generator.synthesis(rows)
 
     def spec(self) -> dict[str, Any]:
-        """Name or path of the generator, and the hash of its weights."""
+        """Name or path of the generator, what was made of it, and the hash of its weights."""
         return {
             "type": "stylegan",
             "generator": self.generator.source,
+            **self.generator.options,
             "fingerprint": fingerprint(self.generator),
         }
 
@@ -125,7 +143,8 @@ class StyleGANPrior(Prior):
                 "this solution was made with a generator that was never saved; "
                 "build its prior again and call `prior.render(solution.realised)`"
             )
-        generator = load_generator(spec["generator"])
+        options = {name: spec.get(name) for name in ("resolution", "label")}
+        generator = load_generator(spec["generator"], **options)
         found = fingerprint(generator)
         if found != spec["fingerprint"]:
             raise GeneratorFileError(

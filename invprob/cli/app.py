@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import catalogue, gallery, restore, tools
+from invprob.cli import catalogue, convert, gallery, restore, tools
 from invprob.cli import measure as measuring
 from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
@@ -55,6 +55,7 @@ restore.register(app)
 measuring.register(app)
 catalogue.register(app)
 tools.register(app)
+convert.register(app)
 gallery.register(app)
 pulling.register(app)
 
