@@ -30,7 +30,10 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
 def recipe(name: str, options: Mapping[str, Any]) -> Recipe:
     generator = networks.random_generator(dtype=torch.float64)
     shape = generator.image_shape
-    return make(name, generator, shape, measurement_shape=shape, **options)
+    made = make(name, generator, shape, measurement_shape=shape, **options)
+    for stage in made.stages:
+        stage.prior.double()
+    return made
 
 
 def data(batch: int) -> tuple[invprob.Measurements, invprob.Operator]:
