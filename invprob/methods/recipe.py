@@ -26,8 +26,9 @@ from invprob.registry import build, register, suggest
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.loop import check_stochastic
 from invprob.solver.optimisers import Optimiser
+from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
-from invprob.solver.stages import Initial, Stage, allot, solve_stages
+from invprob.solver.stages import Initial, Stage, allot
 from invprob.types import Shape
 
 
@@ -220,11 +221,12 @@ def restore(
     perceptual: PerceptualDistance | None = None,
     data_term: DataTerm = "misfit",
     steps: int | None = None,
+    restarts: int = 1,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
-    """Restore images from measurements with a named method: `make` and `solve_stages` in one.
+    """Restore images from measurements with a named method: `make` and `solve_restarts` in one.
 
     `steps` None takes the method's own number, any other is split over its stages; `options` are
     the method's. A method that does without a generator passes over the one that is given.
@@ -243,10 +245,11 @@ def restore(
         data_term=data_term,
         **(options or {}),
     )
-    return solve_stages(
+    return solve_restarts(
         measurements,
         operator,
         recipe.stages,
+        restarts=restarts,
         initial=recipe.initial,
         steps=steps,
         seed=seed,
