@@ -44,16 +44,14 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
         generator = Generator(config)
     places = generator.state_dict()
     rows, filters = layout.rows(raw, config), layout.filters(config)
-    expected = {row.theirs: tuple(row.fold.write(places[row.ours]).shape) for row in rows}
+    expected = {row.theirs: row.their_shape(places[row.ours]) for row in rows}
     apart = {layout.mean_w, *layout.unused, *filters}
     found = {name: tuple(value.shape) for name, value in raw.tensors.items() if name not in apart}
     compare(source, expected, found)
     _check_filters(source, raw, filters)
     dtype = _dtype(source, raw)
     tensors = {
-        row.ours: row.fold.read(raw.tensors[row.theirs].to(dtype)).clone(
-            memory_format=torch.contiguous_format
-        )
+        row.ours: row.read(raw.tensors[row.theirs], tuple(places[row.ours].shape), dtype)
         for row in rows
     }
     given = _mean_w(source, raw, layout, config.style_width)
