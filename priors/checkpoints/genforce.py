@@ -28,7 +28,7 @@ class Genforce(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """`output` counts the blocks, `dense` the mapping's layers."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         if "mapping.label_weight" in raw.tensors:
             raise GeneratorFileError(
                 "a conditional generator of the older kind (mapping.label_weight: labels enter "

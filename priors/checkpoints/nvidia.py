@@ -29,7 +29,7 @@ class Nvidia(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """Structure from shapes; clamps from the layers' own attributes, never from arguments."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         blocks = len(shapes.numbers("synthesis.b{}.conv1.weight"))
         _refuse_others(raw, blocks)
         depth = len(shapes.numbers("mapping.fc{}.weight"))
@@ -103,7 +103,7 @@ def _dense(raw: RawCheckpoint, ours: str, theirs: str, inputs: int, rate: float)
 
 def _colours(raw: RawCheckpoint, name: str) -> Fold:
     """A grey network draws three times the same."""
-    return GREY if name in raw.tensors and len(raw.tensors[name]) == 1 else SAME
+    return GREY if name in raw.tensors and len(raw.stand_ins[name]) == 1 else SAME
 
 
 def _clamp(raw: RawCheckpoint, blocks: int) -> float | None:

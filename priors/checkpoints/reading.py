@@ -1,10 +1,12 @@
 """Any generator file as plain tensors and attributes, without running anything in it."""
 
+import contextlib
 import json
 import stat
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -16,19 +18,25 @@ from invprob.files import file_error
 from invprob.priors.checkpoints import objects, torch_files
 from invprob.priors.checkpoints.networks import flatten, flatten_tf, is_network, is_tf_network
 from invprob.priors.checkpoints.pickles import Budget, Reader, Record, is_tensors, load
-from invprob.priors.checkpoints.spans import TensorRef, read_tensors
+from invprob.priors.checkpoints.spans import FileTensors, TensorRef
 
 Format: TypeAlias = Literal["native", "rosinality", "nvidia", "nvidia-tf", "genforce", "psp"]
 
 
 @dataclass(frozen=True)
 class RawCheckpoint:
-    """What a file says, in its own names; a conversion takes the tensors out."""
+    """What a file says, in its own names; a foreign file's tensors are read as they are needed."""
 
     format: Format
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def stand_ins(self) -> Mapping[str, Tensor]:
+        """Tensors of the same shapes and types, perhaps without numbers: nothing is read."""
+        held = self.tensors
+        return held.stand_ins() if isinstance(held, FileTensors) else held
 
 
 @dataclass(frozen=True)
@@ -66,15 +74,16 @@ def read_checkpoint(path: str | Path) -> RawCheckpoint:
         if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
             kind = "a directory" if stat.S_ISDIR(about.st_mode) else "no regular file"
             raise GeneratorFileError(f"it is {kind}, not a generator file")
-        with path.open("rb") as file:
-            size = about.st_size
+        with contextlib.ExitStack() as stack:
+            size, file = about.st_size, stack.enter_context(path.open("rb"))
             start = file.read(512)
             if is_safetensors(start, size):
                 return _native(path)
             file.seek(0)
             found = _recognise(_value(file, start, size))
             _check_names(found.tensors)
-            tensors = read_tensors(found.tensors, size)
+            tensors = FileTensors(file, size, found.tensors)
+            stack.pop_all()  # the tensors keep it open
     except FileNotFoundError:
         raise GeneratorFileError(f"there is no generator file {path}") from None
     except GeneratorFileError as error:

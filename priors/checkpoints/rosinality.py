@@ -29,7 +29,7 @@ class Rosinality(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """`convs` count the blocks, `style` the mapping's layers (the first is a normalisation)."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         depth = len(shapes.numbers("style.{}.weight"))
         blocks = (len(shapes.numbers("convs.{}.conv.weight")) + 1) // 2 + 1
         if depth == 0:

@@ -33,10 +33,15 @@ class Fold:
         )
 
 
+def _flipped(kernel: Tensor) -> Tensor:
+    """A kernel turned by 180°; one without numbers as it is: torch takes seconds to flip that."""
+    return kernel if kernel.is_meta else kernel.flip(2, 3)
+
+
 SAME = Fold(lambda theirs: theirs, lambda ours: ours)
 FIRST = Fold(lambda theirs: theirs[0], lambda ours: ours[None])  # a leading axis of one
 TURNED = Fold(lambda theirs: theirs.T, lambda ours: ours.T)
-FLIPPED = Fold(lambda theirs: theirs.flip(2, 3), lambda ours: ours.flip(2, 3))
+FLIPPED = Fold(_flipped, _flipped)
 MAP = Fold(lambda theirs: theirs[None, None], lambda ours: ours[0, 0])  # (h, w) -> (1, 1, h, w)
 COLUMN = Fold(lambda theirs: theirs[0, :, 0, 0], lambda ours: ours[None, :, None, None])
 # TensorFlow's kernels are (h, w, inputs, outputs).
@@ -58,9 +63,9 @@ class Row:
         """The shape that theirs must have."""
         return tuple(self.fold.write(ours).shape)
 
-    def read(self, theirs: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Our tensor, contiguous and of its own."""
-        ours = torch.empty(shape, dtype=dtype).copy_(self.fold.read(theirs))
+    def read(self, theirs: Tensor) -> Tensor:
+        """Our tensor, contiguous, in the memory of theirs where it can be."""
+        ours = self.fold.read(theirs).contiguous()
         if self.gain != 1:
             ours.mul_(self.gain)
         return ours if self.offset == 0 else ours.add_(self.offset)

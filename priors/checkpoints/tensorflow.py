@@ -42,7 +42,7 @@ class TensorFlow(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """Structure from shapes; the clamp from the arguments, which are part of these files."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         blocks = sum(name.endswith("/ToRGB/weight") for name in raw.tensors)
         _refuse_others(raw, blocks)
         depth = len(shapes.numbers("mapping/Dense{}/weight"))
@@ -90,7 +90,7 @@ class TensorFlow(Layout):
             rows.append(Row(f"{ours}.noise", f"synthesis/noise{layer}"))
         for block, inputs in enumerate(config.channels):
             ours, theirs = f"to_rgb.{block}", f"{_scope(block)}/ToRGB"
-            bias = raw.tensors.get(f"{theirs}/bias")
+            bias = raw.stand_ins.get(f"{theirs}/bias")
             colours = GREY if bias is not None and len(bias) == 1 else SAME
             axes = KERNEL.then(colours)
             rows.append(Row(f"{ours}.weight", f"{theirs}/weight", axes, fan_in(inputs)))

@@ -33,7 +33,7 @@ CASES = [
 
 
 def raw_of(foreign: Foreign, dtype: torch.dtype = torch.float64) -> RawCheckpoint:
-    tensors = {name: value.to(dtype) for name, value in foreign.tensors.items()}
+    tensors = {name: value.to(dtype, copy=True) for name, value in foreign.tensors.items()}
     return RawCheckpoint(foreign.format, tensors, foreign.attributes, ())  # type: ignore[arg-type]
 
 
@@ -165,7 +165,7 @@ def test_a_table_is_total(name: str) -> None:
     free = {layout.mean_w, *layout.unused, *layout.filters(config)}
     assert free <= set(foreign.tensors)
     for key, value in foreign.tensors.items():
-        rest = {k: v for k, v in foreign.tensors.items() if k != key}
+        rest = {k: v.clone() for k, v in foreign.tensors.items() if k != key}
         lacking = RawCheckpoint(foreign.format, rest, foreign.attributes, ())  # type: ignore[arg-type]
         if key in free:
             to_generator(lacking, source="theirs.pt")
