@@ -31,7 +31,7 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
     Float32, or float64 where the checkpoint is. Every tensor has its place and every place its
     tensor, the mean of w excepted: where a file has none it is measured, over 10,000 draws of a
     fixed seed. Raises `GeneratorFileError` that names the first five which do not fit, or says why
-    a network is another one.
+    a network is another one. Tensors that need no arithmetic are shared with the checkpoint.
     """
     if raw.format not in LAYOUTS:
         raise GeneratorFileError(f"{source}: the format {raw.format!r} has no table")

@@ -59,11 +59,13 @@ class Row:
         return tuple(self.fold.write(ours).shape)
 
     def read(self, theirs: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Our tensor, contiguous and of its own."""
-        ours = torch.empty(shape, dtype=dtype).copy_(self.fold.read(theirs))
-        if self.gain != 1:
-            ours.mul_(self.gain)
-        return ours if self.offset == 0 else ours.add_(self.offset)
+        """Our tensor, contiguous; theirs itself where nothing is to be done."""
+        view = self.fold.read(theirs.to(dtype))
+        if self.gain == 1:
+            ours = view.contiguous()
+        else:
+            ours = torch.mul(view, self.gain, out=torch.empty(shape, dtype=dtype))
+        return ours if self.offset == 0 else ours + self.offset
 
     def write(self, ours: Tensor) -> Tensor:
         """Their tensor, contiguous and of its own."""
