@@ -34,6 +34,8 @@ def describe_file(name: str) -> dict[str, Any]:
     """
     path = find_generator(name)
     raw = read_checkpoint(path)
+    precision = sorted({str(value.dtype).removeprefix("torch.") for value in raw.tensors.values()})
+    mean_of_w = _mean_of_w(raw)
     generator = build_generator(raw, path, source=name)
     config, card = generator.config, card_of(name)
     about: dict[str, Any] = {
@@ -49,8 +51,8 @@ def describe_file(name: str) -> dict[str, Any]:
         "z_width": config.z_width,
         "mapping_layers": config.mapping_layers,
         "parameters": sum(value.numel() for value in generator.parameters()),
-        "precision": sorted({str(t.dtype).removeprefix("torch.") for t in raw.tensors.values()}),
-        "mean of W": _mean_of_w(raw),
+        "precision": precision,
+        "mean of W": mean_of_w,
         "fingerprint": fingerprint(generator),
     }
     if config.labels:

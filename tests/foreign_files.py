@@ -37,8 +37,9 @@ def write_each(folder: Path) -> dict[str, Path]:
     del theirs["latent_avg"]
     nvidia, tf = held["nvidia"], held["nvidia-tf"]
     genforce = held["genforce"].tensors
+    copies = {name: value.clone() for name, value in genforce.items()}
     generator = to_generator(
-        RawCheckpoint("genforce", genforce, held["genforce"].attributes), source="memory"
+        RawCheckpoint("genforce", copies, held["genforce"].attributes), source="memory"
     )
     save_generator(generator, folder / "native.safetensors")
     return {

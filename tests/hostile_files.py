@@ -456,5 +456,9 @@ CASES: dict[str, Case] = {
     "a header of many layers": Case(native(mapping_layers=10**9), "larger than the file"),
     "a header of wide layers": Case(native(channels=[1 << 62, 2]), "larger than the file"),
     "a header of fractions": Case(native(style_width=4.5), "whole numbers"),
+    "a header of much text": Case(native(**{"x" * 100_000: 1}), "a generator config has"),
+    "letters that a terminal obeys": Case(
+        lambda path, _: torch.save({"g_ema": {"\x1b[2J\n": torch.zeros(1)}}, path), "is named"
+    ),
     "tensors are missing": Case(native(mapping_layers=1), "is missing"),
 }

@@ -3,7 +3,7 @@
 import json
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
@@ -23,10 +23,10 @@ Format: TypeAlias = Literal["native", "rosinality", "nvidia", "nvidia-tf", "genf
 
 @dataclass(frozen=True)
 class RawCheckpoint:
-    """What a file says, in its own names."""
+    """What a file says, in its own names; a conversion takes the tensors out."""
 
     format: Format
-    tensors: Mapping[str, Tensor]
+    tensors: dict[str, Tensor]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -73,17 +73,29 @@ def read_checkpoint(path: str | Path) -> RawCheckpoint:
                 return _native(path)
             file.seek(0)
             found = _recognise(_value(file, start, size))
+            _check_names(found.tensors)
             tensors = read_tensors(found.tensors, size)
     except FileNotFoundError:
         raise GeneratorFileError(f"there is no generator file {path}") from None
     except GeneratorFileError as error:
-        raise GeneratorFileError(f"{path}: {error}") from None
+        raise GeneratorFileError(f"{path}: {_line(str(error))}") from None
     except OSError as error:
         raise GeneratorFileError(str(file_error(path, error, "read"))) from None
     except DAMAGE as error:
-        told = " ".join(str(error).split())[:120]
-        raise GeneratorFileError(f"{path} is damaged: {type(error).__name__}: {told}") from None
+        told = _line(f"{type(error).__name__}: {error}")
+        raise GeneratorFileError(f"{path} is damaged: {told}") from None
     return RawCheckpoint(found.format, tensors, found.attributes, found.notes)
+
+
+def _line(text: str) -> str:
+    """What may come out of a file, made fit for a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:300])
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if len(name) > 200 or not name.isprintable():
+            raise GeneratorFileError(f"damaged: a tensor is named {name[:40]!a}")
 
 
 def is_safetensors(start: bytes, size: int) -> bool:
@@ -100,6 +112,7 @@ def _native(path: Path) -> RawCheckpoint:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise GeneratorFileError(f"damaged safetensors: {error}") from None
+    _check_names(tensors)
     if header is None:
         return RawCheckpoint(_style_of(tensors), tensors)
     about = json.loads(header)
@@ -184,8 +197,10 @@ def _psp(value: dict[Any, Any]) -> _Found:
     }
     if not decoder:
         raise GeneratorFileError("its state_dict has no `decoder.`, so no generator is in it")
-    others = sorted({name.partition(".")[0] for name in state if not name.startswith("decoder.")})
-    notes = (*others, *_left_out(value, "state_dict", "latent_avg"))
+    others = sorted(
+        {_line(name.partition(".")[0])[:40] for name in state if not name.startswith("decoder.")}
+    )
+    notes = (*others[:20], *_left_out(value, "state_dict", "latent_avg"))
     return _Found("psp", {**decoder, **_latent(value)}, {}, notes)
 
 
@@ -214,7 +229,7 @@ def _checked(state: Any, name: str) -> dict[str, TensorRef]:
 
 
 def _left_out(value: Mapping[Any, Any], *taken: str) -> tuple[str, ...]:
-    return tuple(str(name)[:40] for name in list(value)[:20] if name not in taken)
+    return tuple(_line(str(name))[:40] for name in list(value)[:20] if name not in taken)
 
 
 def _unknown(value: Any) -> str:
