@@ -1,6 +1,7 @@
 """From another program's tensors to a generator of ours, all of them or none."""
 
 import math
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -41,6 +42,12 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
         config = layout.config(raw)
     except (ArgumentError, GeneratorFileError) as error:
         raise GeneratorFileError(f"{source} ({raw.format}): {error}") from None
+    if raw.format == "nvidia" and not raw.attributes:
+        warnings.warn(
+            f"{source}: a bare state dict does not say whether its layers are clamped, so they are "
+            "not; the pickle of the whole network says it",
+            stacklevel=2,
+        )
     with torch.device("meta"):
         generator = Generator(config)
     places, held = generator.state_dict(), raw.stand_ins

@@ -283,3 +283,11 @@ def test_attributes_that_change_the_image_are_refused() -> None:
     raw = RawCheckpoint("nvidia-tf", tensors, {"": {"nonlinearity": "relu"}}, ())
     with pytest.raises(GeneratorFileError, match="nonlinearity is 'relu'"):
         to_generator(raw, source="-")
+
+
+def test_a_bare_state_dict_says_nothing_of_clamps() -> None:
+    foreign = foreign_networks.nvidia(Plan())
+    raw = RawCheckpoint("nvidia", dict(foreign.tensors), {}, ())
+    with pytest.warns(UserWarning, match=r"bare\.pt: a bare state dict .* clamped"):
+        generator = to_generator(raw, source="bare.pt")
+    assert image_difference(generator, foreign_networks.nvidia(Plan()), Plan()) < 1e-9
