@@ -154,7 +154,7 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
     expected = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
     compare(path, expected, found)
-    tensors = {name: raw.tensors.pop(name).to(torch.float32) for name in expected}
+    tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source
