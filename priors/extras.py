@@ -19,8 +19,9 @@ from torch import Tensor
 from invprob.errors import FileError, GeneratorFileError
 from invprob.files import atomic_write
 from invprob.priors.files import find_generator, fingerprint, load_generator
-from invprob.priors.statistics import Statistics, statistics_from
+from invprob.priors.statistics import Statistics, sample_statistics, statistics_from
 from invprob.priors.stylegan2 import Generator
+from invprob.streams import stream
 from invprob.types import Styles
 
 VERSION = 1
@@ -132,6 +133,13 @@ def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> s
     whole = load_generator(name)
     part = generator.resolution < whole.resolution and whole.truncate(generator.resolution)
     return fingerprint(whole) if part and fingerprint(part) == own else own
+
+
+def statistics_for(generator: Generator) -> Statistics:
+    """Statistics of W that ship beside a generator, or else of draws made now."""
+    if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
+        return load_extras(generator.source, generator).statistics
+    return sample_statistics(generator, stream(0, "statistics"))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -53,8 +53,9 @@ class RunConfig:
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
     with `noise`. `resolution` takes the lower blocks of the generator alone, `label` one class of
     a conditional one. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps`
-    None takes the method's own number, `operator_seed` None derives one. Raises `ArgumentError`
-    where values are out of range or contradict each other.
+    None takes the method's own number, `operator_seed` None derives one. `stop` names a rule that
+    ends a solve early (`invprob.stopping`). Raises `ArgumentError` where values are out of range or
+    contradict each other.
     """
 
     images: tuple[str, ...] = ()
@@ -71,6 +72,8 @@ class RunConfig:
     method: Named = Named("sphinx")
     data_term: str = "misfit"
     steps: int | None = None
+    restarts: int = 1
+    stop: Named | None = None
     seed: int = 0
     operator_seed: int | None = None
     perceptual: str = "auto"
@@ -84,7 +87,7 @@ class RunConfig:
             raise ArgumentError(
                 f"fit must be crop, pad or stretch, got {self.fit!r}.{suggest(self.fit, FITS)}"
             )
-        for name in ("steps", "threads"):
+        for name in ("steps", "restarts", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"{name} must be at least 1, got {value}")
@@ -206,11 +209,11 @@ _WORDS = (
     "lpips_weights",
     "device",
 )
-_NUMBERS = ("steps", "seed", "operator_seed", "threads", "resolution", "label")
+_NUMBERS = ("steps", "restarts", "seed", "operator_seed", "threads", "resolution", "label")
 
 
 def _read(key: str, value: Any) -> Any:
-    if key in ("noise", "method"):
+    if key in ("noise", "method", "stop"):
         return Named.from_table(value, key)
     if key in _WORDS:
         return _of_type(key, value, str, "a string")

@@ -1,11 +1,14 @@
-"""Methods by name: each row of the paper's Table 1 as prior, terms, optimiser and schedule."""
+"""What a method makes and of what: setting, recipe, and the way from a name to a solution."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+
+import torch
 
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
@@ -14,26 +17,16 @@ from invprob.measurements import Measurements
 from invprob.operators.noise import Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
+from invprob.priors.extras import statistics_for
 from invprob.priors.files import load_generator
-from invprob.priors.heads import HeadShape, Preset
-from invprob.priors.parts import (
-    FreeContent,
-    FreeNoise,
-    LearnedConstant,
-    Part,
-    ProjectedContent,
-    ProjectedStyles,
-    Readout,
-    StoredNoise,
-    WPlus,
-)
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.statistics import Statistics
 from invprob.priors.stylegan2 import Generator
-from invprob.registry import build, register, suggest
-from invprob.schedules import Schedule, cosine_trapezoid
-from invprob.solver.loop import check_stochastic, solve
-from invprob.solver.optimisers import Adam, Optimiser
+from invprob.registry import build, suggest
+from invprob.schedules import cosine_trapezoid
+from invprob.solver.loop import check_stochastic
+from invprob.solver.optimisers import Optimiser
 from invprob.solver.solution import Solution
+from invprob.solver.stages import Initial, Stage, allot, solve_stages
 from invprob.types import Shape
 
 
@@ -55,30 +48,87 @@ class Setting:
         sampling = math.prod(self.measurement_shape) / math.prod(self.image_shape)
         return sampling >= ENOUGH and not self.noisy
 
-    def terms(self) -> list[Term]:
-        """1.0 · data term + 1.5 · LPIPS, the latter where image is compared with like image.
+    @property
+    def network(self) -> PerceptualDistance | None:
+        """The perceptual network, where it compares image with like image.
 
         Compared with a noisy image, LPIPS would ask a clean one for the noise as well.
         """
-        noise = self.likelihood
-        terms: list[Term] = [DataMisfit() if noise is None else NegativeLogLikelihood(noise)]
         alike = self.renoise is not None or not self.noisy
-        if self.perceptual is not None and is_image(self.measurement_shape) and alike:
-            terms.append(PerceptualTerm(self.perceptual))
+        return self.perceptual if is_image(self.measurement_shape) and alike else None
+
+    def data_term(self, weight: float = 1.0) -> Term:
+        """The misfit, or the likelihood where that was chosen."""
+        if self.likelihood is None:
+            return DataMisfit(weight)
+        return NegativeLogLikelihood(self.likelihood, weight)
+
+    def terms(self) -> list[Term]:
+        """1.0 · data term + 1.5 · LPIPS, the latter where a network serves."""
+        terms = [self.data_term()]
+        if self.network is not None:
+            terms.append(PerceptualTerm(self.network))
         return terms
+
+    def perceptual_only(
+        self, term: Callable[[PerceptualDistance], Term] | None = None
+    ) -> tuple[list[Term], tuple[str, ...]]:
+        """A perceptual term alone (default: LPIPS of weight 1), or else the data term and a note.
+
+        The note is for the recipe, which so says that it runs on something else.
+        """
+        if self.network is None:
+            return [self.data_term()], (ON_DATA,)
+        made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
+        return [made], ()
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Moments of the generator's W: those that ship beside it, or drawn now."""
+        return statistics_for(self.generator)
+
+    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
+        """These terms and the cosine trapezoid, from beginning to end."""
+        return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything `solve` needs besides measurements and operator."""
+    """Everything `solve_stages` needs besides measurements and operator."""
 
-    prior: Prior
-    terms: Sequence[Term]
-    optimiser: Optimiser
-    schedule: Schedule
-    steps: int
+    stages: tuple[Stage, ...]
     renoise: Noise | None = None
+    initial: Initial | None = None
+    notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
 
+    @property
+    def steps(self) -> int:
+        """The method's own number of steps."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of the last stage, which draws the solution."""
+        return self.stages[-1].prior
+
+    def to(self, device: torch.device) -> "Recipe":
+        """Move every prior."""
+        for stage in self.stages:
+            stage.prior.to(device)
+        return self
+
+
+ON_DATA = (
+    "this method's own loss is perceptual, and no perceptual network serves here: it runs on the "
+    "data term instead"
+)
+
+# Below this many measurements an image element free noise maps fit the data and spoil the image.
+ENOUGH = 0.5
+
+Rate = Annotated[float, "maximum learning rate of Adam"]
+Steps = Annotated[int, "optimisation steps"]
+Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
 
 Method: TypeAlias = Callable[..., Recipe]
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
@@ -147,9 +197,10 @@ def restore(
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
-    """Restore images from measurements with a named method: `make` and `solve` in one.
+    """Restore images from measurements with a named method: `make` and `solve_stages` in one.
 
-    `steps` None takes the method's own number; `options` are the method's.
+    `steps` None takes the method's own number, any other is split over its stages; `options` are
+    the method's.
     """
     network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
@@ -163,92 +214,29 @@ def restore(
         data_term=data_term,
         **(options or {}),
     )
-    return solve(
+    return solve_stages(
         measurements,
         operator,
-        recipe.prior,
-        terms=recipe.terms,
-        optimiser=recipe.optimiser,
-        schedule=recipe.schedule,
-        steps=recipe.steps if steps is None else steps,
+        recipe.stages,
+        initial=recipe.initial,
+        steps=steps,
         seed=seed,
         renoise=recipe.renoise,
         callbacks=callbacks,
     )
 
 
-Choice = Literal["auto", "free", "stored"]
-Rate = Annotated[float, "maximum learning rate of Adam"]
-
-# Below this many measurements an image element free noise maps fit the data and spoil the image.
-ENOUGH = 0.5
-
-
-def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
-    if choice not in ("auto", "free", "stored"):
-        raise ArgumentError(f"noise_maps must be auto, free or stored, not {choice!r}")
-    free = choice == "free" or (choice == "auto" and setting.determined)
-    return FreeNoise(regulariser=regulariser, lr_scale=lr_scale) if free else StoredNoise()
-
-
-@register.method("sphinx")
-def sphinx(
-    setting: Setting,
+def in_stages(
+    stages: Sequence[Stage],
+    steps: int,
     *,
-    preset: Annotated[Preset, "head widths: paper (d=16) or official (d=32)"] = "paper",
-    d: Annotated[int | None, "bottleneck width; default: the preset's"] = None,
-    around: Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"] = "mean",
-    content: Annotated[
-        Literal["auto", "head", "constant"], "content: P_c or the constant"
-    ] = "auto",
-    noise_maps: Annotated[
-        Choice, "noise maps: free (B), stored, or free where data suffice"
-    ] = "auto",
-    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
-    noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 10.0,
-    readout: Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"] = "mean_w",
-    learning_rate: Rate = 0.003,
-    steps: Annotated[int, "optimisation steps"] = 400,
+    initial: Initial | None = None,
+    notes: Sequence[str] = (),
 ) -> Recipe:
-    """SPHInX: heads P_s and P_c trained on fresh draws, noise maps B (ICML 2022, algorithm 1)."""
-    shape = HeadShape.preset(preset, setting.generator.style_width, d)
-    head = content == "head" or (content == "auto" and setting.determined)
-    prior = StyleGANPrior(
-        setting.generator,
-        style=ProjectedStyles(shape, readout=readout, around=around),
-        content=ProjectedContent(shape, readout=readout, around=around)
-        if head
-        else LearnedConstant(),
-        noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
+    """A recipe of `steps` in all, split in the proportions of the stages' own numbers."""
+    numbers = allot(stages, steps)
+    split = (
+        dataclasses.replace(stage, steps=number)
+        for stage, number in zip(stages, numbers, strict=True)
     )
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
-
-
-@register.method("w-plus")
-def w_plus(
-    setting: Setting,
-    *,
-    learning_rate: Rate = 0.03,
-    steps: Annotated[int, "optimisation steps"] = 400,
-) -> Recipe:
-    """W+: one free w a layer from the mean w (Image2StyleGAN's space, ICCV 2019)."""
-    prior = StyleGANPrior(setting.generator, style=WPlus())
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
-
-
-@register.method("w-plus-s-b")
-def w_plus_s_b(
-    setting: Setting,
-    *,
-    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
-    learning_rate: Rate = 0.02,
-    steps: Annotated[int, "optimisation steps"] = 400,
-) -> Recipe:
-    """(W+, S, B): free w+, content and noise maps, the paper's strongest plain baseline."""
-    prior = StyleGANPrior(
-        setting.generator,
-        style=WPlus(),
-        content=FreeContent(),
-        noise=FreeNoise(regulariser=noise_regulariser),
-    )
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return Recipe(tuple(split), initial=initial, notes=tuple(notes))
