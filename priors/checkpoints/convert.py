@@ -113,5 +113,5 @@ def _check_filters(source: str, raw: RawCheckpoint, filters: Mapping[str, float]
             wrong.append(f"{name} has other values")
     if wrong:
         raise GeneratorFileError(
-            f"{source}: not the low-pass filter (1, 3, 3, 1) times {gain:g}: {'; '.join(wrong[:5])}"
+            f"{source}: not the low-pass filter (1, 3, 3, 1): {'; '.join(wrong[:5])}"
         )
