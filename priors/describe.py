@@ -3,6 +3,7 @@
 from typing import Any
 
 from invprob.errors import GeneratorFileError
+from invprob.files import sha256_of
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.extras import extras_path, load_extras
 from invprob.priors.files import (
@@ -11,7 +12,6 @@ from invprob.priors.files import (
     find_generator,
     fingerprint,
     not_finite,
-    sha256_of,
 )
 from invprob.priors.stylegan2 import Generator
 

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from invprob.errors import ArgumentError, FileError, GeneratorFileError
-from invprob.files import atomic_write
+from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
+from invprob.files import atomic_write, sha256_of
 from invprob.priors.checkpoints.convert import to_generator
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.shapes import GeneratorConfig, compare
 from invprob.priors.stylegan2 import Generator
-from invprob.registry import register
+from invprob.published import Published, find_pulled, known
+from invprob.registry import register, suggest
 
 FORMAT = "stylegan2"
 WIDEST = 1 << 16  # channels of a layer
@@ -71,11 +72,12 @@ def load_generator(
     a pSp or e4e decoder: its content tells which, and nothing in it is executed. `resolution`
     leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of a
     conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
-    neither registered nor a file, `GeneratorFileError` for a file that is damaged or holds another
-    network, `ArgumentError` for a resolution or a label that there is not.
+    neither registered nor published nor a file, `PullError` for a published one that was not
+    pulled, `GeneratorFileError` for a file that is damaged or holds another network,
+    `ArgumentError` for a resolution or a label that there is not.
     """
     path = find_generator(name)
-    if not is_path(name):
+    if not is_path(name) and name in register.generator:
         digest, card = sha256_of(path), card_of(name)
         if digest != card["sha256"]:
             raise GeneratorFileError(
@@ -91,13 +93,35 @@ def load_generator(
 
 
 def find_generator(name: str | Path) -> Path:
-    """The file of a generator given by its registered name or as a path, which is not opened."""
-    return Path(name) if is_path(name) else register.generator[str(name)].path
+    """The file of a generator given by its name, registered or pulled, or as a path, unopened."""
+    if is_path(name):
+        return Path(name)
+    name = str(name)
+    if name in register.generator:
+        return Path(register.generator[name].path)
+    names = [*register.generator, *published_generators()]
+    if name not in names:
+        raise UnknownNameError(
+            f"no generator is named {name!r}.{suggest(name, names)} Known: {', '.join(names)}."
+        )
+    return find_pulled("generator", name)
+
+
+def published_generators() -> dict[str, Published]:
+    """What `invprob pull` can bring or has brought, by name."""
+    return {name: entry for name, entry in known().items() if entry.kind == "generator"}
 
 
 def card_of(name: str | Path) -> Mapping[str, Any]:
-    """What is said of a registered generator; nothing of a file."""
-    return {} if is_path(name) else register.generator[str(name)].card
+    """What is said of a registered or a published generator; nothing of a file."""
+    if is_path(name):
+        return {}
+    if name in register.generator:
+        card: Mapping[str, Any] = register.generator[str(name)].card
+        return card
+    entry = published_generators()[str(name)]
+    terms = f"{entry.licence.name}, {entry.licence.address}"
+    return {"purpose": entry.purpose, "licence": terms, "card": entry.address}
 
 
 def is_path(name: str | Path) -> bool:
@@ -159,18 +183,6 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
     generator.requires_grad_(False)
     generator.source = source
     return generator
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
 
 
 def fingerprint(generator: Generator) -> str:

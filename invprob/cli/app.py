@@ -12,8 +12,9 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import catalogue, convert, gallery, restore, tools
+from invprob.cli import bench, catalogue, convert, gallery, restore, tools
 from invprob.cli import measure as measuring
+from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
 
 # Typer re-exports one of click's errors; recent releases carry click inside, earlier ones need it.
@@ -56,6 +57,8 @@ catalogue.register(app)
 tools.register(app)
 convert.register(app)
 gallery.register(app)
+pulling.register(app)
+bench.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -41,9 +41,10 @@ def convert(
     import torch
 
     from invprob.errors import ArgumentError
+    from invprob.files import sha256_of
     from invprob.priors.checkpoints.rosinality import multiplier
     from invprob.priors.extras import extras_path, save_extras
-    from invprob.priors.files import find_generator, load_generator, save_generator, sha256_of
+    from invprob.priors.files import find_generator, load_generator, save_generator
 
     precision = {"float": torch.float32, "half": torch.float16}.get(dtype)
     if precision is None:
