@@ -26,7 +26,7 @@ from invprob.priors.checkpoints.rosinality import to_rosinality
 
 WAYS: dict[str, Callable[[Path], Any]] = {
     "torch.load": lambda path: torch.load(path, weights_only=True),
-    "read": read_checkpoint,
+    "read": lambda path: dict(read_checkpoint(path).tensors),
     "load": load_generator,
 }
 

@@ -34,7 +34,7 @@ def describe_file(name: str) -> dict[str, Any]:
     """
     path = find_generator(name)
     raw = read_checkpoint(path)
-    precision = sorted({str(value.dtype).removeprefix("torch.") for value in raw.tensors.values()})
+    types = {value.dtype for value in raw.stand_ins.values()}
     mean_of_w = _mean_of_w(raw)
     generator = build_generator(raw, path, source=name)
     config, card = generator.config, card_of(name)
@@ -51,7 +51,7 @@ def describe_file(name: str) -> dict[str, Any]:
         "z_width": config.z_width,
         "mapping_layers": config.mapping_layers,
         "parameters": sum(value.numel() for value in generator.parameters()),
-        "precision": precision,
+        "precision": sorted(str(dtype).removeprefix("torch.") for dtype in types),
         "mean of W": mean_of_w,
         "fingerprint": fingerprint(generator),
     }

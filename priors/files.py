@@ -156,16 +156,18 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
             f"{path} is not a generator file of this package: its header has no {missing[0]!r}"
         )
     if header["format"] != FORMAT:
-        raise GeneratorFileError(f"{path} holds {header['format']!r}, not a {FORMAT!r} generator")
+        raise GeneratorFileError(
+            f"{path} holds {str(header['format'])[:40]!r}, not a {FORMAT!r} generator"
+        )
     if header["version"] not in VERSIONS:
         raise GeneratorFileError(
-            f"{path} has format version {header['version']}; this release reads "
+            f"{path} has format version {str(header['version'])[:40]!r}; this release reads "
             f"{' and '.join(map(str, VERSIONS))}"
         )
     try:
         config = GeneratorConfig.from_json(header["config"])
     except (ArgumentError, KeyError, TypeError) as error:
-        raise GeneratorFileError(f"{path}: {error}") from None
+        raise GeneratorFileError(f"{path}: {str(error)[:300]}") from None
     # Before a network of such a size is laid out, even without memory for its numbers.
     inner = (config.z_width, config.hidden_width, config.labels, config.label_width)
     widest = max(*config.channels, config.style_width, *inner)
@@ -176,7 +178,7 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
     expected = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
     compare(path, expected, found)
-    tensors = {name: raw.tensors.pop(name).to(torch.float32) for name in expected}
+    tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source

@@ -24,6 +24,7 @@ import torch
 from foreign_files import write_nvidia, write_nvidia_tf, write_psp, write_rosinality
 from foreign_networks import BUILDERS, Plan
 from safetensors.torch import load_file, save
+from torch._utils import _rebuild_tensor_v2
 
 Write = Callable[[Path, str], None]  # a path, and the shell command that makes the canary
 PLAN = Plan(channels=(3, 2), style_width=4, z_width=4, hidden_width=4)
@@ -220,7 +221,7 @@ def claims(size: tuple[int, ...], stride: tuple[int, ...], count: int, offset: i
     class Claim:
         def __reduce__(self) -> tuple[Any, ...]:
             held = (Held(), offset, size, stride, False, OrderedDict())
-            return torch._utils._rebuild_tensor_v2, held
+            return _rebuild_tensor_v2, held
 
     class Held:
         pass
@@ -456,5 +457,9 @@ CASES: dict[str, Case] = {
     "a header of many layers": Case(native(mapping_layers=10**9), "larger than the file"),
     "a header of wide layers": Case(native(channels=[1 << 62, 2]), "larger than the file"),
     "a header of fractions": Case(native(style_width=4.5), "whole numbers"),
+    "a header of much text": Case(native(**{"x" * 100_000: 1}), "a generator config has"),
+    "letters that a terminal obeys": Case(
+        lambda path, _: torch.save({"g_ema": {"\x1b[2J\n": torch.zeros(1)}}, path), "is named"
+    ),
     "tensors are missing": Case(native(mapping_layers=1), "is missing"),
 }

@@ -1,6 +1,7 @@
 """From another program's tensors to a generator of ours, all of them or none."""
 
 import math
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -30,8 +31,9 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
 
     Float32, or float64 where the checkpoint is. Every tensor has its place and every place its
     tensor, the mean of w excepted: where a file has none it is measured, over 10,000 draws of a
-    fixed seed. Raises `GeneratorFileError` that names the first five which do not fit, or says why
-    a network is another one.
+    fixed seed. Gains are folded in where the tensors of `raw` lie, which are used up. Raises
+    `GeneratorFileError` that names the first five which do not fit, or says why a network is
+    another one.
     """
     if raw.format not in LAYOUTS:
         raise GeneratorFileError(f"{source}: the format {raw.format!r} has no table")
@@ -40,22 +42,23 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
         config = layout.config(raw)
     except (ArgumentError, GeneratorFileError) as error:
         raise GeneratorFileError(f"{source} ({raw.format}): {error}") from None
+    if raw.format == "nvidia" and not raw.attributes:
+        warnings.warn(
+            f"{source}: a bare state dict does not say whether its layers are clamped, so they are "
+            "not; the pickle of the whole network says it",
+            stacklevel=2,
+        )
     with torch.device("meta"):
         generator = Generator(config)
-    places = generator.state_dict()
+    places, held = generator.state_dict(), raw.stand_ins
     rows, filters = layout.rows(raw, config), layout.filters(config)
-    expected = {row.theirs: tuple(row.fold.write(places[row.ours]).shape) for row in rows}
+    expected = {row.theirs: row.their_shape(places[row.ours]) for row in rows}
     apart = {layout.mean_w, *layout.unused, *filters}
-    found = {name: tuple(value.shape) for name, value in raw.tensors.items() if name not in apart}
+    found = {name: tuple(value.shape) for name, value in held.items() if name not in apart}
     compare(source, expected, found)
     _check_filters(source, raw, filters)
     dtype = _dtype(source, raw)
-    tensors = {
-        row.ours: row.fold.read(raw.tensors[row.theirs].to(dtype)).clone(
-            memory_format=torch.contiguous_format
-        )
-        for row in rows
-    }
+    tensors = {row.ours: row.read(raw.tensors[row.theirs].to(dtype)) for row in rows}
     given = _mean_w(source, raw, layout, config.style_width)
     tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype)
     generator.load_state_dict(tensors, assign=True)
@@ -72,10 +75,10 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
 
 def _dtype(source: str, raw: RawCheckpoint) -> torch.dtype:
     """Float64 where every tensor is, else float32; raises for what is no floating-point number."""
-    whole = [name for name, value in raw.tensors.items() if not value.is_floating_point()]
+    whole = [name for name, value in raw.stand_ins.items() if not value.is_floating_point()]
     if whole:
         raise GeneratorFileError(f"{source}: not floating-point numbers: {', '.join(whole[:5])}")
-    double = all(value.dtype == torch.float64 for value in raw.tensors.values())
+    double = all(value.dtype == torch.float64 for value in raw.stand_ins.values())
     return torch.float64 if double else torch.float32
 
 
@@ -110,5 +113,5 @@ def _check_filters(source: str, raw: RawCheckpoint, filters: Mapping[str, float]
             wrong.append(f"{name} has other values")
     if wrong:
         raise GeneratorFileError(
-            f"{source}: not the low-pass filter (1, 3, 3, 1) times {gain:g}: {'; '.join(wrong[:5])}"
+            f"{source}: not the low-pass filter (1, 3, 3, 1): {'; '.join(wrong[:5])}"
         )

@@ -16,8 +16,6 @@ from invprob.priors.checkpoints.table import (
     fan_in,
     inputs_of,
     mapping_shape,
-    scaled,
-    shifted,
 )
 from invprob.priors.shapes import GeneratorConfig
 
@@ -30,7 +28,7 @@ class Genforce(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """`output` counts the blocks, `dense` the mapping's layers."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         if "mapping.label_weight" in raw.tensors:
             raise GeneratorFileError(
                 "a conditional generator of the older kind (mapping.label_weight: labels enter "
@@ -64,14 +62,14 @@ class Genforce(Layout):
         for index, width in enumerate(config.mapping_widths[:-1]):
             ours, theirs = f"mapping_layers.{index}", f"mapping.dense{index}"
             rows.append(
-                Row(f"{ours}.weight", f"{theirs}.weight", scaled(MAPPING_RATE * fan_in(width)))
+                Row(f"{ours}.weight", f"{theirs}.weight", gain=MAPPING_RATE * fan_in(width))
             )
-            rows.append(Row(f"{ours}.bias", f"{theirs}.bias", scaled(MAPPING_RATE)))
+            rows.append(Row(f"{ours}.bias", f"{theirs}.bias", gain=MAPPING_RATE))
         for layer in range(config.num_layers - 1):
             ours, theirs = f"layers.{layer}", f"synthesis.layer{layer}"
             turned = FLIPPED if layer % 2 else SAME
-            gain = scaled(fan_in(inputs_of(config, layer), 9))
-            rows.append(Row(f"{ours}.weight", f"{theirs}.weight", turned.then(gain)))
+            gain = fan_in(inputs_of(config, layer), 9)
+            rows.append(Row(f"{ours}.weight", f"{theirs}.weight", turned, gain))
             rows += _style(config, ours, theirs)
             rows += [
                 Row(f"{ours}.{name}", f"{theirs}.{name}")
@@ -79,7 +77,7 @@ class Genforce(Layout):
             ]
         for block, inputs in enumerate(config.channels):
             ours, theirs = f"to_rgb.{block}", f"synthesis.output{block}"
-            rows.append(Row(f"{ours}.weight", f"{theirs}.weight", scaled(fan_in(inputs))))
+            rows.append(Row(f"{ours}.weight", f"{theirs}.weight", gain=fan_in(inputs)))
             rows.append(Row(f"{ours}.bias", f"{theirs}.bias"))
             rows += _style(config, ours, theirs)
         return rows
@@ -93,6 +91,6 @@ class Genforce(Layout):
 
 def _style(config: GeneratorConfig, ours: str, theirs: str) -> list[Row]:
     return [
-        Row(f"{ours}.affine.weight", f"{theirs}.style.weight", scaled(fan_in(config.style_width))),
-        Row(f"{ours}.affine.bias", f"{theirs}.style.bias", shifted(1.0)),
+        Row(f"{ours}.affine.weight", f"{theirs}.style.weight", gain=fan_in(config.style_width)),
+        Row(f"{ours}.affine.bias", f"{theirs}.style.bias", offset=1.0),
     ]

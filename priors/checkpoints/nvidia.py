@@ -17,7 +17,6 @@ from invprob.priors.checkpoints.table import (
     attribute,
     fan_in,
     mapping_shape,
-    scaled,
 )
 from invprob.priors.shapes import GeneratorConfig
 
@@ -30,7 +29,7 @@ class Nvidia(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """Structure from shapes; clamps from the layers' own attributes, never from arguments."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         blocks = len(shapes.numbers("synthesis.b{}.conv1.weight"))
         _refuse_others(raw, blocks)
         depth = len(shapes.numbers("mapping.fc{}.weight"))
@@ -75,7 +74,7 @@ class Nvidia(Layout):
             gain = attribute(raw, theirs, "weight_gain", fan_in(inputs))
             colours = _colours(raw, f"{theirs}.weight")
             rows += _dense(raw, f"{ours}.affine", f"{theirs}.affine", config.style_width, 1.0)
-            rows.append(Row(f"{ours}.weight", f"{theirs}.weight", colours.then(scaled(gain))))
+            rows.append(Row(f"{ours}.weight", f"{theirs}.weight", colours, float(gain)))
             rows.append(Row(f"{ours}.bias", f"{theirs}.bias", colours))
         return rows
 
@@ -97,14 +96,14 @@ def _dense(raw: RawCheckpoint, ours: str, theirs: str, inputs: int, rate: float)
     weight = attribute(raw, theirs, "weight_gain", rate * fan_in(inputs))
     bias = attribute(raw, theirs, "bias_gain", rate)
     return [
-        Row(f"{ours}.weight", f"{theirs}.weight", scaled(float(weight))),
-        Row(f"{ours}.bias", f"{theirs}.bias", SAME if bias == 1 else scaled(float(bias))),
+        Row(f"{ours}.weight", f"{theirs}.weight", gain=float(weight)),
+        Row(f"{ours}.bias", f"{theirs}.bias", gain=float(bias)),
     ]
 
 
 def _colours(raw: RawCheckpoint, name: str) -> Fold:
     """A grey network draws three times the same."""
-    return GREY if name in raw.tensors and len(raw.tensors[name]) == 1 else SAME
+    return GREY if name in raw.tensors and len(raw.stand_ins[name]) == 1 else SAME
 
 
 def _clamp(raw: RawCheckpoint, blocks: int) -> float | None:

@@ -1,10 +1,12 @@
 """Any generator file as plain tensors and attributes, without running anything in it."""
 
+import contextlib
 import json
 import stat
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias
 
@@ -16,19 +18,25 @@ from invprob.files import file_error
 from invprob.priors.checkpoints import objects, torch_files
 from invprob.priors.checkpoints.networks import flatten, flatten_tf, is_network, is_tf_network
 from invprob.priors.checkpoints.pickles import Budget, Reader, Record, is_tensors, load
-from invprob.priors.checkpoints.spans import TensorRef, read_tensors
+from invprob.priors.checkpoints.spans import FileTensors, TensorRef
 
 Format: TypeAlias = Literal["native", "rosinality", "nvidia", "nvidia-tf", "genforce", "psp"]
 
 
 @dataclass(frozen=True)
 class RawCheckpoint:
-    """What a file says, in its own names; a conversion takes the tensors out."""
+    """What a file says, in its own names; a foreign file's tensors are read as they are needed."""
 
     format: Format
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def stand_ins(self) -> Mapping[str, Tensor]:
+        """Tensors of the same shapes and types, perhaps without numbers: nothing is read."""
+        held = self.tensors
+        return held.stand_ins() if isinstance(held, FileTensors) else held
 
 
 @dataclass(frozen=True)
@@ -66,24 +74,37 @@ def read_checkpoint(path: str | Path) -> RawCheckpoint:
         if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
             kind = "a directory" if stat.S_ISDIR(about.st_mode) else "no regular file"
             raise GeneratorFileError(f"it is {kind}, not a generator file")
-        with path.open("rb") as file:
-            size = about.st_size
+        with contextlib.ExitStack() as stack:
+            size, file = about.st_size, stack.enter_context(path.open("rb"))
             start = file.read(512)
             if is_safetensors(start, size):
                 return _native(path)
             file.seek(0)
             found = _recognise(_value(file, start, size))
-            tensors = read_tensors(found.tensors, size)
+            _check_names(found.tensors)
+            tensors = FileTensors(file, size, found.tensors)
+            stack.pop_all()  # the tensors keep it open
     except FileNotFoundError:
         raise GeneratorFileError(f"there is no generator file {path}") from None
     except GeneratorFileError as error:
-        raise GeneratorFileError(f"{path}: {error}") from None
+        raise GeneratorFileError(f"{path}: {_line(str(error))}") from None
     except OSError as error:
         raise GeneratorFileError(str(file_error(path, error, "read"))) from None
     except DAMAGE as error:
-        told = " ".join(str(error).split())[:120]
-        raise GeneratorFileError(f"{path} is damaged: {type(error).__name__}: {told}") from None
+        told = _line(f"{type(error).__name__}: {error}")
+        raise GeneratorFileError(f"{path} is damaged: {told}") from None
     return RawCheckpoint(found.format, tensors, found.attributes, found.notes)
+
+
+def _line(text: str) -> str:
+    """What may come out of a file, made fit for a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:300])
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if len(name) > 200 or not name.isprintable():
+            raise GeneratorFileError(f"damaged: a tensor is named {name[:40]!a}")
 
 
 def is_safetensors(start: bytes, size: int) -> bool:
@@ -100,6 +121,7 @@ def _native(path: Path) -> RawCheckpoint:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise GeneratorFileError(f"damaged safetensors: {error}") from None
+    _check_names(tensors)
     if header is None:
         return RawCheckpoint(_style_of(tensors), tensors)
     about = json.loads(header)
@@ -184,8 +206,10 @@ def _psp(value: dict[Any, Any]) -> _Found:
     }
     if not decoder:
         raise GeneratorFileError("its state_dict has no `decoder.`, so no generator is in it")
-    others = sorted({name.partition(".")[0] for name in state if not name.startswith("decoder.")})
-    notes = (*others, *_left_out(value, "state_dict", "latent_avg"))
+    others = sorted(
+        {_line(name.partition(".")[0])[:40] for name in state if not name.startswith("decoder.")}
+    )
+    notes = (*others[:20], *_left_out(value, "state_dict", "latent_avg"))
     return _Found("psp", {**decoder, **_latent(value)}, {}, notes)
 
 
@@ -214,7 +238,7 @@ def _checked(state: Any, name: str) -> dict[str, TensorRef]:
 
 
 def _left_out(value: Mapping[Any, Any], *taken: str) -> tuple[str, ...]:
-    return tuple(str(name)[:40] for name in list(value)[:20] if name not in taken)
+    return tuple(_line(str(name))[:40] for name in list(value)[:20] if name not in taken)
 
 
 def _unknown(value: Any) -> str:

@@ -16,7 +16,6 @@ from invprob.priors.checkpoints.table import (
     fan_in,
     inputs_of,
     mapping_shape,
-    scaled,
 )
 from invprob.priors.shapes import GeneratorConfig
 from invprob.priors.stylegan2 import Generator
@@ -30,7 +29,7 @@ class Rosinality(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """`convs` count the blocks, `style` the mapping's layers (the first is a normalisation)."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         depth = len(shapes.numbers("style.{}.weight"))
         blocks = (len(shapes.numbers("convs.{}.conv.weight")) + 1) // 2 + 1
         if depth == 0:
@@ -78,7 +77,7 @@ def to_rosinality(generator: Generator) -> dict[str, Any]:
         name: gain * FILTER.to(generator.constant)
         for name, gain in Rosinality().filters(config).items()
     }
-    state = {row.theirs: row.fold.write(ours[row.ours]).contiguous() for row in table(config)}
+    state = {row.theirs: row.write(ours[row.ours]) for row in table(config)}
     return {"g_ema": {**state, **filters}, "latent_avg": ours["mean_w"]}
 
 
@@ -96,8 +95,8 @@ def table(config: GeneratorConfig) -> list[Row]:
     rows = [Row("constant", "input.input", FIRST)]
     for index, width in enumerate(config.mapping_widths[:-1]):
         ours, theirs = f"mapping_layers.{index}", f"style.{index + 1}"
-        rows.append(Row(f"{ours}.weight", f"{theirs}.weight", scaled(MAPPING_RATE * fan_in(width))))
-        rows.append(Row(f"{ours}.bias", f"{theirs}.bias", scaled(MAPPING_RATE)))
+        rows.append(Row(f"{ours}.weight", f"{theirs}.weight", gain=MAPPING_RATE * fan_in(width)))
+        rows.append(Row(f"{ours}.bias", f"{theirs}.bias", gain=MAPPING_RATE))
     for layer in range(config.num_layers - 1):
         ours, theirs = f"layers.{layer}", f"convs.{layer - 1}" if layer else "conv1"
         rows += _convolution(config, ours, theirs, inputs_of(config, layer), 9)
@@ -116,7 +115,7 @@ def _convolution(
 ) -> list[Row]:
     style = f"{theirs}.conv.modulation"
     return [
-        Row(f"{ours}.weight", f"{theirs}.conv.weight", FIRST.then(scaled(fan_in(inputs, taps)))),
-        Row(f"{ours}.affine.weight", f"{style}.weight", scaled(fan_in(config.style_width))),
+        Row(f"{ours}.weight", f"{theirs}.conv.weight", FIRST, fan_in(inputs, taps)),
+        Row(f"{ours}.affine.weight", f"{style}.weight", gain=fan_in(config.style_width)),
         Row(f"{ours}.affine.bias", f"{style}.bias"),
     ]

@@ -1,7 +1,8 @@
 """Tensors that have been described but not read: where their bytes lie, and how they are cut."""
 
 import math
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -56,18 +57,44 @@ class TensorRef:
         return math.prod(self.shape)
 
 
-def read_tensors(refs: Mapping[str, TensorRef], size: int) -> dict[str, Tensor]:
-    """Read tensors out of a file of `size` bytes, each contiguous and on the CPU.
+class FileTensors(Mapping[str, Tensor]):
+    """Tensors that stay in the file: each is read when it is asked for, contiguous, on the CPU.
 
-    Raises `GeneratorFileError` before anything is allocated if one reaches beyond its storage, or
-    all together claim more bytes than the file has.
+    `size` is the file's, which is closed with this mapping. Raises `GeneratorFileError`, before
+    anything is allocated, if one reaches beyond its storage, or all together claim more bytes than
+    the file has.
     """
-    for name, ref in refs.items():
-        _check(name, ref)
-    total = sum(ref.count * ref.storage.dtype.itemsize for ref in refs.values())
-    if total > size + SLACK:
-        raise GeneratorFileError(f"it claims tensors of {total} bytes, the file has {size}")
-    return {name: _read(name, ref) for name, ref in refs.items()}
+
+    def __init__(self, file: BinaryIO, size: int, refs: Mapping[str, TensorRef]) -> None:
+        for name, ref in refs.items():
+            _check(name, ref)
+        total = sum(ref.count * ref.storage.dtype.itemsize for ref in refs.values())
+        if total > size + SLACK:
+            raise GeneratorFileError(f"it claims tensors of {total} bytes, the file has {size}")
+        self._refs, self._path = refs, file.name
+        weakref.finalize(self, file.close)
+
+    def __getitem__(self, name: str) -> Tensor:
+        try:
+            return _read(name, self._refs[name])
+        except OSError as error:
+            raise GeneratorFileError(f"{self._path}: {error}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._refs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._refs)
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def stand_ins(self) -> dict[str, Tensor]:
+        """Their shapes and types, without numbers."""
+        return {
+            name: torch.empty(ref.shape, dtype=ref.storage.dtype, device="meta")
+            for name, ref in self._refs.items()
+        }
 
 
 def _check(name: str, ref: TensorRef) -> None:

@@ -20,7 +20,7 @@ FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1]))
 
 @dataclass(frozen=True)
 class Fold:
-    """`read` makes our tensor of theirs, `write` theirs of ours."""
+    """How axes are arranged: `read` makes our view of theirs, `write` theirs of ours."""
 
     read: Callable[[Tensor], Tensor]
     write: Callable[[Tensor], Tensor]
@@ -33,10 +33,15 @@ class Fold:
         )
 
 
+def _flipped(kernel: Tensor) -> Tensor:
+    """A kernel turned by 180°; one without numbers as it is: torch takes seconds to flip that."""
+    return kernel if kernel.is_meta else kernel.flip(2, 3)
+
+
 SAME = Fold(lambda theirs: theirs, lambda ours: ours)
 FIRST = Fold(lambda theirs: theirs[0], lambda ours: ours[None])  # a leading axis of one
 TURNED = Fold(lambda theirs: theirs.T, lambda ours: ours.T)
-FLIPPED = Fold(lambda theirs: theirs.flip(2, 3), lambda ours: ours.flip(2, 3))
+FLIPPED = Fold(_flipped, _flipped)
 MAP = Fold(lambda theirs: theirs[None, None], lambda ours: ours[0, 0])  # (h, w) -> (1, 1, h, w)
 COLUMN = Fold(lambda theirs: theirs[0, :, 0, 0], lambda ours: ours[None, :, None, None])
 # TensorFlow's kernels are (h, w, inputs, outputs).
@@ -44,23 +49,31 @@ KERNEL = Fold(lambda theirs: theirs.permute(3, 2, 0, 1), lambda ours: ours.permu
 GREY = Fold(lambda theirs: theirs.expand(3, *theirs.shape[1:]), lambda ours: ours[:1])
 
 
-def scaled(factor: float) -> Fold:
-    """Fold a gain in: what they store acts `factor` times."""
-    return Fold(lambda theirs: theirs * factor, lambda ours: ours / factor)
-
-
-def shifted(offset: float) -> Fold:
-    """What they store acts with an offset."""
-    return Fold(lambda theirs: theirs + offset, lambda ours: ours - offset)
-
-
 @dataclass(frozen=True)
 class Row:
-    """One line of a table."""
+    """One line of a table: ours is theirs, its axes arranged, times `gain`, plus `offset`."""
 
     ours: str
     theirs: str
     fold: Fold = SAME
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def their_shape(self, ours: Tensor) -> tuple[int, ...]:
+        """The shape that theirs must have."""
+        return tuple(self.fold.write(ours).shape)
+
+    def read(self, theirs: Tensor) -> Tensor:
+        """Our tensor, contiguous, in the memory of theirs where it can be."""
+        ours = self.fold.read(theirs).contiguous()
+        if self.gain != 1:
+            ours.mul_(self.gain)
+        return ours if self.offset == 0 else ours.add_(self.offset)
+
+    def write(self, ours: Tensor) -> Tensor:
+        """Their tensor, contiguous and of its own."""
+        theirs = ours if self.offset == 0 else ours - self.offset
+        return self.fold.write(theirs / self.gain).contiguous()
 
 
 class Layout(ABC):

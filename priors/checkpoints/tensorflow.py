@@ -20,8 +20,6 @@ from invprob.priors.checkpoints.table import (
     fan_in,
     inputs_of,
     mapping_shape,
-    scaled,
-    shifted,
 )
 from invprob.priors.shapes import GeneratorConfig
 
@@ -44,7 +42,7 @@ class TensorFlow(Layout):
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
         """Structure from shapes; the clamp from the arguments, which are part of these files."""
-        shapes = Shapes(raw.tensors)
+        shapes = Shapes(raw.stand_ins)
         blocks = sum(name.endswith("/ToRGB/weight") for name in raw.tensors)
         _refuse_others(raw, blocks)
         depth = len(shapes.numbers("mapping/Dense{}/weight"))
@@ -74,28 +72,28 @@ class TensorFlow(Layout):
         rate = float(attribute(raw, "", "mapping_lrmul", MAPPING_RATE))
         rows = [Row("constant", "synthesis/4x4/Const/const", FIRST)]
         if config.labels:
-            gain = TURNED.then(scaled(fan_in(config.labels)))
-            rows.append(Row("label_embedding.weight", "mapping/LabelEmbed/weight", gain))
+            gain = fan_in(config.labels)
+            rows.append(Row("label_embedding.weight", "mapping/LabelEmbed/weight", TURNED, gain))
             rows.append(Row("label_embedding.bias", "mapping/LabelEmbed/bias"))
         for index, width in enumerate(config.mapping_widths[:-1]):
             ours, theirs = f"mapping_layers.{index}", f"mapping/Dense{index}"
-            gain = TURNED.then(scaled(rate * fan_in(width)))
-            rows.append(Row(f"{ours}.weight", f"{theirs}/weight", gain))
-            rows.append(Row(f"{ours}.bias", f"{theirs}/bias", scaled(rate)))
+            gain = rate * fan_in(width)
+            rows.append(Row(f"{ours}.weight", f"{theirs}/weight", TURNED, gain))
+            rows.append(Row(f"{ours}.bias", f"{theirs}/bias", gain=rate))
         for layer, theirs in enumerate(_layers(config.num_blocks)):
             ours, turned = f"layers.{layer}", FLIPPED if layer % 2 else SAME
-            gain = scaled(fan_in(inputs_of(config, layer), 9))
-            rows.append(Row(f"{ours}.weight", f"{theirs}/weight", KERNEL.then(turned).then(gain)))
+            gain = fan_in(inputs_of(config, layer), 9)
+            rows.append(Row(f"{ours}.weight", f"{theirs}/weight", KERNEL.then(turned), gain))
             rows += _style(config, ours, theirs)
             rows.append(Row(f"{ours}.bias", f"{theirs}/bias"))
             rows.append(Row(f"{ours}.noise_strength", f"{theirs}/noise_strength"))
             rows.append(Row(f"{ours}.noise", f"synthesis/noise{layer}"))
         for block, inputs in enumerate(config.channels):
             ours, theirs = f"to_rgb.{block}", f"{_scope(block)}/ToRGB"
-            bias = raw.tensors.get(f"{theirs}/bias")
+            bias = raw.stand_ins.get(f"{theirs}/bias")
             colours = GREY if bias is not None and len(bias) == 1 else SAME
-            gain = KERNEL.then(colours).then(scaled(fan_in(inputs)))
-            rows.append(Row(f"{ours}.weight", f"{theirs}/weight", gain))
+            axes = KERNEL.then(colours)
+            rows.append(Row(f"{ours}.weight", f"{theirs}/weight", axes, fan_in(inputs)))
             rows.append(Row(f"{ours}.bias", f"{theirs}/bias", colours))
             rows += _style(config, ours, theirs)
         return rows
@@ -119,10 +117,10 @@ def _layers(blocks: int) -> Iterator[str]:
 
 
 def _style(config: GeneratorConfig, ours: str, theirs: str) -> list[Row]:
-    gain = TURNED.then(scaled(fan_in(config.style_width)))
+    gain = fan_in(config.style_width)
     return [
-        Row(f"{ours}.affine.weight", f"{theirs}/mod_weight", gain),
-        Row(f"{ours}.affine.bias", f"{theirs}/mod_bias", shifted(1.0)),
+        Row(f"{ours}.affine.weight", f"{theirs}/mod_weight", TURNED, gain),
+        Row(f"{ours}.affine.bias", f"{theirs}/mod_bias", offset=1.0),
     ]
 
 

@@ -1,7 +1,8 @@
 """Foreign checkpoints draw the images of their own programs, by independent formulas."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import foreign_networks
 import pytest
@@ -13,7 +14,7 @@ from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.priors.checkpoints import convert
 from invprob.priors.checkpoints.convert import to_generator
 from invprob.priors.checkpoints.reading import RawCheckpoint
-from invprob.priors.checkpoints.table import FLIPPED, Fold, Layout, Row, scaled, shifted
+from invprob.priors.checkpoints.table import FLIPPED, Layout, Row
 from invprob.priors.shapes import GeneratorConfig
 from invprob.priors.stylegan2 import Generator
 
@@ -32,7 +33,7 @@ CASES = [
 
 
 def raw_of(foreign: Foreign, dtype: torch.dtype = torch.float64) -> RawCheckpoint:
-    tensors = {name: value.to(dtype) for name, value in foreign.tensors.items()}
+    tensors = {name: value.to(dtype, copy=True) for name, value in foreign.tensors.items()}
     return RawCheckpoint(foreign.format, tensors, foreign.attributes, ())  # type: ignore[arg-type]
 
 
@@ -100,7 +101,7 @@ def test_the_clamp_acts(name: str) -> None:
 class Mistaken(Layout):
     """A layout with one kind of row wrong."""
 
-    def __init__(self, right: Layout, pattern: str, mistake: Fold) -> None:
+    def __init__(self, right: Layout, pattern: str, mistake: Callable[[Row], Row]) -> None:
         self.right, self.pattern, self.mistake = right, pattern, mistake
         self.mean_w, self.unused = right.mean_w, right.unused
 
@@ -111,23 +112,32 @@ class Mistaken(Layout):
         rows = self.right.rows(raw, config)
         wrong = [row for row in rows if re.fullmatch(self.pattern, row.ours)]
         assert wrong
-        return [
-            Row(row.ours, row.theirs, row.fold.then(self.mistake)) if row in wrong else row
-            for row in rows
-        ]
+        return [self.mistake(row) if row in wrong else row for row in rows]
 
     def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
         return self.right.filters(config)
 
 
+def flipped(row: Row) -> Row:
+    return replace(row, fold=row.fold.then(FLIPPED))
+
+
+def shifted(offset: float) -> Callable[[Row], Row]:
+    return lambda row: replace(row, offset=row.offset + offset)
+
+
+def scaled(gain: float) -> Callable[[Row], Row]:
+    return lambda row: replace(row, gain=row.gain * gain)
+
+
 MISTAKES = {
-    "up kernels flipped": (r"layers\.[13]\.weight", FLIPPED),
-    "kernels flipped": (r"layers\.[024]\.weight", FLIPPED),
+    "up kernels flipped": (r"layers\.[13]\.weight", flipped),
+    "kernels flipped": (r"layers\.[024]\.weight", flipped),
     "style bias without its one": (r"layers\.\d\.affine\.bias", shifted(-1.0)),
     "colour style bias without its one": (r"to_rgb\.\d\.affine\.bias", shifted(-1.0)),
     "style gain": (r"layers\.\d\.affine\.weight", scaled(8**0.5)),
     "colour gain": (r"to_rgb\.\d\.weight", scaled(2.0)),
-    "noise map turned": (r"layers\.2\.noise", FLIPPED),
+    "noise map turned": (r"layers\.2\.noise", flipped),
     "noise strength": (r"layers\.2\.noise_strength", scaled(1.5)),
     "bias": (r"layers\.1\.bias", scaled(0.01)),
     "colour bias": (r"to_rgb\.1\.bias", scaled(-1.0)),
@@ -155,7 +165,7 @@ def test_a_table_is_total(name: str) -> None:
     free = {layout.mean_w, *layout.unused, *layout.filters(config)}
     assert free <= set(foreign.tensors)
     for key, value in foreign.tensors.items():
-        rest = {k: v for k, v in foreign.tensors.items() if k != key}
+        rest = {k: v.clone() for k, v in foreign.tensors.items() if k != key}
         lacking = RawCheckpoint(foreign.format, rest, foreign.attributes, ())  # type: ignore[arg-type]
         if key in free:
             to_generator(lacking, source="theirs.pt")
@@ -273,3 +283,11 @@ def test_attributes_that_change_the_image_are_refused() -> None:
     raw = RawCheckpoint("nvidia-tf", tensors, {"": {"nonlinearity": "relu"}}, ())
     with pytest.raises(GeneratorFileError, match="nonlinearity is 'relu'"):
         to_generator(raw, source="-")
+
+
+def test_a_bare_state_dict_says_nothing_of_clamps() -> None:
+    foreign = foreign_networks.nvidia(Plan())
+    raw = RawCheckpoint("nvidia", dict(foreign.tensors), {}, ())
+    with pytest.warns(UserWarning, match=r"bare\.pt: a bare state dict .* clamped"):
+        generator = to_generator(raw, source="bare.pt")
+    assert image_difference(generator, foreign_networks.nvidia(Plan()), Plan()) < 1e-9

@@ -64,7 +64,7 @@ def test_half_precision_halves_the_file_and_loads_as_float32(path: Path, tmp_pat
         ({"mean_w": torch.zeros(3)}, {}, r"mean_w is \(3,\), not \(16,\)"),
         ({"mean_w": torch.full((16,), torch.nan)}, {}, "NaN or infinite values in mean_w"),
         ({}, {"format": "stylegan9"}, "holds 'stylegan9'"),
-        ({}, {"version": 99}, "format version 99"),
+        ({}, {"version": 99}, "format version '99'"),
         ({}, {"config": {"resolution": 32}}, "a generator config has the fields"),
         ({}, {"config": {**networks.SMALL.to_json(), "resolution": "32"}}, "whole numbers"),
     ],

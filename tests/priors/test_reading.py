@@ -1,6 +1,7 @@
 """Files of other programs become their tensors, bit for bit, and plain attributes."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from foreign_networks import BUILDERS, Plan
 from safetensors.torch import save_file
 from torch import Tensor
 
+from invprob.cli.app import run
 from invprob.errors import GeneratorFileError
 from invprob.priors import load_generator
 from invprob.priors.checkpoints.reading import read_checkpoint
+from invprob.priors.describe import FORMATS
 
 PLAN = Plan(channels=(3, 2), style_width=4, z_width=4, hidden_width=4)
 
@@ -104,6 +107,19 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     assert read_checkpoint(files["genforce"]).notes == ("generator",)
     told = read_checkpoint(files["rosinality training"]).notes
     assert set(told) == {"g", "d", "g_optim", "args", "ada_aug_p"}
+
+
+def test_inspect_tells_every_format(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name, path in write_each(tmp_path).items():
+        assert run(["inspect", str(path), "--json"]) == 0
+        told = json.loads(capfd.readouterr().out)
+        assert told["format"] == FORMATS[name.split()[0]]
+        assert (told["resolution"], told["style_width"], told["style_rows"]) == (8, 4, 4)
+        assert told["parameters"] == 355 and told["precision"] == ["float32"]
+        assert told["bytes"] == path.stat().st_size
+        assert told["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        mean = "measured" if name == "rosinality training" else "in the file"
+        assert told["mean of W"].startswith(mean)
 
 
 def module(path: str, **attributes: object) -> dict[str, dict[str, object]]:
