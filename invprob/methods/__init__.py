@@ -4,7 +4,7 @@ A row chooses style × content × noise, where to start, terms, optimiser, sched
 [R] were recalled or read in summaries, never checked against the original: do not quote them.
 """
 
-from invprob.methods import gaussian, heads, latents, published
+from invprob.methods import encoded, gaussian, heads, latents, published
 from invprob.methods.recipe import DATA_TERMS as DATA_TERMS
 from invprob.methods.recipe import DataTerm as DataTerm
 from invprob.methods.recipe import Method as Method
@@ -15,4 +15,4 @@ from invprob.methods.recipe import make as make
 from invprob.methods.recipe import restore as restore
 from invprob.registry import register as register
 
-FAMILIES = (heads, latents, gaussian, published)
+FAMILIES = (heads, latents, gaussian, published, encoded)

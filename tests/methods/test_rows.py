@@ -174,3 +174,33 @@ def test_rows_without_their_network_or_model_say_so() -> None:
     assert any("LPIPS of fake stands in" in note for note in made.notes)
     assert [term.name for term in made.stages[0].terms] == ["misfit", "lpips-fake"]
     assert any("face model" in note for note in recipe("pie").notes)
+
+
+def test_psp_is_what_the_encoder_finds_and_takes_no_step() -> None:
+    made = recipe("psp")
+    solution = run(made, None)
+    rows = networks.LinearEncoder(GENERATOR, "toolkit")(target().clamp(-1, 1))
+    assert solution.steps == 0 and not solution.trace
+    torch.testing.assert_close(solution.realised["styles"], rows.detach())
+
+
+def test_idinvert_begins_at_the_encoder_and_weighs_its_cycle() -> None:
+    made = recipe("idinvert", domain=2.0)
+    solution = run(made, 1)
+    encoder = networks.LinearEncoder(GENERATOR, "toolkit")
+    rows = encoder(target().clamp(-1, 1))
+    cycle = 2.0 * (rows - encoder(GENERATOR.synthesis(rows))).square().mean((1, 2))
+    torch.testing.assert_close(solution.trace["domain"][0], cycle.detach())
+
+
+def test_bdinvert_replaces_all_below_its_base_code() -> None:
+    made = recipe("bdinvert", p_norm=0.5)
+    solution = run(made, 3)
+    features = networks.LinearEncoder(GENERATOR, "base-code")(target().clamp(-1, 1))
+    assert torch.equal(solution.code["content.origin0"], features.detach())
+    assert "skip" not in solution.realised and "content" not in solution.realised
+    moved = solution.realised["features.4"] - features
+    before = solution.trace["distance"]
+    assert (before[0] == 0).all() and (before[2] > 0).all() and moved.abs().max() > 0
+    # Rows below the base code draw nothing: the prior alone pulls at them, towards the mean of v.
+    assert (solution.trace["p-norm+"][0] > 0).all()
