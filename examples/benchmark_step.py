@@ -55,8 +55,8 @@ def sphinx_step(generator: Generator, batch: int) -> Callable[[], None]:
     )
     prior = recipe.prior
     code = prior.start(batch, torch.Generator().manual_seed(0))
-    stepper = recipe.optimiser.start(prior.groups(code))
-    term = recipe.terms[0].bind(torch.zeros(batch, *operator.measurement_shape), operator)
+    stepper = recipe.stages[0].optimiser.start(prior.groups(code))
+    term = recipe.stages[0].terms[0].bind(torch.zeros(batch, *operator.measurement_shape), operator)
     rng = torch.Generator().manual_seed(1)
 
     def run() -> None:

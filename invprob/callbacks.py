@@ -40,9 +40,13 @@ class Stop:
 class Callback(ABC):
     """Something that watches a solve."""
 
-    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> None:
-        """Called once before the first step; `taken` is positive where a solve goes on."""
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
+        """Called once before the first step; `taken` is positive where a solve goes on.
+
+        Returning `Stop` ends the solve at once: where it goes on, it may have been about to end.
+        """
         del taken, steps, snapshot
+        return None
 
     @abstractmethod
     def on_step(self, iterate: Iterate) -> Stop | None:

@@ -29,6 +29,24 @@ class Outcome:
     def __str__(self) -> str:
         return self.sentence
 
+    @classmethod
+    def finished(cls, steps: int) -> "Outcome":
+        """Every step was taken."""
+        return cls("finished", f"all {steps} steps were taken")
+
+    @classmethod
+    def stopped(cls, taken: int, steps: int, reason: str) -> "Outcome":
+        """A callback asked for it."""
+        return cls("stopped", f"stopped after {taken} of {steps} steps: {reason}")
+
+    @classmethod
+    def diverged(cls, taken: int) -> "Outcome":
+        """The loss is no number any more."""
+        return cls(
+            "diverged",
+            f"the loss became NaN or infinite by step {taken}; lower the learning rate",
+        )
+
 
 @dataclass(frozen=True)
 class Solution:
