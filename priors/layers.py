@@ -80,10 +80,9 @@ class ModulatedConv(nn.Module):
             self._energy, self._state = self.weight.square().sum((2, 3)), state
         return self._energy
 
-    def scales(self, style: Tensor) -> tuple[Tensor, Tensor]:
-        """Input scale (batch, inputs) and output scale (batch, outputs) for a style row."""
-        scale = self.affine(style)
-        return scale, torch.rsqrt(scale.square() @ self.energy().T + EPSILON)
+    def demodulation(self, scale: Tensor) -> Tensor:
+        """Output scale (batch, outputs) that goes with an input scale (batch, inputs)."""
+        return torch.rsqrt(scale.square() @ self.energy().T + EPSILON)
 
 
 class SynthesisLayer(ModulatedConv):
@@ -98,10 +97,10 @@ class SynthesisLayer(ModulatedConv):
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
 
-    def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, width), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
-        enter, leave = self.scales(style)
-        x = x * enter[:, :, None, None]
+    def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
+        leave = self.demodulation(scale)
+        x = x * scale[:, :, None, None]
         if self.doubling:
             weight = self.weight.transpose(0, 1)
             x = smooth_upsampled(F.conv_transpose2d(x, weight, stride=2))
@@ -124,8 +123,8 @@ class ToRGB(nn.Module):
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, width) -> (batch, 3, h, w)."""
-        weight = self.weight[None, :, :, 0, 0] * self.affine(style)[:, None, :]
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """(batch, inputs, h, w), (batch, inputs) -> (batch, 3, h, w)."""
+        weight = self.weight[None, :, :, 0, 0] * scale[:, None, :]
         rgb = torch.baddbmm(self.bias[None, :, None], weight, x.flatten(2))
         return rgb.view(len(x), 3, *x.shape[2:])
