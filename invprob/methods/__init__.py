@@ -15,4 +15,5 @@ from invprob.methods.recipe import make as make
 from invprob.methods.recipe import restore as restore
 from invprob.registry import register as register
 
+# Their rows are registered as they are imported.
 FAMILIES = (heads, latents, gaussian, published, encoded)

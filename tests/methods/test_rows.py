@@ -38,8 +38,8 @@ def recipe(name: str, **options: Any) -> Recipe:
 def run(stages: Recipe | list[Stage], steps: int | None, batch: int = 2) -> invprob.Solution:
     operator = Identity(SHAPE).double()
     measurements = invprob.measure(target(batch), operator)
-    chosen = stages.stages if isinstance(stages, Recipe) else stages
-    return solve_stages(measurements, operator, chosen, steps=steps)
+    made = stages if isinstance(stages, Recipe) else Recipe(tuple(stages))
+    return solve_stages(measurements, operator, made.stages, initial=made.initial, steps=steps)
 
 
 def below_variance(solution: invprob.Solution) -> float:
@@ -197,7 +197,7 @@ def test_bdinvert_replaces_all_below_its_base_code() -> None:
     made = recipe("bdinvert", p_norm=0.5)
     solution = run(made, 3)
     features = networks.LinearEncoder(GENERATOR, "base-code")(target().clamp(-1, 1))
-    assert torch.equal(solution.code["content.origin0"], features.detach())
+    torch.testing.assert_close(solution.code["content.origin0"], features.detach())
     assert "skip" not in solution.realised and "content" not in solution.realised
     moved = solution.realised["features.4"] - features
     before = solution.trace["distance"]
