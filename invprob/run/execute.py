@@ -12,6 +12,7 @@ from invprob.callbacks import Callback
 from invprob.errors import FileError, ShapeError
 from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
+from invprob.methods import needs_generator
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
@@ -105,13 +106,16 @@ def start(
     display = display or Silent()
     with new_folder(out, job.name, overwrite=overwrite) as folder:
         job.config.save(folder.path / files.CONFIG)
-        folder.write_json(
-            files.ENVIRONMENT, surroundings.describe(device, generator, operator, network)
-        )
+        folder.write_json(files.ENVIRONMENT, _environment(job))
         folder.write_json(files.OPERATOR, operator.spec())
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
+        if not needs_generator(config.method.name):
+            role = (
+                "only says how large images are" if config.measurements is None else "is not used"
+            )
+            display.message(f"{config.method.name} has no generator: {config.prior} {role}")
         for note in recipe.notes:
             display.message(note)
         unlike = (
@@ -143,10 +147,7 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
         if checkpoint is None:
             display.message("no checkpoint was reached: the run starts anew")
             folder.truncate_trace(0)
-            folder.write_json(
-                files.ENVIRONMENT,
-                surroundings.describe(job.device, job.generator, job.operator, job.network),
-            )
+            folder.write_json(files.ENVIRONMENT, _environment(job))
             job.measurements.save(saved)
         else:
             steps = sum(allot(job.recipe.stages, job.config.steps)) * job.config.restarts
@@ -161,7 +162,7 @@ def _measurements(config: RunConfig, generator: Generator) -> tuple[Measurements
         measurements, inputs = measure_inputs(config, generator.resolution)
         return measurements, inputs.images
     measurements = Measurements.load(config.measurements)
-    if measurements.image_shape != generator.image_shape:
+    if needs_generator(config.method.name) and measurements.image_shape != generator.image_shape:
         raise ShapeError(
             f"the measurements {config.measurements} are of images of shape "
             f"{measurements.image_shape}, but the generator {generator.source!r} draws "
@@ -195,6 +196,12 @@ def _resumed(
     noise = measurements.noise()
     recipe = build_recipe(config, generator, operator, network, noise=noise)
     return Job(config, device, generator, network, measurements, operator, recipe, truth)
+
+
+def _environment(job: Job) -> dict[str, Any]:
+    """The surroundings, and whether the generator among them has a part in the solution."""
+    about = surroundings.describe(job.device, job.generator, job.operator, job.network)
+    return {**about, "generator_used": needs_generator(job.config.method.name)}
 
 
 def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:
