@@ -139,4 +139,5 @@ def pgd_projected(
     """
     prior = StyleGANPrior(setting.generator, style=Z(constraints=(Spheres(),)))
     terms = [ProjectedGradient(step, inner)]
-    return Recipe((Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps),))
+    stage = Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps)
+    return Recipe((stage,), notes=setting.without_likelihood("gradient steps of the misfit"))

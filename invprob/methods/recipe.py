@@ -65,6 +65,12 @@ class Problem:
             return DataMisfit(weight)
         return NegativeLogLikelihood(self.likelihood, weight)
 
+    def without_likelihood(self, kept: str) -> tuple[str, ...]:
+        """A note for the recipe where a likelihood was chosen and the method keeps its own term."""
+        if self.likelihood is None:
+            return ()
+        return (f"this method has {kept} in place of the likelihood that was asked for",)
+
     def terms(self) -> list[Term]:
         """1.0 · data term + 1.5 · LPIPS, the latter where a network serves."""
         terms = [self.data_term()]

@@ -10,7 +10,9 @@ from torch import Tensor
 import invprob
 from invprob.errors import ArgumentError
 from invprob.methods import Recipe, make
-from invprob.operators import Identity
+from invprob.operators import GaussianNoise, Identity
+from invprob.priors.extras import statistics_for
+from invprob.priors.parts import W
 from invprob.priors.statistics import Whitening
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.solver.stages import Stage, allot, solve_stages
@@ -100,8 +102,6 @@ def test_ilo_splits_its_steps_and_takes_all_of_its_rounds() -> None:
 
 
 def test_the_clipping_form_of_p_norm_holds() -> None:
-    from invprob.priors.extras import statistics_for
-
     bound = 0.2
     styles = run(recipe("p-norm+", form="clip", bound=bound, learning_rate=0.1), 20).realised[
         "styles"
@@ -204,3 +204,21 @@ def test_bdinvert_replaces_all_below_its_base_code() -> None:
     assert (before[0] == 0).all() and (before[2] > 0).all() and moved.abs().max() > 0
     # Rows below the base code draw nothing: the prior alone pulls at them, towards the mean of v.
     assert (solution.trace["p-norm+"][0] > 0).all()
+
+
+def test_what_is_annealed_hears_how_far_its_own_stage_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[float] = []
+    monkeypatch.setattr(W, "anneal_", lambda self, variables, progress: heard.append(progress))
+    run(recipe("karras"), 4)
+    assert heard == [0.0, 0.25, 0.5, 0.75]
+    heard.clear()
+    run(recipe("robust"), 6)
+    assert heard == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ["pulse", "pgd-projected"])
+def test_a_row_that_keeps_its_own_data_term_says_so(name: str) -> None:
+    noise = GaussianNoise(sigma=0.1)
+    made = make(name, GENERATOR, SHAPE, noise=noise, data_term="likelihood")
+    assert any("in place of the likelihood" in note for note in made.notes)
+    assert not recipe(name).notes
