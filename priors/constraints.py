@@ -85,4 +85,5 @@ def project_l1(rows: Tensor, radius: float) -> Tensor:
 
 
 def _norms(tensor: Tensor) -> Tensor:
-    return tensor.flatten(2).norm(dim=2)
+    norms: Tensor = tensor.flatten(2).norm(dim=2)
+    return norms

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.priors.base import Code
+from invprob.priors.part import Free
 from invprob.priors.parts import WPlus
 from invprob.priors.regularisers import mean_square
 from invprob.priors.stylegan import StyleGANCode, StyleGANPrior
@@ -29,7 +30,7 @@ class DomainGuided(StyleGANPrior):
 
     def regularisers(self, code: Code) -> Mapping[str, PerImage]:
         """How far the encoder moves the style rows, image by image."""
-        assert isinstance(code, StyleGANCode)
+        assert isinstance(code, StyleGANCode) and isinstance(code.style, Free)
         rows: Tensor = code.style.tensors[0]
         seen: Tensor = self.encoder(self.generator.synthesis(rows))
         return {"domain": self.weight * mean_square(rows - seen)}

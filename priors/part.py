@@ -128,8 +128,8 @@ class FreePart(Part):
 
     def free(self, tensors: Sequence[Tensor], held: Sequence[Tensor] = ()) -> Free:
         """Variables that remember their start where a constraint or a penalty needs it."""
-        anchored = any(rule.anchored for rule in (*self.constraints, *self.penalties))
-        return Free(tensors, held=held, anchored=anchored)
+        anchored = [*(c.anchored for c in self.constraints), *(p.anchored for p in self.penalties)]
+        return Free(tensors, held=held, anchored=any(anchored))
 
     def penalised(self, variables: Free) -> list[Tensor]:
         """The tensors that the penalties see; by default the free ones."""
@@ -202,7 +202,7 @@ class Buffers(nn.Module):
         super().__init__()
         self._names = list(tensors)
         for name, tensor in tensors.items():
-            self.register_buffer(name.replace(".", "_"), repeated(tensor, batch).clone())
+            self.register_buffer(name.replace(".", "_"), repeated(tensor.detach(), batch).clone())
 
     def tensors(self) -> Drawn:
         """The tensors by name."""

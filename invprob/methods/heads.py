@@ -1,4 +1,4 @@
-"""Heads on fresh random draws: SPHInX (Subramanyam et al., ICML 2022) and its ablation of Fig. 2."""
+"""Heads on fresh draws: SPHInX (Subramanyam et al., ICML 2022) and its ablation of Fig. 2."""
 
 from typing import Annotated, Literal
 
@@ -56,8 +56,8 @@ def sphinx(
 
     Loss 1.0·MSE + 1.5·LPIPS, the published code's weights; the paper gives none. Paper: d = 16,
     Adam, at most 1e-3 on a trapezoid, 10 000 steps. Unlike the paper, P_c and B are free only where
-    noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws:
-    `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1 are the paper's.
+    noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
+    paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
     """
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
     head = content == "head" or (content == "auto" and setting.determined)
@@ -148,7 +148,7 @@ def mapping_finetuned(
     learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
-    """Ablation (Fig. 2): the mapping network as head, fine-tuned × constant × stored noise.
+    """Ablation (ICML 2022, Fig. 2): fine-tuned mapping network as head × constant × stored noise.
 
     The learning rate is that of the variables of training, which equalisation scales down; it is
     ours, the paper names none.
@@ -165,7 +165,7 @@ def mapping_reinit(
     learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
-    """Ablation (Fig. 2): the mapping network as head, begun anew × constant × stored noise.
+    """Ablation (ICML 2022, Fig. 2): a new mapping network as head × constant × stored noise.
 
     Weights N(0, 1) / 0.01 at an equalised rate, as before training; see `mapping-finetuned`.
     """

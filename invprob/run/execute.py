@@ -12,6 +12,7 @@ from invprob.callbacks import Callback
 from invprob.errors import FileError, ShapeError
 from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
+from invprob.methods import needs_generator
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
@@ -21,6 +22,7 @@ from invprob.run import environment as surroundings
 from invprob.run import folder as files
 from invprob.run.build import (
     build_device,
+    build_guard,
     build_noise,
     build_operator,
     build_recipe,
@@ -34,7 +36,8 @@ from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, Watcher
-from invprob.solver.stages import allot, solve_stages
+from invprob.solver.restarts import solve_restarts
+from invprob.solver.stages import allot
 from invprob.types import Images, Shape
 
 
@@ -96,19 +99,23 @@ def start(
     operator = measurements.operator()
     noise = measurements.noise()
     recipe = build_recipe(config, generator, operator, network, noise=noise)
+    build_guard(config, measurements, operator)  # refused here, it leaves nothing behind
     job = Job(
         resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
     )
     display = display or Silent()
     with new_folder(out, job.name, overwrite=overwrite) as folder:
         job.config.save(folder.path / files.CONFIG)
-        folder.write_json(
-            files.ENVIRONMENT, surroundings.describe(device, generator, operator, network)
-        )
+        folder.write_json(files.ENVIRONMENT, _environment(job))
         folder.write_json(files.OPERATOR, operator.spec())
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
+        if not needs_generator(config.method.name):
+            role = (
+                "only says how large images are" if config.measurements is None else "is not used"
+            )
+            display.message(f"{config.method.name} has no generator: {config.prior} {role}")
         for note in recipe.notes:
             display.message(note)
         unlike = (
@@ -140,13 +147,10 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
         if checkpoint is None:
             display.message("no checkpoint was reached: the run starts anew")
             folder.truncate_trace(0)
-            folder.write_json(
-                files.ENVIRONMENT,
-                surroundings.describe(job.device, job.generator, job.operator, job.network),
-            )
+            folder.write_json(files.ENVIRONMENT, _environment(job))
             job.measurements.save(saved)
         else:
-            steps = sum(allot(job.recipe.stages, job.config.steps))
+            steps = sum(allot(job.recipe.stages, job.config.steps)) * job.config.restarts
             display.message(f"going on after step {checkpoint.taken} of {steps}")
             folder.truncate_trace(checkpoint.taken)
         return _work(job, folder, checkpoint, display, draw)
@@ -158,7 +162,7 @@ def _measurements(config: RunConfig, generator: Generator) -> tuple[Measurements
         measurements, inputs = measure_inputs(config, generator.resolution)
         return measurements, inputs.images
     measurements = Measurements.load(config.measurements)
-    if measurements.image_shape != generator.image_shape:
+    if needs_generator(config.method.name) and measurements.image_shape != generator.image_shape:
         raise ShapeError(
             f"the measurements {config.measurements} are of images of shape "
             f"{measurements.image_shape}, but the generator {generator.source!r} draws "
@@ -194,6 +198,12 @@ def _resumed(
     return Job(config, device, generator, network, measurements, operator, recipe, truth)
 
 
+def _environment(job: Job) -> dict[str, Any]:
+    """The surroundings, and whether the generator among them has a part in the solution."""
+    about = surroundings.describe(job.device, job.generator, job.operator, job.network)
+    return {**about, "generator_used": needs_generator(job.config.method.name)}
+
+
 def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:
     if config.measurements is not None:
         return None
@@ -220,18 +230,30 @@ def _work(
     if job.truth is not None:
         fidelity = grading.fidelity(job.truth.to(job.device))
     callbacks: Sequence[Callback] = (recorder, Watcher(display, fidelity))
+    operator = job.operator.to(job.device)
+    measurements, seen = job.measurements, operator
+    guarded = build_guard(job.config, measurements, operator)
+    if guarded is not None:
+        measurements, seen = guarded.measurements, guarded.operator.to(job.device)
+
+    def rules() -> list[Callback]:
+        fresh = build_guard(job.config, job.measurements, operator)
+        return [] if fresh is None else [fresh.rule]
+
     if isinstance(job.network, PerceptualDistance):
         job.network.to(job.device)
     try:
         recipe = job.recipe.to(job.device)
-        solution = solve_stages(
-            job.measurements,
-            job.operator.to(job.device),
+        solution = solve_restarts(
+            measurements,
+            seen,
             recipe.stages,
+            restarts=job.config.restarts,
             initial=recipe.initial,
             steps=job.config.steps,
             seed=job.config.seed,
             renoise=recipe.renoise,
+            rules=rules,
             callbacks=callbacks,
             snapshot=None if checkpoint is None else checkpoint.snapshot,
         )

@@ -1,11 +1,20 @@
 """The loop: minimise the loss of operator ∘ prior over the prior's free variables."""
 
+import copy
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from invprob.callbacks import Callback, Iterate, Snapshot, Stop
+from invprob.callbacks import (
+    Callback,
+    Iterate,
+    Snapshot,
+    Stop,
+    gather_states,
+    restore_states,
+)
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import BoundTerm, DataMisfit, Term
 from invprob.measurements import Measurements
@@ -67,7 +76,7 @@ def solve(
         check_stochastic(operator.measurement_shape)
     if start is None:
         start = prior.start(len(measurements.values), stream(seed, "start"))
-    state = _State(measurements, operator, prior, start, terms, optimiser, seed, renoise)
+    state = _State(measurements, operator, prior, start, terms, optimiser, seed, renoise, callbacks)
     if snapshot is not None:
         state.restore(snapshot)
     scale = schedule or cosine_trapezoid()
@@ -75,17 +84,20 @@ def solve(
     for callback in callbacks:
         callback.on_end()
     with torch.no_grad():
+        code = copy.deepcopy(state.code)  # the state itself stays as the last step left it
+        for callback in callbacks:
+            callback.choose_(code)
         # A file keeps values, not strides or alignment, with which rounding may change.
         last = stream(seed, "solve", max(state.taken - 1, 0))
         realised = {
             name: value.clone(memory_format=torch.contiguous_format)
-            for name, value in prior.realise(state.code, last).items()
+            for name, value in prior.realise(code, last).items()
         }
         image = prior.render(realised)
     return Solution(
         image=image,
         realised=realised,
-        code=state.code.state_dict(),
+        code=code.state_dict(),
         outcome=outcome,
         trace=state.trace(),
         steps=state.taken,
@@ -139,7 +151,9 @@ class _State:
         optimiser: Optimiser | None,
         seed: int,
         renoise: Noise | None,
+        callbacks: Sequence[Callback],
     ) -> None:
+        self.callbacks = callbacks
         self.operator, self.prior, self.seed, self.taken = operator, prior, seed, 0
         self.renoise, self.code = renoise, code
         example = next(self.code.parameters(), None)
@@ -187,6 +201,7 @@ class _State:
             prediction=prediction.detach(),
             losses=detached,
             total=total.detach(),
+            code=self.code.state_dict(),
             snapshot=self.snapshot,
         )
 
@@ -210,6 +225,7 @@ class _State:
             "optimiser": self.stepper.state(),
             "terms": self._remembering.state_dict(),
             "trace": self.trace(),
+            "callbacks": gather_states(self.callbacks),
         }
         copied = {
             f"{group}.{name}": value.detach().cpu().clone()
@@ -220,12 +236,7 @@ class _State:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take back what `snapshot` gave; raises `ArgumentError` where it is another solve's."""
-        groups: dict[str, dict[str, Tensor]] = {
-            "code": {},
-            "optimiser": {},
-            "terms": {},
-            "trace": {},
-        }
+        groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, value in snapshot.items():
             group, _, key = name.partition(".")
             if key:
@@ -240,6 +251,7 @@ class _State:
         self.code.load_state_dict(groups["code"])
         self.stepper.restore(groups["optimiser"])
         self._remembering.load_state_dict(groups["terms"])
+        restore_states(self.callbacks, groups["callbacks"])
         self.taken = int(snapshot["taken"])
         self._names = list(groups["trace"])
         device = next(self.code.parameters()).device

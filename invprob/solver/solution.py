@@ -54,7 +54,8 @@ class Solution:
 
     `image` (batch, C, H, W) is drawn from `realised` (style rows, content, noise maps, or what else
     the prior keeps); `code` is the state of the free variables; `trace` holds each loss term and
-    their `total` as (steps, batch).
+    their `total` as (steps, batch). Where there were several restarts, `restarts` holds the data
+    misfit that each ended with, (restarts, batch); each image is that of the least.
     """
 
     image: Images
@@ -66,6 +67,7 @@ class Solution:
     seed: int
     prior_spec: Mapping[str, Any]
     prior: Prior | None = None
+    restarts: Tensor | None = None
 
     def render(self, prior: Prior | None = None) -> Images:
         """Draw the image again from `realised`, bit for bit on the same machine.
@@ -85,6 +87,8 @@ class Solution:
             for name, value in values.items()
         }
         tensors["image"] = self.image.detach().cpu().contiguous()
+        if self.restarts is not None:
+            tensors["restarts"] = self.restarts
         header = {
             "format": "solution",
             "version": VERSION,
@@ -110,7 +114,9 @@ class Solution:
                 if header["format"] != "solution" or header["version"] != VERSION:
                     raise KeyError(header["format"])
                 image = file.get_tensor("image")
-                for name in file.keys():  # noqa: SIM118
+                names = set(file.keys())
+                restarts = file.get_tensor("restarts") if "restarts" in names else None
+                for name in names:
                     group, _, key = name.partition(".")
                     if key:
                         # A copy has the alignment of any new tensor; a mapped file has not.
@@ -124,5 +130,6 @@ class Solution:
             seed=header["seed"],
             prior_spec=header["prior"],
             prior=None,
+            restarts=restarts,
             **groups,
         )

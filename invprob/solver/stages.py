@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from invprob.callbacks import Callback, Iterate, Snapshot, Stop
+from invprob.callbacks import (
+    Callback,
+    Iterate,
+    Snapshot,
+    Stop,
+    gather_states,
+    restore_states,
+)
 from invprob.errors import ArgumentError
 from invprob.losses import Term
 from invprob.measurements import Measurements
@@ -86,7 +93,7 @@ def solve_stages(
     """
     allotted = allot(stages, steps)
     run = _Run(allotted, callbacks)
-    inside = None if snapshot is None else run.restore(snapshot)
+    inside = None if snapshot is None else run.enter(snapshot)
     realised: Mapping[str, Tensor] = {}
     if initial is not None and snapshot is None:
         realised = initial(measurements, operator)
@@ -120,7 +127,7 @@ def solve_stages(
     return dataclasses.replace(
         solution,
         outcome=outcome,
-        trace=_joined(run.trace, solution.trace),
+        trace=join_traces(run.trace, solution.trace),
         steps=run.before + solution.steps,
         seed=seed,
     )
@@ -148,7 +155,7 @@ class _Run(Callback):
 
     def enter_next(self, solution: Solution) -> None:
         """Leave the stage that ended with this solution."""
-        self.trace = _joined(self.trace, solution.trace)
+        self.trace = join_traces(self.trace, solution.trace)
         self.stage += 1
 
     def outcome(self, solution: Solution) -> Outcome | None:
@@ -178,9 +185,20 @@ class _Run(Callback):
             taken=self.before + iterate.taken,
             steps=self.steps,
             snapshot=self.snapshot,
+            stage=self.stage,
         )
         self._stop = first_stop([each.on_step(whole) for each in self.callbacks])
         return self._stop
+
+    def choose_(self, code: nn.Module) -> None:
+        for each in self.callbacks:
+            each.choose_(code)
+
+    def state(self) -> dict[str, Tensor]:
+        return gather_states(self.callbacks)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        restore_states(self.callbacks, state)
 
     def snapshot(self) -> Snapshot:
         """The stage's snapshot, with its number, all steps taken and the trace so far."""
@@ -192,7 +210,7 @@ class _Run(Callback):
             **{f"earlier.{name}": value.clone() for name, value in self.trace.items()},
         }
 
-    def restore(self, snapshot: Snapshot) -> Snapshot:
+    def enter(self, snapshot: Snapshot) -> Snapshot:
         """Go to where `snapshot` was taken; returns the stage's own snapshot."""
         earlier = {
             name.removeprefix("earlier."): value
@@ -212,7 +230,7 @@ class _Run(Callback):
         return {**inside, "taken": taken}
 
 
-def _joined(first: Trace, second: Trace) -> Trace:
+def join_traces(first: Trace, second: Trace) -> Trace:
     """One trace after another; what only one of them has is NaN in the other."""
     if not (first and second):
         return first or second
