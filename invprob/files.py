@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
+
 from invprob.errors import FileError
 
 _REASONS = {
@@ -20,6 +22,13 @@ _REASONS = {
     errno.EISDIR: "this is a folder, not a file",
     errno.ENAMETOOLONG: "the name is too long",
 }
+
+
+def cache_folder() -> Path:
+    """Where this package keeps what can be made or fetched again: `INVPROB_HOME`, or else the
+    user's cache folder as the operating system has it. It need not exist.
+    """
+    return Path(os.environ.get("INVPROB_HOME") or platformdirs.user_cache_dir("invprob"))
 
 
 def file_error(path: str | os.PathLike[str], error: OSError, verb: str = "written") -> FileError:

@@ -6,7 +6,8 @@ no reproduction of pSp or of the published IDInvert and BDInvert encoders, which
 """
 
 import math
-from typing import final
+from abc import ABC, abstractmethod
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from invprob.priors.layers import SLOPE
 from invprob.priors.stylegan2 import GeneratorConfig
-from invprob.types import Images, Styles
+from invprob.types import Images, Styles, Vectors
 
 INPUT = 128  # pixels a side of what both encoders look at
+DIRECT = 16  # pixels a side of the image from which the toolkit encoder reads linearly
 FOLD = 4  # the toolkit encoder starts with 4x4 pixels folded into channels, on a grid of 32x32
 BASE_SIZE = 16  # S of BDInvert: pixels a side of the base code
 # BDInvert's base code replaces the output of synthesis layer 2(log2 S - 2) - 1, counting from 0 as
@@ -57,16 +59,32 @@ def _normed(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Module]:
     ]
 
 
+class Encoder(nn.Module, ABC):
+    """A map from images (batch, 3, h, w) in [-1, 1], of any size, to an input of the generator.
+
+    `kind` is its name in files, `finds` the name under which a solution keeps what it finds.
+    """
+
+    kind: ClassVar[str]
+    finds: ClassVar[str]
+
+    @abstractmethod
+    def forward(self, images: Images) -> Tensor:
+        """What `images` would be drawn from."""
+
+
 @final
-class ToolkitEncoder(nn.Module):
+class ToolkitEncoder(Encoder):
     """Map images in [-1, 1] of any size, (batch, 3, h, w), to style rows (batch, layers, width).
 
     A light feature pyramid after pSp (Richardson et al., CVPR 2021, figure 2): maps of 8, 16 and 32
     pixels, each brought to a vector by strided convolutions ("map2style", shared by the rows of a
     map). Row = mean w + an offset that all rows share + its own, as e4e has it (Tov et al., 2021).
+    The shared offset is linear in the coarsest map and in the image itself at 16x16 pixels.
     """
 
     kind = "toolkit"
+    finds = "styles"
     mean_w: Tensor
     unit: Tensor
 
@@ -87,7 +105,8 @@ class ToolkitEncoder(nn.Module):
             )
             for halvings in (2, 3, 4)
         )
-        self.shared = nn.Linear(pyramid * (INPUT // FOLD // 4) ** 2, width)
+        self.shared = nn.Linear(pyramid * (INPUT // FOLD // 4) ** 2, width, bias=False)
+        self.direct = nn.Linear(3 * DIRECT**2, width)
         self.own = nn.ModuleList(nn.Linear(pyramid * 4, width) for _ in range(config.num_layers))
         for row in self.own:
             nn.init.zeros_(row.weight)
@@ -97,7 +116,18 @@ class ToolkitEncoder(nn.Module):
 
     def forward(self, images: Images) -> Styles:
         """Style rows of `images`."""
-        fine = self.fine(F.pixel_unshuffle(fitted(images), FOLD))
+        images = fitted(images)
+        maps = self.pyramid(images)
+        vectors = [bring(x) for bring, x in zip(self.to_style, maps, strict=True)]
+        shared = self.shared(maps[0].flatten(1)) + self.direct(pixels(images))
+        rows = [
+            shared + own(vectors[level]) for own, level in zip(self.own, self.levels, strict=True)
+        ]
+        return self.mean_w + self.unit * torch.stack(rows, 1)
+
+    def pyramid(self, images: Images) -> list[Tensor]:
+        """Maps of 8, 16 and 32 pixels of images of the input size."""
+        fine = self.fine(F.pixel_unshuffle(images, FOLD))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         maps: list[Tensor] = []
@@ -106,16 +136,16 @@ class ToolkitEncoder(nn.Module):
             if maps:
                 here = here + F.interpolate(maps[-1], scale_factor=2, mode="nearest")
             maps.append(here)
-        vectors = [bring(x) for bring, x in zip(self.to_style, maps, strict=True)]
-        shared = self.shared(maps[0].flatten(1))
-        rows = [
-            shared + own(vectors[level]) for own, level in zip(self.own, self.levels, strict=True)
-        ]
-        return self.mean_w + self.unit * torch.stack(rows, 1)
+        return maps
+
+
+def pixels(images: Images) -> Vectors:
+    """Images at 16x16 pixels, (batch, 768)."""
+    return F.interpolate(images, (DIRECT, DIRECT), mode="area").flatten(1)
 
 
 @final
-class BaseCodeEncoder(nn.Module):
+class BaseCodeEncoder(Encoder):
     """Map images in [-1, 1] of any size to base codes, the features that enter a synthesis layer.
 
     BDInvert's encoder (Kang, Kim and Cho, ICCV 2021) made smaller: convolution, batch norm, leaky
@@ -124,6 +154,7 @@ class BaseCodeEncoder(nn.Module):
     """
 
     kind = "base-code"
+    finds = f"features.{BASE_LAYER}"
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()

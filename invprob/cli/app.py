@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import catalogue, gallery, restore, tools
+from invprob.cli import catalogue, gallery, restore, tools, train
 from invprob.cli import measure as measuring
 from invprob.errors import InvprobError
 
@@ -55,6 +55,7 @@ measuring.register(app)
 catalogue.register(app)
 tools.register(app)
 gallery.register(app)
+train.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,6 +7,7 @@ A row chooses style × content × noise, where to start, terms, optimiser, sched
 from invprob.methods import controls, encoded, gaussian, heads, latents, published
 from invprob.methods.recipe import DATA_TERMS as DATA_TERMS
 from invprob.methods.recipe import DataTerm as DataTerm
+from invprob.methods.recipe import Init as Init
 from invprob.methods.recipe import Method as Method
 from invprob.methods.recipe import Problem as Problem
 from invprob.methods.recipe import Recipe as Recipe

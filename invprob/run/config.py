@@ -51,9 +51,9 @@ class RunConfig:
 
     Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
-    with `noise`. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps` None
-    takes the method's own number, `operator_seed` None derives one. `stop` names a rule that ends a
-    solve early (`invprob.stopping`). Raises `ArgumentError` where
+    with `noise`. `data_term` is misfit, likelihood or stochastic, `init` default or encoder
+    (`methods.make`). `steps` None takes the method's own number, `operator_seed` None derives one.
+    `stop` names a rule that ends a solve early (`invprob.stopping`). Raises `ArgumentError` where
     values are out of range or contradict each other.
     """
 
@@ -68,6 +68,7 @@ class RunConfig:
     prior: str = "faces-128"
     method: Named = Named("sphinx")
     data_term: str = "misfit"
+    init: str = "default"
     steps: int | None = None
     restarts: int = 1
     stop: Named | None = None
@@ -202,6 +203,7 @@ _WORDS = (
     "fit",
     "prior",
     "data_term",
+    "init",
     "perceptual",
     "lpips_weights",
     "device",
