@@ -42,8 +42,8 @@ class Plan:
     standard deviation of gain and offset of each colour in what the encoder sees. Nothing is
     flipped: pose and side of the light are coordinates of w. Every `image_every`-th step of the
     toolkit encoder also compares images; the base-code encoder has no other loss. `pool` samples
-    are drawn at a time and passed over `passes` times; on the last `fitted` pools the linear part of
-    the toolkit encoder is fitted in the end. Raises `ArgumentError`.
+    are drawn at a time and passed over `passes` times; in the end the linear part of the toolkit
+    encoder is fitted on the last `fitted` pools. Raises `ArgumentError`.
     """
 
     kind: Kind
@@ -68,6 +68,8 @@ class Plan:
         for name in ("steps", "batch", "image_every", "pool", "passes", "fitted"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ArgumentError(f"precision must be float32 or bfloat16, got {self.precision!r}")
         if self.pool % self.batch:
             raise ArgumentError(f"pool must be a multiple of batch ({self.batch}), not {self.pool}")
         if not (self.rate > 0 and 0 <= self.mixed <= 1 and self.jitter >= 0):
@@ -226,11 +228,11 @@ class EncoderTraining:
             losses["lpips"] = weight * self.perceptual(drawn, images).float().mean()
         return losses
 
-    def finished(self, *, count: int = 256) -> Trained:
+    def finished(self) -> Trained:
         """The encoder as a file keeps it, in half precision, with the record of its training.
 
         The linear part of a toolkit encoder is fitted on the last pools it learnt from. The
-        record's figures are of `count` held-out samples.
+        record's figures are of as many held-out samples as a pool has, at most 256.
         """
         encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         if isinstance(encoder, ToolkitEncoder):
@@ -246,7 +248,7 @@ class EncoderTraining:
             "plan": asdict(self.plan),
             "taken": self.taken,
             "perceptual": None if absent else self.perceptual.record(),
-            "figures": figures(encoder, self.generator, count=count),
+            "figures": figures(encoder, self.generator, count=min(256, self.plan.pool)),
         }
         return Trained(encoder, record)
 
