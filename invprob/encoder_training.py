@@ -243,11 +243,11 @@ class EncoderTraining:
             if value.is_floating_point():
                 value.copy_(value.half())
         encoder.eval()
-        absent = isinstance(self.perceptual, Absent)
+        network = self.perceptual
         record = {
             "plan": asdict(self.plan),
             "taken": self.taken,
-            "perceptual": None if absent else self.perceptual.record(),
+            "perceptual": None if isinstance(network, Absent) else network.record(),
             "figures": figures(encoder, self.generator, count=min(256, self.plan.pool)),
         }
         return Trained(encoder, record)
@@ -275,11 +275,11 @@ class EncoderTraining:
         self.taken = int(state["taken"])
 
     def _identity(self) -> dict[str, Any]:
-        absent = isinstance(self.perceptual, Absent)
+        network = self.perceptual
         return {
             **asdict(self.plan),
             "generator": fingerprint(self.generator),
-            "perceptual": None if absent else self.perceptual.sha256,
+            "perceptual": None if isinstance(network, Absent) else network.sha256,
         }
 
 
@@ -306,9 +306,9 @@ def fit_shared_(encoder: ToolkitEncoder, pools: Iterable[Samples], ridge: float 
     covariance = (x.T @ x / len(x)).double()
     covariance.diagonal().add_(ridge * covariance.diagonal().mean())
     change = torch.linalg.solve(covariance, (x.T @ y / len(x)).double()).T.float() / spread
-    encoder.shared.weight += change[:, :split].to(encoder.shared.weight)
-    encoder.direct.weight += change[:, split:].to(encoder.direct.weight)
-    encoder.direct.bias += (y_mean - change @ x_mean).to(encoder.direct.bias)
+    encoder.shared.weight.add_(change[:, :split].to(encoder.shared.weight))
+    encoder.direct.weight.add_(change[:, split:].to(encoder.direct.weight))
+    encoder.direct.bias.add_((y_mean - change @ x_mean).to(encoder.direct.bias))
 
 
 def train(
