@@ -42,8 +42,8 @@ class Plan:
     standard deviation of gain and offset of each colour in what the encoder sees. Nothing is
     flipped: pose and side of the light are coordinates of w. Every `image_every`-th step of the
     toolkit encoder also compares images; the base-code encoder has no other loss. `pool` samples
-    are drawn at a time and passed over `passes` times; on the last `fitted` pools the linear part of
-    the toolkit encoder is fitted in the end. Raises `ArgumentError`.
+    are drawn at a time and passed over `passes` times; in the end the linear part of the toolkit
+    encoder is fitted on the last `fitted` pools. Raises `ArgumentError`.
     """
 
     kind: Kind
@@ -68,6 +68,8 @@ class Plan:
         for name in ("steps", "batch", "image_every", "pool", "passes", "fitted"):
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ArgumentError(f"precision must be float32 or bfloat16, got {self.precision!r}")
         if self.pool % self.batch:
             raise ArgumentError(f"pool must be a multiple of batch ({self.batch}), not {self.pool}")
         if not (self.rate > 0 and 0 <= self.mixed <= 1 and self.jitter >= 0):
@@ -226,11 +228,11 @@ class EncoderTraining:
             losses["lpips"] = weight * self.perceptual(drawn, images).float().mean()
         return losses
 
-    def finished(self, *, count: int = 256) -> Trained:
+    def finished(self) -> Trained:
         """The encoder as a file keeps it, in half precision, with the record of its training.
 
         The linear part of a toolkit encoder is fitted on the last pools it learnt from. The
-        record's figures are of `count` held-out samples.
+        record's figures are of as many held-out samples as a pool has, at most 256.
         """
         encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         if isinstance(encoder, ToolkitEncoder):
@@ -241,12 +243,12 @@ class EncoderTraining:
             if value.is_floating_point():
                 value.copy_(value.half())
         encoder.eval()
-        absent = isinstance(self.perceptual, Absent)
+        network = self.perceptual
         record = {
             "plan": asdict(self.plan),
             "taken": self.taken,
-            "perceptual": None if absent else self.perceptual.record(),
-            "figures": figures(encoder, self.generator, count=count),
+            "perceptual": None if isinstance(network, Absent) else network.record(),
+            "figures": figures(encoder, self.generator, count=min(256, self.plan.pool)),
         }
         return Trained(encoder, record)
 
@@ -273,11 +275,11 @@ class EncoderTraining:
         self.taken = int(state["taken"])
 
     def _identity(self) -> dict[str, Any]:
-        absent = isinstance(self.perceptual, Absent)
+        network = self.perceptual
         return {
             **asdict(self.plan),
             "generator": fingerprint(self.generator),
-            "perceptual": None if absent else self.perceptual.sha256,
+            "perceptual": None if isinstance(network, Absent) else network.sha256,
         }
 
 
@@ -304,9 +306,9 @@ def fit_shared_(encoder: ToolkitEncoder, pools: Iterable[Samples], ridge: float 
     covariance = (x.T @ x / len(x)).double()
     covariance.diagonal().add_(ridge * covariance.diagonal().mean())
     change = torch.linalg.solve(covariance, (x.T @ y / len(x)).double()).T.float() / spread
-    encoder.shared.weight += change[:, :split].to(encoder.shared.weight)
-    encoder.direct.weight += change[:, split:].to(encoder.direct.weight)
-    encoder.direct.bias += (y_mean - change @ x_mean).to(encoder.direct.bias)
+    encoder.shared.weight.add_(change[:, :split].to(encoder.shared.weight))
+    encoder.direct.weight.add_(change[:, split:].to(encoder.direct.weight))
+    encoder.direct.bias.add_((y_mean - change @ x_mean).to(encoder.direct.bias))
 
 
 def train(

@@ -47,7 +47,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) to the same."""
-        return x + self.body(x)
+        change: Tensor = self.body(x)
+        return x + change
 
 
 def _normed(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Module]:
@@ -107,10 +108,11 @@ class ToolkitEncoder(Encoder):
         )
         self.shared = nn.Linear(pyramid * (INPUT // FOLD // 4) ** 2, width, bias=False)
         self.direct = nn.Linear(3 * DIRECT**2, width)
-        self.own = nn.ModuleList(nn.Linear(pyramid * 4, width) for _ in range(config.num_layers))
-        for row in self.own:
+        own = [nn.Linear(pyramid * 4, width) for _ in range(config.num_layers)]
+        for row in own:
             nn.init.zeros_(row.weight)
             nn.init.zeros_(row.bias)
+        self.own = nn.ModuleList(own)
         # pSp gives rows 0-2 and 3-6 of 18 to the two coarser maps; here in the same octaves.
         self.levels = [0 if row < 3 else 1 if row < 7 else 2 for row in range(config.num_layers)]
 
@@ -141,7 +143,8 @@ class ToolkitEncoder(Encoder):
 
 def pixels(images: Images) -> Vectors:
     """Images at 16x16 pixels, (batch, 768)."""
-    return F.interpolate(images, (DIRECT, DIRECT), mode="area").flatten(1)
+    small: Tensor = F.interpolate(images, (DIRECT, DIRECT), mode="area")
+    return small.flatten(1)
 
 
 @final

@@ -161,6 +161,8 @@ def sample_statistics(
             size = min(batch, count - start)
             z = torch.randn(size, generator.style_width, generator=rng)
             yield generator.mapping(z.to(generator.mean_w))
+            if progress is not None:
+                progress(start + size, count)
 
     return statistics_of(draws())
 

@@ -1,5 +1,6 @@
 """Training of encoders on small generators: draws, closed-form fit, exact resumption, refusals."""
 
+import itertools
 from pathlib import Path
 
 import networks
@@ -131,7 +132,7 @@ def test_what_is_finished_finds_held_out_w_and_is_in_half_precision() -> None:
     plan = _plan("toolkit", 2, pool=128, precision="float32")
     training = EncoderTraining(generator, plan, NONE)
     train(training)
-    done = training.finished(count=16)
+    done = training.finished()
     assert distance_ratio(done.encoder, generator, held_out(generator, 16)) < 0.95
     assert done.record["figures"]["distance ratio"] < 0.95
     for value in done.encoder.state_dict().values():
@@ -162,7 +163,7 @@ def test_the_rate_rises_and_falls_to_nothing() -> None:
     plan = _plan("toolkit", 100)
     rates = [plan.rate_at(step) for step in range(100)]
     assert rates[0] < rates[4] and max(rates) <= plan.rate
-    assert all(a >= b for a, b in zip(rates[5:], rates[6:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[5:]))
     assert rates[-1] < 0.001 * plan.rate
 
 

@@ -1,9 +1,10 @@
 """`invprob train-encoder`: encoders for a generator, from its own samples."""
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,9 +12,8 @@ from invprob.cli.common import AsJson, Quiet, print_json
 
 if TYPE_CHECKING:
     from invprob.cli.display import Told
-    from invprob.encoder_training import EncoderTraining
+    from invprob.encoder_training import EncoderTraining, Plan
     from invprob.priors.encoder_files import Kind, Trained
-    from invprob.priors.stylegan2 import Generator
 
 
 def register(app: typer.Typer) -> None:
@@ -72,10 +72,10 @@ def train_encoder(
     import torch
 
     from invprob.cli.display import display
-    from invprob.encoder_training import chosen_kinds
+    from invprob.encoder_training import EncoderTraining, chosen_kinds
     from invprob.errors import EncoderError
-    from invprob.perceptual import Absent, find_perceptual
-    from invprob.priors.encoder_files import encoder_path, load_all
+    from invprob.perceptual import PerceptualDistance, find_perceptual
+    from invprob.priors.encoder_files import encoder_path, load_all, save_encoders
     from invprob.priors.files import find_generator, load_generator
     from invprob.run.build import build_device
 
@@ -92,14 +92,15 @@ def train_encoder(
             f"{path} has a {taken[0]!r} encoder; choose another --out, or replace it: --overwrite"
         )
     network = find_perceptual(perceptual, lpips_weights)
+    plans = [_plan(each, steps, seed, precision) for each in kinds]
     told = display(quiet=quiet)
-    if isinstance(network, Absent):
-        told.message(f"LPIPS is left out: {network}")
-    else:
+    if isinstance(network, PerceptualDistance):
         network.to(where)
+    elif perceptual == "auto":
+        told.message(f"LPIPS is left out: {network}")
     generator.to(where)
-    for each in kinds:
-        training = _training(each, generator, network, steps, seed, precision)
+    for each, plan in zip(kinds, plans, strict=True):
+        training = EncoderTraining(generator, plan, network)
         checkpoint = path.with_name(f"{path.name}.{each}.checkpoint")
         try:
             trained[each] = _trained(training, checkpoint, told, restart=restart)
@@ -107,10 +108,10 @@ def train_encoder(
             told.end()
             typer.echo("invprob: interrupted; the same command goes on", err=True)
             return 130
-        _write(trained, generator, path)
+        save_encoders(trained, generator, path)
         checkpoint.unlink(missing_ok=True)
     if as_json:
-        said = {each: {**trained[each].record} for each in kinds}
+        said = {each: dict(trained[each].record) for each in kinds}
         print_json({"file": str(path), "encoders": said})
         return 0
     if not quiet:
@@ -121,21 +122,11 @@ def train_encoder(
     return 0
 
 
-def _training(
-    kind: "Kind",
-    generator: "Generator",
-    network: Any,
-    steps: int | None,
-    seed: int,
-    precision: str,
-) -> "EncoderTraining":
-    from dataclasses import replace
-    from typing import cast
-
-    from invprob.encoder_training import EncoderTraining, Precision, usual_plan
+def _plan(kind: "Kind", steps: int | None, seed: int, precision: str) -> "Plan":
+    from invprob.encoder_training import Precision, usual_plan
 
     plan = usual_plan(kind, steps=steps, seed=seed)
-    return EncoderTraining(generator, replace(plan, precision=cast(Precision, precision)), network)
+    return dataclasses.replace(plan, precision=cast(Precision, precision))
 
 
 def _trained(
@@ -161,9 +152,3 @@ def _trained(
         raise
     told.end()
     return training.finished()
-
-
-def _write(trained: Mapping["Kind", "Trained"], generator: "Generator", path: Path) -> None:
-    from invprob.priors.encoder_files import save_encoders
-
-    save_encoders(trained, generator, path)
