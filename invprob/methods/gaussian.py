@@ -71,7 +71,7 @@ def ilo(
         Literal["kept", "dropped"], "the RGB image made below the layer: kept, or as published"
     ] = "kept",
     ball: Annotated[
-        float | None, "l1 radius of each round's moves, as a mean per element; default: no balls"
+        float | None, "l1 radius of what features and z move in a round, per element; default: none"
     ] = None,
     geocross: Annotated[float, "weight of the squared angles between rows of z"] = 0.01,
     learning_rate: Rate = 0.1,

@@ -140,4 +140,7 @@ def pgd_projected(
     prior = StyleGANPrior(setting.generator, style=Z(constraints=(Spheres(),)))
     terms = [ProjectedGradient(step, inner)]
     stage = Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps)
-    return Recipe((stage,), notes=setting.without_likelihood("gradient steps of the misfit"))
+    notes = setting.without_likelihood("gradient steps of the misfit")
+    if setting.renoise is not None:
+        notes = ("its gradient steps take no fresh noise: the data term is the plain misfit",)
+    return Recipe((stage,), notes=notes)
