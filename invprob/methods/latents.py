@@ -79,12 +79,13 @@ def z_plus_s_b(
         Literal["gaussian", "mapping"], "z to w by a Gaussian fit, as ILO does, or by the network"
     ] = "gaussian",
     noise_regulariser: NoiseWeight = 0.0,
-    learning_rate: Rate = 0.02,
+    learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
     """(Z+, S, B) (ICML 2022, a baseline of SPHInX): Z+ × S × B.
 
-    The paper's is ILO without rounds and balls; like there, every z keeps its norm.
+    The paper's is ILO without rounds and balls; like there, every z keeps its norm, and
+    the rate is at most 0.1.
     """
     sphere = (Spheres(),)
     style: Part = Z("each", constraints=sphere)
