@@ -7,8 +7,8 @@ that numbers of another training are never applied, and holds plain arrays: noth
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from invprob.errors import FileError, GeneratorFileError
 from invprob.files import atomic_write, cache_folder
-from invprob.priors.files import find_generator, fingerprint
+from invprob.priors.files import find_generator, fingerprint, load_generator
 from invprob.priors.statistics import Statistics, sample_statistics, statistics_from
 from invprob.priors.stylegan2 import Generator
 from invprob.streams import stream
@@ -92,29 +92,34 @@ def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
 def load_extras(name: str | Path, generator: Generator) -> Extras:
     """Read what ships beside a generator, by its registered name or its file.
 
-    Raises `FileError` where there is no companion, `GeneratorFileError` where it is damaged or was
-    made for other weights than those of `generator`.
+    For a truncated generator they are those of the whole one, whose W it has; directions lose the
+    rows that it lacks, and go where none is left. Raises `FileError` where there is no companion,
+    `GeneratorFileError` where it is damaged or was made for other weights than those of
+    `generator`.
     """
     path = extras_path(find_generator(name))
     if not path.exists():
         raise FileError(
             f"{path} does not exist: no statistics or directions come with {str(name)!r}"
         )
-    return read_extras(path, generator)
+    own = fingerprint(generator)
+    return read_extras(path, generator, (own, _fingerprint_of_whole(name, generator, own)))
 
 
-def read_extras(path: Path, generator: Generator) -> Extras:
-    """Read a companion file; raises what `load_extras` raises for a damaged or foreign one."""
+def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> Extras:
+    """Read a companion file made for one of some fingerprints.
+
+    Raises what `load_extras` raises for a damaged or foreign one.
+    """
     about, arrays = _read(path)
     if about.get("version") != VERSION:
         raise GeneratorFileError(
             f"{path} has format version {about.get('version')}; this release reads {VERSION}"
         )
-    own = fingerprint(generator)
-    if about.get("generator") != own:
+    if about.get("generator") not in made_for:
         raise GeneratorFileError(
             f"{path} was made for the generator {str(about.get('generator'))[:12]}…, not for "
-            f"{own[:12]}…; make it again for this one"
+            f"{fingerprint(generator)[:12]}…; make it again for this one"
         )
     try:
         moments = {name: arrays[name].double() for name in MOMENTS}
@@ -125,7 +130,19 @@ def read_extras(path: Path, generator: Generator) -> Extras:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise GeneratorFileError(f"{path} is incomplete: {error}") from None
-    return Extras(statistics, MappingProxyType({d.name: d for d in directions}))
+    cut = (
+        replace(d, rows=tuple(r for r in d.rows if r < generator.num_layers)) for d in directions
+    )
+    return Extras(statistics, MappingProxyType({d.name: d for d in cut if d.rows}))
+
+
+def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> str:
+    """The fingerprint of the file's generator where `generator` is its lower part, else its own."""
+    if not generator.dropped:
+        return own
+    whole = load_generator(name)
+    part = generator.resolution < whole.resolution and whole.truncate(generator.resolution)
+    return fingerprint(whole) if part and fingerprint(part) == own else own
 
 
 def statistics_for(
@@ -139,10 +156,11 @@ def statistics_for(
     """
     if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
         return load_extras(generator.source, generator).statistics
-    kept = cache_folder() / "statistics" / f"{fingerprint(generator)}.npz"
+    own = fingerprint(generator)
+    kept = cache_folder() / "statistics" / f"{own}.npz"
     if kept.exists():
         try:
-            return read_extras(kept, generator).statistics
+            return read_extras(kept, generator, (own,)).statistics
         except GeneratorFileError as error:
             warnings.warn(f"made again: {error}", stacklevel=2)
     statistics = sample_statistics(generator, stream(0, "statistics"), progress=progress)

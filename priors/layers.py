@@ -21,6 +21,11 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
+def clamped(x: Tensor, bound: float | None) -> Tensor:
+    """Keep values within ±bound, as networks trained in half precision do; None: leave them."""
+    return x if bound is None else x.clamp(-bound, bound)
+
+
 def _smooth(x: Tensor, axis: int) -> Tensor:
     """Weigh four neighbours along `axis` by (1, 3, 3, 1) / 4; three fewer come out."""
     size = x.shape[axis] - 3
@@ -86,13 +91,26 @@ class ModulatedConv(nn.Module):
 
 
 class SynthesisLayer(ModulatedConv):
-    """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two."""
+    """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two.
+
+    The activation, its gain included, is kept within ±`clamp`.
+    """
 
     noise: Tensor
 
-    def __init__(self, inputs: int, outputs: int, width: int, *, size: int, doubling: bool) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        *,
+        size: int,
+        doubling: bool,
+        clamp: float | None = None,
+    ) -> None:
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
+        self.clamp = clamp
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
@@ -111,14 +129,15 @@ class SynthesisLayer(ModulatedConv):
         x = x * (GAIN * leave)[:, :, None, None]
         x += (GAIN * self.noise_strength) * noise
         x += (GAIN * self.bias)[:, None, None]
-        return F.leaky_relu(x, SLOPE, inplace=True)
+        return clamped(F.leaky_relu(x, SLOPE, inplace=True), self.clamp)
 
 
 class ToRGB(nn.Module):
-    """Modulated 1x1 convolution to three channels, without demodulation."""
+    """Modulated 1x1 convolution to three channels within ±`clamp`, without demodulation."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, *, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
         self.affine = nn.Linear(width, inputs)
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
@@ -127,4 +146,4 @@ class ToRGB(nn.Module):
         """(batch, inputs, h, w), (batch, inputs) -> (batch, 3, h, w)."""
         weight = self.weight[None, :, :, 0, 0] * scale[:, None, :]
         rgb = torch.baddbmm(self.bias[None, :, None], weight, x.flatten(2))
-        return rgb.view(len(x), 3, *x.shape[2:])
+        return clamped(rgb.view(len(x), 3, *x.shape[2:]), self.clamp)

@@ -5,7 +5,7 @@ there the distribution is close to a Gaussian (PULSE and II2S both use it). The 
 stays inside the mean and the covariance.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -142,7 +142,6 @@ def statistics_from(
     )
 
 
-@torch.no_grad()
 def sample_statistics(
     generator: Generator,
     rng: torch.Generator,
@@ -156,15 +155,25 @@ def sample_statistics(
     `progress` hears after each batch how many draws of how many are done.
     """
 
-    def draws() -> Iterable[Tensor]:
-        for start in range(0, count, batch):
-            size = min(batch, count - start)
-            z = torch.randn(size, generator.style_width, generator=rng)
-            yield generator.mapping(z.to(generator.mean_w))
+    def heard() -> Iterator[Vectors]:
+        done = 0
+        for w in draws_of_w(generator, rng, count=count, batch=batch):
+            yield w
+            done += len(w)
             if progress is not None:
-                progress(start + size, count)
+                progress(done, count)
 
-    return statistics_of(draws())
+    return statistics_of(heard())
+
+
+@torch.no_grad()
+def draws_of_w(
+    generator: Generator, rng: torch.Generator, *, count: int, batch: int = 5_000
+) -> Iterator[Vectors]:
+    """`count` draws of w = mapping(z), z ~ N(0, I) from `rng`, in batches of (batch, width)."""
+    for start in range(0, count, batch):
+        z = torch.randn(min(batch, count - start), generator.z_width, generator=rng)
+        yield generator.mapping(z.to(generator.mean_w))
 
 
 class _Moments:

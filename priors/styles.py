@@ -30,7 +30,7 @@ def map_rows(generator: Generator, z: Styles) -> Styles:
 
     Its normalisation is that of one z, over the last axis; rows must not be normalised together.
     """
-    return generator.mapping(z.flatten(0, 1)).view_as(z)
+    return generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])
 
 
 def rows_in(realised: Mapping[str, Tensor]) -> Styles | None:
@@ -188,7 +188,7 @@ class Z(FreePart):
         self.rows: Rows = rows
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        width = generator.style_width
+        width = generator.z_width
         z = normal((1, _count(self.rows, generator), width), generator.mean_w, rng)
         z = z * (math.sqrt(width) / z.norm(dim=-1, keepdim=True))
         return self.free([repeated(z, batch)])
@@ -304,7 +304,7 @@ class MappedStyles(Part):
         return MappingHead(layers, batch, rng if self.weights == "new" else None)
 
     def _code(self, generator: Generator, rng: torch.Generator) -> Tensor:
-        shape = (1, _count(self.rows, generator), generator.style_width)
+        shape = (1, _count(self.rows, generator), generator.z_width)
         return normal(shape, generator.mean_w, rng)
 
     def draw(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:

@@ -12,8 +12,9 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import catalogue, gallery, restore, tools, train
+from invprob.cli import bench, catalogue, convert, gallery, restore, tools, train
 from invprob.cli import measure as measuring
+from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
 
 # Typer re-exports one of click's errors; recent releases carry click inside, earlier ones need it.
@@ -54,8 +55,11 @@ restore.register(app)
 measuring.register(app)
 catalogue.register(app)
 tools.register(app)
+convert.register(app)
 gallery.register(app)
 train.register(app)
+pulling.register(app)
+bench.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -62,13 +62,28 @@ def operators(
 
 
 def priors(as_json: AsJson = False) -> None:
-    """List the generators that go by a name; a file serves as well (`solve --prior FILE`)."""
+    """List the generators that go by a name, those that `invprob pull` brings too.
+
+    A file serves as well: `solve --prior FILE`.
+    """
+    from invprob.cli.pull import size
+    from invprob.priors.files import published_generators
+    from invprob.published import pulled
     from invprob.registry import register as registers
 
     rows = [
         Row(name, entry.purpose, source=str(entry.path))
         for name, entry in registers.generator.items()
     ]
+    here = pulled("generator")
+    for name, entry in published_generators().items():
+        if name in registers.generator:
+            continue
+        record = here.get(name)
+        state = f"not pulled: {entry.command}" if record is None else "pulled"
+        told = ", ".join(filter(None, (size(entry.size if record is None else record.size), state)))
+        source = entry.address if record is None else str(record.path)
+        rows.append(Row(name, f"{entry.purpose} ({told})", source=source))
     _show(rows, as_json)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,16 @@ from invprob.run.inputs import Inputs, expand, load_inputs
 from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
-from invprob.run.watch import Display, Recorder, Silent, Watcher
+from invprob.run.watch import Display, Recorder, Silent, TimeBudget, Watcher
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.stages import allot
+from invprob.streams import derive
 from invprob.types import Images, Shape
 
 
 def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
     """Read the pictures of a configuration, fit them to `size` and measure them."""
-    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    inputs = load_truth(config, size)
     operator = make_operator(config, tuple(inputs.images.shape[1:]))
     noise = build_noise(config.noise)
     record = {
@@ -52,6 +53,34 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
         **grading_record(inputs.grey, luminance=config.grey),
     }
     return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
+
+
+def load_truth(config: RunConfig, size: int) -> Inputs:
+    """Read the pictures of a configuration, fit them to `size` and transform them as it says.
+
+    Raises `ShapeError` where the transforms change an image's shape.
+    """
+    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    if not config.transforms:
+        return inputs
+    transform = make_transform(config, tuple(inputs.images.shape[1:]))
+    images = transform(inputs.images).clamp(-1, 1)
+    alike = (images == images[:, :1]).all(1).all(-1).all(-1).tolist()
+    grey = tuple(was and now for was, now in zip(inputs.grey, alike, strict=True))
+    return dataclasses.replace(inputs, images=images, grey=grey)
+
+
+def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
+    """Build what pictures go through before they are the truth; raises as `load_truth` does."""
+    seed = derive(config.seed, "transform")
+    transform = build_operator(config.transforms or [Named("identity")], image_shape, seed=seed)
+    if transform.measurement_shape != tuple(image_shape):
+        raise ShapeError(
+            f"the transforms make {transform.measurement_shape} of images of shape "
+            f"{tuple(image_shape)}; a truth keeps its shape, so name what changes it among the "
+            "operators"
+        )
+    return transform
 
 
 def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
@@ -93,7 +122,7 @@ def start(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = build_device(config.device)
-    generator = load_generator(config.prior)
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
     network = find_perceptual(config.perceptual, config.lpips_weights)
     measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
@@ -176,7 +205,7 @@ def _resumed(
     config: RunConfig, environment: Mapping[str, Any] | None, saved: Path, display: Display
 ) -> Job:
     """Build a job again, as much like the first time as can be."""
-    generator = load_generator(config.prior)
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
     if environment is None:
         device = build_device(config.device)
         network = find_perceptual(config.perceptual, config.lpips_weights)
@@ -209,8 +238,7 @@ def _truth(config: RunConfig, generator: Generator, display: Display) -> Images 
     if config.measurements is not None:
         return None
     try:
-        size = generator.resolution
-        return load_inputs(config.images, config.samples, size, config.fit).images
+        return load_truth(config, generator.resolution).images
     except FileError as error:
         display.message(f"there will be no scores against the truth: {error}")
         return None
@@ -230,7 +258,9 @@ def _work(
     fidelity = None
     if job.truth is not None:
         fidelity = grading.fidelity(job.truth.to(job.device))
-    callbacks: Sequence[Callback] = (recorder, Watcher(display, fidelity))
+    callbacks: list[Callback] = [recorder, Watcher(display, fidelity)]
+    if job.config.seconds is not None:
+        callbacks.append(TimeBudget(recorder, job.config.seconds))
     operator = job.operator.to(job.device)
     measurements, seen = job.measurements, operator
     guarded = build_guard(job.config, measurements, operator)
