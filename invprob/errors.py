@@ -25,6 +25,10 @@ class GeneratorFileError(FileError):
     """A generator file is unreadable, or its tensors do not match the network."""
 
 
+class EncoderError(FileError):
+    """An encoder's file is missing or unreadable, or was trained for another generator."""
+
+
 class MeasurementError(InvprobError, ValueError):
     """Measurements do not belong to the operator, or hold what they should not."""
 

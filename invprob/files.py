@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
+
 from invprob.errors import FileError
 
 _REASONS = {
@@ -22,6 +24,13 @@ _REASONS = {
     errno.ELOOP: "its symbolic links lead in a circle",
     errno.ENAMETOOLONG: "the name is too long",
 }
+
+
+def cache_folder() -> Path:
+    """Where this package keeps what can be made or fetched again: `INVPROB_HOME`, or else the
+    user's cache folder as the operating system has it. It need not exist.
+    """
+    return Path(os.environ.get("INVPROB_HOME") or platformdirs.user_cache_dir("invprob"))
 
 
 def file_error(path: str | os.PathLike[str], error: OSError, verb: str = "written") -> FileError:

@@ -5,8 +5,9 @@ that numbers of another training are never applied, and holds plain arrays: noth
 """
 
 import json
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import FileError, GeneratorFileError
-from invprob.files import atomic_write
+from invprob.files import atomic_write, cache_folder
 from invprob.priors.files import find_generator, fingerprint, load_generator
 from invprob.priors.statistics import Statistics, sample_statistics, statistics_from
 from invprob.priors.stylegan2 import Generator
@@ -78,7 +79,8 @@ def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
     }
     arrays = {
         "count": np.array(statistics.count),
-        **{name: getattr(statistics, name).float().numpy() for name in MOMENTS},
+        # In float64, in which the near-null directions of the covariance are still true.
+        **{name: getattr(statistics, name).numpy() for name in MOMENTS},
     }
     if directions:
         vectors = torch.stack([d.vector for d in extras.directions.values()])
@@ -100,16 +102,24 @@ def load_extras(name: str | Path, generator: Generator) -> Extras:
         raise FileError(
             f"{path} does not exist: no statistics or directions come with {str(name)!r}"
         )
+    own = fingerprint(generator)
+    return read_extras(path, generator, (own, _fingerprint_of_whole(name, generator, own)))
+
+
+def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> Extras:
+    """Read a companion file made for one of some fingerprints.
+
+    Raises what `load_extras` raises for a damaged or foreign one.
+    """
     about, arrays = _read(path)
     if about.get("version") != VERSION:
         raise GeneratorFileError(
             f"{path} has format version {about.get('version')}; this release reads {VERSION}"
         )
-    own = fingerprint(generator)
-    if about.get("generator") not in (own, _fingerprint_of_whole(name, generator, own)):
+    if about.get("generator") not in made_for:
         raise GeneratorFileError(
             f"{path} was made for the generator {str(about.get('generator'))[:12]}…, not for "
-            f"{own[:12]}…; make it again for this one"
+            f"{fingerprint(generator)[:12]}…; make it again for this one"
         )
     try:
         moments = {name: arrays[name].double() for name in MOMENTS}
@@ -135,11 +145,32 @@ def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> s
     return fingerprint(whole) if part and fingerprint(part) == own else own
 
 
-def statistics_for(generator: Generator) -> Statistics:
-    """Statistics of W that ship beside a generator, or else of draws made now."""
+def statistics_for(
+    generator: Generator, *, progress: Callable[[int, int], None] | None = None
+) -> Statistics:
+    """Statistics of a generator's W: those that ship beside its file, or drawn once and kept.
+
+    Those of 100,000 draws lie in the cache folder under the generator's fingerprint; a damaged file
+    there is made again. `progress` hears how many draws of how many are done. Raises
+    `GeneratorFileError` where what ships is damaged or belongs to other weights.
+    """
     if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
         return load_extras(generator.source, generator).statistics
-    return sample_statistics(generator, stream(0, "statistics"))
+    own = fingerprint(generator)
+    kept = cache_folder() / "statistics" / f"{own}.npz"
+    if kept.exists():
+        try:
+            return read_extras(kept, generator, (own,)).statistics
+        except GeneratorFileError as error:
+            warnings.warn(f"made again: {error}", stacklevel=2)
+    statistics = sample_statistics(generator, stream(0, "statistics"), progress=progress)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_extras(Extras(statistics), generator, kept)
+    except OSError as error:
+        # A home that cannot be written costs time at the next solve, and must not stop this one.
+        warnings.warn(f"the statistics of W are not kept: {error}", stacklevel=2)
+    return statistics
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -5,7 +5,7 @@ there the distribution is close to a Gaussian (PULSE and II2S both use it). The 
 stays inside the mean and the covariance.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -112,7 +112,7 @@ def statistics_of(batches: Iterable[Vectors]) -> Statistics:
     """
     w_moments, v_moments = _Moments(), _Moments()
     for w in batches:
-        double = w.detach().double()
+        double = w.detach().cpu().double()
         w_moments.add(double)
         v_moments.add(before_activation(double))
     if v_moments.count < 2:
@@ -143,10 +143,27 @@ def statistics_from(
 
 
 def sample_statistics(
-    generator: Generator, rng: torch.Generator, *, count: int = 100_000, batch: int = 5_000
+    generator: Generator,
+    rng: torch.Generator,
+    *,
+    count: int = 100_000,
+    batch: int = 5_000,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Statistics:
-    """Statistics of `count` draws of w = mapping(z), z ~ N(0, I) from `rng`."""
-    return statistics_of(draws_of_w(generator, rng, count=count, batch=batch))
+    """Statistics of `count` draws of w = mapping(z), z ~ N(0, I) from `rng`.
+
+    `progress` hears after each batch how many draws of how many are done.
+    """
+
+    def heard() -> Iterator[Vectors]:
+        done = 0
+        for w in draws_of_w(generator, rng, count=count, batch=batch):
+            yield w
+            done += len(w)
+            if progress is not None:
+                progress(done, count)
+
+    return statistics_of(heard())
 
 
 @torch.no_grad()

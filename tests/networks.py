@@ -1,7 +1,11 @@
-"""Small random generators for tests."""
+"""Small random networks for tests."""
+
+import math
 
 import torch
+from torch import Tensor, nn
 
+from invprob.priors.encoders import BASE_LAYER, Encoder
 from invprob.priors.stylegan2 import Generator, GeneratorConfig
 
 SMALL = GeneratorConfig(resolution=32, channels=(12, 10, 8, 6), style_width=16, mapping_layers=2)
@@ -24,3 +28,24 @@ def random_generator(
             state[name] += 1.0
     generator.load_state_dict(state)
     return generator.to(dtype)
+
+
+class LinearEncoder(Encoder):
+    """An encoder that is one random matrix for each kind, fixed and small."""
+
+    def __init__(self, generator: Generator, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.finds = "styles" if kind == "toolkit" else f"features.{BASE_LAYER}"
+        self.shape = (generator.num_layers, generator.style_width)
+        if kind == "base-code":
+            self.shape = generator.feature_shape(BASE_LAYER)
+        inputs, outputs = math.prod(generator.image_shape), math.prod(self.shape)
+        rng = torch.Generator().manual_seed(6)
+        matrix = torch.randn(inputs, outputs, generator=rng, dtype=torch.float64)
+        self.matrix = nn.Parameter((matrix / inputs**0.5).to(generator.mean_w))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(batch, 3, h, w) to style rows or features."""
+        found: Tensor = (images.flatten(1) @ self.matrix).view(-1, *self.shape)
+        return found

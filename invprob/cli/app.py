@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import bench, catalogue, convert, gallery, restore, tools
+from invprob.cli import bench, catalogue, convert, gallery, restore, tools, train
 from invprob.cli import measure as measuring
 from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
@@ -57,6 +57,7 @@ catalogue.register(app)
 tools.register(app)
 convert.register(app)
 gallery.register(app)
+train.register(app)
 pulling.register(app)
 bench.register(app)
 

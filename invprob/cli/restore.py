@@ -73,6 +73,14 @@ def solve(
             "or squared with fresh noise on the prediction at each step. Default: misfit.",
         ),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="default|encoder",
+            help="Where the search begins: the method's own start, or the style rows that the "
+            "generator's encoder finds in the measurements. Default: default.",
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Optimisation steps. Default: the method's.")
     ] = None,
@@ -161,6 +169,7 @@ def solve(
         "label": label,
         "method": searched,
         "data_term": data_term,
+        "init": init,
         "steps": steps,
         "restarts": restarts,
         "stop": stopped,

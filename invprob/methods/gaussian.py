@@ -41,9 +41,8 @@ def pulse(
 
     100·max(MSE, ε) + 0.05·geocross on w, in images in [0, 1] with ε = 2e-3: 25 and 8e-3 in ours in
     [-1, 1]. Adam 0.4, 100 steps, `linear1cycledrop`; all as in the published code, which made them
-    for StyleGAN1. The operator is whatever measured, not only bicubic reduction. Any noise but
-    Gaussian, and a chosen likelihood, are as strange to PULSE as they are here: its loss stays.
-    Unlike the code, the last image is returned even where the misfit stays above ε.
+    for StyleGAN1. The operator is whatever measured, not only bicubic reduction. Unlike the code,
+    the last image is returned even where the misfit stays above ε.
     """
     sphere = (Spheres(),)
     style = GaussianZ(
@@ -56,7 +55,8 @@ def pulse(
     noise = FreeNoise(first=free_maps, constraints=sphere)
     prior = StyleGANPrior(setting.generator, style=style, noise=noise)
     terms: list[Term] = [DeadZoneMisfit(epsilon, 25.0)]
-    return Recipe((Stage(prior, terms, Adam(learning_rate), one_cycle_drop(), steps),))
+    stage = Stage(prior, terms, Adam(learning_rate), one_cycle_drop(), steps)
+    return Recipe((stage,), notes=setting.without_likelihood("its squared misfit with a dead zone"))
 
 
 ROUNDS = (50, 50, 25, 25)  # steps of the published configuration
@@ -71,7 +71,7 @@ def ilo(
         Literal["kept", "dropped"], "the RGB image made below the layer: kept, or as published"
     ] = "kept",
     ball: Annotated[
-        float | None, "l1 radius of each round's moves, as a mean per element; default: no balls"
+        float | None, "l1 radius of what features and z move in a round, per element; default: none"
     ] = None,
     geocross: Annotated[float, "weight of the squared angles between rows of z"] = 0.01,
     learning_rate: Rate = 0.1,

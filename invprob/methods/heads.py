@@ -145,7 +145,7 @@ def mapping_finetuned(
     *,
     rows: Codes = "each",
     readout: Reading = "mean_w",
-    learning_rate: Rate = 0.1,
+    learning_rate: Rate = 1.0,
     steps: Steps = 400,
 ) -> Recipe:
     """Ablation (ICML 2022, Fig. 2): fine-tuned mapping network as head × constant × stored noise.
@@ -162,7 +162,7 @@ def mapping_reinit(
     *,
     rows: Codes = "each",
     readout: Reading = "mean_w",
-    learning_rate: Rate = 0.1,
+    learning_rate: Rate = 1.0,
     steps: Steps = 400,
 ) -> Recipe:
     """Ablation (ICML 2022, Fig. 2): a new mapping network as head × constant × stored noise.

@@ -79,12 +79,13 @@ def z_plus_s_b(
         Literal["gaussian", "mapping"], "z to w by a Gaussian fit, as ILO does, or by the network"
     ] = "gaussian",
     noise_regulariser: NoiseWeight = 0.0,
-    learning_rate: Rate = 0.02,
+    learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
     """(Z+, S, B) (ICML 2022, a baseline of SPHInX): Z+ × S × B.
 
-    The paper's is ILO without rounds and balls; like there, every z keeps its norm.
+    The paper's is ILO without rounds and balls; like there, every z keeps its norm, and
+    the rate is at most 0.1.
     """
     sphere = (Spheres(),)
     style: Part = Z("each", constraints=sphere)
@@ -139,4 +140,8 @@ def pgd_projected(
     """
     prior = StyleGANPrior(setting.generator, style=Z(constraints=(Spheres(),)))
     terms = [ProjectedGradient(step, inner)]
-    return Recipe((Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps),))
+    stage = Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps)
+    notes = setting.without_likelihood("gradient steps of the misfit")
+    if setting.renoise is not None:
+        notes = ("its gradient steps take no fresh noise: the data term is the plain misfit",)
+    return Recipe((stage,), notes=notes)

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 import torch
 
 from invprob.callbacks import Callback
+from invprob.encoder_start import EncoderStart
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
 from invprob.measurements import Measurements
 from invprob.operators.noise import GaussianNoise, Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
+from invprob.priors.encoder_files import load_encoder
 from invprob.priors.extras import statistics_for
 from invprob.priors.files import load_generator
 from invprob.priors.statistics import Statistics
@@ -64,6 +66,12 @@ class Problem:
         if self.likelihood is None:
             return DataMisfit(weight)
         return NegativeLogLikelihood(self.likelihood, weight)
+
+    def without_likelihood(self, kept: str) -> tuple[str, ...]:
+        """A note for the recipe where a likelihood was chosen and the method keeps its own term."""
+        if self.likelihood is None:
+            return ()
+        return (f"this method has {kept} in place of the likelihood that was asked for",)
 
     def terms(self) -> list[Term]:
         """1.0 · data term + 1.5 · LPIPS, the latter where a network serves."""
@@ -142,6 +150,8 @@ Floor = Annotated[float, "least standard deviation of W along an axis; 0: as pub
 Method: TypeAlias = Callable[..., Recipe]
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
 DATA_TERMS = ("misfit", "likelihood", "stochastic")
+Init: TypeAlias = Literal["default", "encoder"]
+INITS = ("default", "encoder")
 
 
 def make(
@@ -153,6 +163,7 @@ def make(
     perceptual: PerceptualDistance | None = None,
     noise: Noise | None = None,
     data_term: DataTerm = "misfit",
+    init: Init = "default",
     **options: Any,
 ) -> Recipe:
     """Build the recipe of a named method; `options` are the method's keyword parameters.
@@ -161,9 +172,15 @@ def make(
     `measurement_shape` None means that of the image; `noise` is what the measurements hold, which
     fitting them exactly would fit as well. `data_term` is the squared "misfit", the noise's
     "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise at each
-    step (SPHInX). Raises `UnknownNameError` for the name, `ArgumentError` for an option or a data
-    term without the noise it needs, `ShapeError` where the generator draws another size.
+    step (SPHInX). `init` is the method's "default" start, or the style rows that an "encoder" finds
+    in the measurements. Raises `UnknownNameError` for the name, `ArgumentError` for an option or a
+    data term without the noise it needs, `EncoderError` where the generator has no encoder,
+    `ShapeError` where it draws another size.
     """
+    if init not in INITS:
+        raise ArgumentError(
+            f"init must be {' or '.join(INITS)}, got {init!r}.{suggest(init, INITS)}"
+        )
     if data_term not in DATA_TERMS:
         raise ArgumentError(
             f"data_term must be {', '.join(DATA_TERMS)}, got {data_term!r}."
@@ -190,7 +207,15 @@ def make(
     if needs_generator(name):
         given = {"setting": _with_generator(problem, name, generator)}
     recipe: Recipe = build("method", name, {**given, **options})
-    return dataclasses.replace(recipe, renoise=problem.renoise)
+    initial = recipe.initial
+    if init == "encoder":
+        if not needs_generator(name) or generator is None:
+            raise ArgumentError(
+                f"the method {name!r} searches no generator, so no encoder finds its start; take "
+                "the default one (--init default)"
+            )
+        initial = _with_encoder(initial, generator)
+    return dataclasses.replace(recipe, renoise=problem.renoise, initial=initial)
 
 
 def needs_generator(name: str) -> bool:
@@ -220,6 +245,7 @@ def restore(
     *,
     perceptual: PerceptualDistance | None = None,
     data_term: DataTerm = "misfit",
+    init: Init = "default",
     steps: int | None = None,
     restarts: int = 1,
     seed: int = 0,
@@ -243,6 +269,7 @@ def restore(
         perceptual=perceptual,
         noise=measurements.noise(),
         data_term=data_term,
+        init=init,
         **(options or {}),
     )
     return solve_restarts(
@@ -272,3 +299,14 @@ def in_stages(
         for stage, number in zip(stages, numbers, strict=True)
     )
     return Recipe(tuple(split), initial=initial, notes=tuple(notes))
+
+
+def _with_encoder(initial: Initial | None, generator: Generator) -> Initial:
+    """Style rows that the toolkit encoder finds, and what the method's own start finds besides."""
+    rows = EncoderStart(load_encoder(generator, "toolkit"))
+    if initial is None:
+        return rows
+    return lambda measurements, operator: {
+        **rows(measurements, operator),
+        **initial(measurements, operator),
+    }

@@ -9,7 +9,7 @@ import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError
 from invprob.measurements import Measurements
-from invprob.methods import DataTerm, Recipe, make
+from invprob.methods import DataTerm, Init, Recipe, make
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.noise import Noise
@@ -144,7 +144,8 @@ def build_recipe(
         measurement_shape=operator.measurement_shape,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
-        data_term=cast(DataTerm, config.data_term),  # which `make` checks
+        data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`
+        init=cast(Init, config.init),
         **settings,
     )
 

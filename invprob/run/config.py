@@ -54,11 +54,11 @@ class RunConfig:
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
     with `noise`. `transforms` are operators, too, in reading order: what they make of a picture is
     the truth that is measured. `resolution` takes the lower blocks of the generator alone, `label`
-    one class of a conditional one. `data_term` is misfit, likelihood or stochastic
-    (`methods.make`). `steps` None takes the method's own number, `operator_seed` None derives one.
-    `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds` in the loop,
-    if they are given, a run stops where it is. Raises `ArgumentError` where values are out of range
-    or contradict each other.
+    one class of a conditional one. `data_term` is misfit, likelihood or stochastic, `init` default
+    or encoder (`methods.make`). `steps` None takes the method's own number, `operator_seed` None
+    derives one. `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds`
+    in the loop, if they are given, a run stops where it is. Raises `ArgumentError` where values are
+    out of range or contradict each other.
     """
 
     images: tuple[str, ...] = ()
@@ -75,6 +75,7 @@ class RunConfig:
     label: int | None = None
     method: Named = Named("sphinx")
     data_term: str = "misfit"
+    init: str = "default"
     steps: int | None = None
     seconds: float | None = None
     restarts: int = 1
@@ -213,6 +214,7 @@ _WORDS = (
     "fit",
     "prior",
     "data_term",
+    "init",
     "perceptual",
     "lpips_weights",
     "device",

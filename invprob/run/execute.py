@@ -228,9 +228,10 @@ def _resumed(
 
 
 def _environment(job: Job) -> dict[str, Any]:
-    """The surroundings, and whether the generator among them has a part in the solution."""
+    """The surroundings, whether the generator is used, and what the method says of itself."""
     about = surroundings.describe(job.device, job.generator, job.operator, job.network)
-    return {**about, "generator_used": needs_generator(job.config.method.name)}
+    used = needs_generator(job.config.method.name)
+    return {**about, "generator_used": used, "notes": list(job.recipe.notes)}
 
 
 def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:

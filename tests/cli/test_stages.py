@@ -183,3 +183,11 @@ def test_controls_need_no_generator_and_take_measurements_of_any_size(
     assert "only says how large images are" in done.err
     with Image.open("sized/image.png") as image:
         assert image.size == (32, 32)
+
+
+def test_a_run_records_what_its_method_says_of_itself(call, place: Path) -> None:
+    run = ("solve", "../picture.png", "--prior", "../tiny.safetensors", "--operator", "identity")
+    done = call(*run, "--method", "robust", "--steps", 3, "--perceptual", "none", "--out", "run")
+    assert done.status == 0, done
+    (note,) = json.loads(Path("run/environment.json").read_text())["notes"]
+    assert "it runs on the data term instead" in note and note in done.err

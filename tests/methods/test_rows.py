@@ -10,7 +10,9 @@ from torch import Tensor
 import invprob
 from invprob.errors import ArgumentError
 from invprob.methods import Recipe, make
-from invprob.operators import Identity
+from invprob.operators import GaussianNoise, Identity
+from invprob.priors.extras import statistics_for
+from invprob.priors.parts import W
 from invprob.priors.statistics import Whitening
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.solver.stages import Stage, allot, solve_stages
@@ -38,8 +40,8 @@ def recipe(name: str, **options: Any) -> Recipe:
 def run(stages: Recipe | list[Stage], steps: int | None, batch: int = 2) -> invprob.Solution:
     operator = Identity(SHAPE).double()
     measurements = invprob.measure(target(batch), operator)
-    chosen = stages.stages if isinstance(stages, Recipe) else stages
-    return solve_stages(measurements, operator, chosen, steps=steps)
+    made = stages if isinstance(stages, Recipe) else Recipe(tuple(stages))
+    return solve_stages(measurements, operator, made.stages, initial=made.initial, steps=steps)
 
 
 def below_variance(solution: invprob.Solution) -> float:
@@ -100,8 +102,6 @@ def test_ilo_splits_its_steps_and_takes_all_of_its_rounds() -> None:
 
 
 def test_the_clipping_form_of_p_norm_holds() -> None:
-    from invprob.priors.extras import statistics_for
-
     bound = 0.2
     styles = run(recipe("p-norm+", form="clip", bound=bound, learning_rate=0.1), 20).realised[
         "styles"
@@ -174,3 +174,51 @@ def test_rows_without_their_network_or_model_say_so() -> None:
     assert any("LPIPS of fake stands in" in note for note in made.notes)
     assert [term.name for term in made.stages[0].terms] == ["misfit", "lpips-fake"]
     assert any("face model" in note for note in recipe("pie").notes)
+
+
+def test_psp_is_what_the_encoder_finds_and_takes_no_step() -> None:
+    made = recipe("psp")
+    solution = run(made, None)
+    rows = networks.LinearEncoder(GENERATOR, "toolkit")(target().clamp(-1, 1))
+    assert solution.steps == 0 and not solution.trace
+    torch.testing.assert_close(solution.realised["styles"], rows.detach())
+
+
+def test_idinvert_begins_at_the_encoder_and_weighs_its_cycle() -> None:
+    made = recipe("idinvert", domain=2.0)
+    solution = run(made, 1)
+    encoder = networks.LinearEncoder(GENERATOR, "toolkit")
+    rows = encoder(target().clamp(-1, 1))
+    cycle = 2.0 * (rows - encoder(GENERATOR.synthesis(rows))).square().mean((1, 2))
+    torch.testing.assert_close(solution.trace["domain"][0], cycle.detach())
+
+
+def test_bdinvert_replaces_all_below_its_base_code() -> None:
+    made = recipe("bdinvert", p_norm=0.5)
+    solution = run(made, 3)
+    features = networks.LinearEncoder(GENERATOR, "base-code")(target().clamp(-1, 1))
+    torch.testing.assert_close(solution.code["content.origin0"], features.detach())
+    assert "skip" not in solution.realised and "content" not in solution.realised
+    moved = solution.realised["features.4"] - features
+    before = solution.trace["distance"]
+    assert (before[0] == 0).all() and (before[2] > 0).all() and moved.abs().max() > 0
+    # Rows below the base code draw nothing: the prior alone pulls at them, towards the mean of v.
+    assert (solution.trace["p-norm+"][0] > 0).all()
+
+
+def test_what_is_annealed_hears_how_far_its_own_stage_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[float] = []
+    monkeypatch.setattr(W, "anneal_", lambda self, variables, progress: heard.append(progress))
+    run(recipe("karras"), 4)
+    assert heard == [0.0, 0.25, 0.5, 0.75]
+    heard.clear()
+    run(recipe("robust"), 6)
+    assert heard == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ["pulse", "pgd-projected"])
+def test_a_row_that_keeps_its_own_data_term_says_so(name: str) -> None:
+    noise = GaussianNoise(sigma=0.1)
+    made = make(name, GENERATOR, SHAPE, noise=noise, data_term="likelihood")
+    assert any("in place of the likelihood" in note for note in made.notes)
+    assert not recipe(name).notes

@@ -1,0 +1,154 @@
+"""`invprob train-encoder`: encoders for a generator, from its own samples."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from invprob.cli.common import AsJson, Quiet, print_json
+
+if TYPE_CHECKING:
+    from invprob.cli.display import Told
+    from invprob.encoder_training import EncoderTraining, Plan
+    from invprob.priors.encoder_files import Kind, Trained
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("train-encoder")(train_encoder)
+
+
+def train_encoder(
+    prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="toolkit|base-code|both",
+            help="What is learnt: style rows (--init encoder, idinvert, psp), the base code of "
+            "bdinvert, or one after the other.",
+        ),
+    ] = "both",
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Default: 3000 for toolkit, 1000 for base-code."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: NAME-encoder.safetensors by the generator."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="What every draw derives from.")] = 0,
+    perceptual: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|alex|squeeze|vgg", help="The perceptual network in the loss."
+        ),
+    ] = "auto",
+    lpips_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of the perceptual network.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(metavar="bfloat16|float32", help="Of the networks' inner products.")
+    ] = "bfloat16",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads. Default: PyTorch's choice.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start anew where a training was interrupted.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an encoder of that kind in the file.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train encoders on a generator's own samples; interrupted, the same command goes on.
+
+    The file holds one encoder of each kind; the other kind in it is kept.
+    """
+    import torch
+
+    from invprob.cli.display import display
+    from invprob.encoder_training import EncoderTraining, chosen_kinds
+    from invprob.errors import EncoderError
+    from invprob.perceptual import PerceptualDistance, find_perceptual
+    from invprob.priors.encoder_files import encoder_path, load_all, save_encoders
+    from invprob.priors.files import find_generator, load_generator
+    from invprob.run.build import build_device
+
+    kinds = chosen_kinds(kind)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    where = build_device(device)
+    generator = load_generator(prior)
+    path = encoder_path(find_generator(prior)) if out is None else out
+    trained = load_all(path, generator) if path.exists() else {}
+    taken = [each for each in kinds if each in trained]
+    if taken and not overwrite:
+        raise EncoderError(
+            f"{path} has a {taken[0]!r} encoder; choose another --out, or replace it: --overwrite"
+        )
+    network = find_perceptual(perceptual, lpips_weights)
+    plans = [_plan(each, steps, seed, precision) for each in kinds]
+    told = display(quiet=quiet)
+    if isinstance(network, PerceptualDistance):
+        network.to(where)
+    elif perceptual == "auto":
+        told.message(f"LPIPS is left out: {network}")
+    generator.to(where)
+    for each, plan in zip(kinds, plans, strict=True):
+        training = EncoderTraining(generator, plan, network)
+        checkpoint = path.with_name(f"{path.name}.{each}.checkpoint")
+        try:
+            trained[each] = _trained(training, checkpoint, told, restart=restart)
+        except KeyboardInterrupt:
+            told.end()
+            typer.echo("invprob: interrupted; the same command goes on", err=True)
+            return 130
+        save_encoders(trained, generator, path)
+        checkpoint.unlink(missing_ok=True)
+    if as_json:
+        said = {each: dict(trained[each].record) for each in kinds}
+        print_json({"file": str(path), "encoders": said})
+        return 0
+    if not quiet:
+        for each in kinds:
+            figures = trained[each].record["figures"]
+            typer.echo(f"{each}: " + ", ".join(f"{k} {v:.3g}" for k, v in figures.items()))
+    typer.echo(str(path))
+    return 0
+
+
+def _plan(kind: "Kind", steps: int | None, seed: int, precision: str) -> "Plan":
+    from invprob.encoder_training import Precision, usual_plan
+
+    plan = usual_plan(kind, steps=steps, seed=seed)
+    return dataclasses.replace(plan, precision=cast(Precision, precision))
+
+
+def _trained(
+    training: "EncoderTraining", checkpoint: Path, told: "Told", *, restart: bool
+) -> "Trained":
+    """Train to the end, from the checkpoint where there is one; the encoder as files keep it."""
+    from invprob.encoder_training import load_checkpoint, save_checkpoint, train
+    from invprob.run.watch import Status
+
+    if checkpoint.exists() and not restart:
+        load_checkpoint(training, checkpoint)
+        told.message(f"{training.plan.kind}: going on after step {training.taken}")
+    began, first, steps = time.monotonic(), training.taken, training.plan.steps
+
+    def progress(taken: int, losses: Mapping[str, float]) -> None:
+        pace = (time.monotonic() - began) / (taken - first)
+        told.status(Status(taken, steps, sum(losses.values()), None, None, pace * (steps - taken)))
+
+    try:
+        train(training, checkpoint=checkpoint, progress=progress)
+    except KeyboardInterrupt:
+        save_checkpoint(training, checkpoint)
+        raise
+    told.end()
+    return training.finished()

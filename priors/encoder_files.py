@@ -1,0 +1,172 @@
+"""What an encoder file holds: `NAME-encoder.safetensors` beside the generator `NAME.safetensors`.
+
+One file has either encoder or both, in half precision, and says in its header which generator they
+belong to, how each is built and how it was trained. Nothing in it is executed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from invprob.errors import ArgumentError, EncoderError
+from invprob.files import atomic_write
+from invprob.priors.encoders import BaseCodeEncoder, Encoder, ToolkitEncoder
+from invprob.priors.files import find_generator, fingerprint
+from invprob.priors.stylegan2 import Generator, GeneratorConfig
+
+FORMAT = "invprob-encoder"
+VERSION = 1
+Kind = Literal["toolkit", "base-code"]
+KINDS: tuple[Kind, ...] = ("toolkit", "base-code")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An encoder and the JSON record of its training: plan, losses, figures."""
+
+    encoder: Encoder
+    record: Mapping[str, Any]
+
+
+def build_encoder(kind: Kind, config: GeneratorConfig) -> Encoder:
+    """An untrained encoder for generators of that shape; raises `ArgumentError` for the kind."""
+    if kind == "toolkit":
+        return ToolkitEncoder(config)
+    if kind == "base-code":
+        return BaseCodeEncoder(config)
+    raise ArgumentError(f"kind must be {' or '.join(KINDS)}, not {kind!r}")
+
+
+def encoder_path(generator_file: Path) -> Path:
+    """Where the encoders of a generator file lie."""
+    return generator_file.with_name(f"{generator_file.stem}-encoder.safetensors")
+
+
+def save_encoders(trained: Mapping[Kind, Trained], generator: Generator, path: Path) -> None:
+    """Write encoders of `generator` into one file, floating-point tensors in half precision."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "generator": fingerprint(generator),
+        "encoders": {kind: {**_built(each), **each.record} for kind, each in trained.items()},
+    }
+    tensors = {
+        f"{kind}.{name}": _halved(value)
+        for kind, each in trained.items()
+        for name, value in each.encoder.state_dict().items()
+    }
+    content = save(tensors, {"invprob": json.dumps(header)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_encoder(generator: Generator, kind: Kind) -> Encoder:
+    """The encoder that lies beside the file of a generator, frozen, in float32 where that is.
+
+    "toolkit" maps images to style rows, "base-code" to the features that enter
+    `layers[BASE_LAYER]`. Raises `EncoderError` where there is none, it is damaged, or was trained
+    for other weights.
+    """
+    encoder = build_encoder(kind, generator.config)
+    if generator.source == "memory":
+        raise EncoderError(
+            "this generator was never saved, so no encoder lies beside it; save it, and train one "
+            "with: invprob train-encoder --prior FILE"
+        )
+    path = encoder_path(find_generator(generator.source))
+    command = f"invprob train-encoder --prior {generator.source} --kind {kind}"
+    if not path.exists():
+        raise EncoderError(
+            f"{generator.source} has no encoder ({path.name} beside it); train one: {command}"
+        )
+    if kind not in read_header(path, generator)["encoders"]:
+        raise EncoderError(f"{path} has no {kind!r} encoder; train one: {command}")
+    encoder.load_state_dict(_read(path, kind, encoder))
+    return encoder.to(generator.mean_w.device).requires_grad_(False).eval()
+
+
+def read_header(path: Path, generator: Generator) -> dict[str, Any]:
+    """The header of an encoder file that belongs to `generator`; raises `EncoderError`."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["invprob"])
+        if header["format"] != FORMAT or header["version"] != VERSION:
+            raise EncoderError(
+                f"{path} holds {header['format']!r}, version {header['version']}; this release "
+                f"reads {FORMAT!r}, version {VERSION}"
+            )
+        named, own = str(header["generator"]), fingerprint(generator)
+        if not isinstance(header["encoders"], dict):
+            raise EncoderError(f"{path} does not say which encoders it holds")
+    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        if isinstance(error, EncoderError):
+            raise
+        raise EncoderError(
+            f"{path} is not an encoder file of this package (safetensors with an `invprob` "
+            f"header): {error}"
+        ) from None
+    if named != own:
+        raise EncoderError(
+            f"{path} was trained for the generator {named[:12]}…, not for {own[:12]}…; train one "
+            f"for this: invprob train-encoder --prior {generator.source}"
+        )
+    return dict(header)
+
+
+def load_all(path: Path, generator: Generator) -> dict[Kind, Trained]:
+    """All encoders in a file with their records; raises what `load_encoder` raises."""
+    records = read_header(path, generator)["encoders"]
+    found: dict[Kind, Trained] = {}
+    for kind in KINDS:
+        if kind in records:
+            encoder = build_encoder(kind, generator.config)
+            encoder.load_state_dict(_read(path, kind, encoder))
+            found[kind] = Trained(encoder, records[kind])
+    return found
+
+
+def _read(path: Path, kind: Kind, encoder: Encoder) -> dict[str, Tensor]:
+    """The tensors of one encoder; each must be there, of the right shape and finite."""
+    own = encoder.state_dict()
+    try:
+        with safe_open(path, "pt") as file:
+            found = {name.removeprefix(f"{kind}."): name for name in file.keys()}  # noqa: SIM118
+            found = {name: full for name, full in found.items() if name != full}
+            if set(found) != set(own):
+                wrong = sorted(set(found) ^ set(own))
+                raise EncoderError(
+                    f"{path}: {kind}.{wrong[0]} is missing or not part of the encoder "
+                    f"({len(wrong)} such tensors)"
+                )
+            # Copies: a mapped file is aligned otherwise than new tensors, and rounds otherwise.
+            tensors = {
+                name: file.get_tensor(full).to(own[name].dtype, copy=True)
+                for name, full in found.items()
+            }
+    except SafetensorError as error:
+        raise EncoderError(f"{path} cannot be read: {error}") from None
+    for name, value in tensors.items():
+        if value.shape != own[name].shape:
+            raise EncoderError(
+                f"{path}: {kind}.{name} is {tuple(value.shape)}, not {tuple(own[name].shape)}"
+            )
+        if not bool(value.isfinite().all()):
+            raise EncoderError(f"{path}: {kind}.{name} has NaN or infinite values")
+    return tensors
+
+
+def _built(trained: Trained) -> dict[str, Any]:
+    encoder = trained.encoder
+    count = sum(value.numel() for value in encoder.parameters())
+    return {"architecture": type(encoder).__name__, "parameters": count}
+
+
+def _halved(value: Tensor) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    return value.half() if value.is_floating_point() else value

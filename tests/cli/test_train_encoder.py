@@ -1,0 +1,80 @@
+"""`invprob train-encoder` and `invprob solve --init encoder`, as a user meets them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from invprob.encoder_training import EncoderTraining
+
+TRAIN = ("train-encoder", "--prior", "../tiny.safetensors", "--perceptual", "none")
+FILE = Path("../tiny-encoder.safetensors")
+
+
+def test_train_and_solve(call: Callable[..., Any], place: Path) -> None:
+    done = call(*TRAIN, "--steps", 2, "--json")
+    assert done.status == 0, done.err
+    said = json.loads(done.out)
+    assert Path(said["file"]) == FILE and FILE.exists()
+    assert said["encoders"]["toolkit"]["plan"]["steps"] == 2
+    assert said["encoders"]["base-code"]["perceptual"] is None
+    assert list(FILE.parent.glob("*.checkpoint")) == []
+    solved = call(
+        *("solve", "../picture.png", "--operator", "identity", "--method", "w-plus"),
+        *("--steps", 2, "--init", "encoder", "--perceptual", "none"),
+    )
+    assert solved.status == 0, solved.err
+    assert 'init = "encoder"' in (solved.last / "config.toml").read_text()
+    again = call("solve", "--config", solved.last / "config.toml")
+    assert again.status == 0, again.err
+    one, two = (load_file(each.last / "solution.safetensors") for each in (solved, again))
+    assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_one_kind_keeps_the_other(call: Callable[..., Any], place: Path) -> None:
+    assert call(*TRAIN, "--steps", 1, "--kind", "toolkit").status == 0
+    before = load_file(FILE)
+    assert call(*TRAIN, "--steps", 1, "--kind", "base-code").status == 0
+    after = load_file(FILE)
+    assert all((after[name] == value).all() for name, value in before.items())
+    assert any(name.startswith("base-code.") for name in after)
+
+
+def test_an_interrupted_training_goes_on(
+    call: Callable[..., Any], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (*TRAIN, "--steps", 4, "--kind", "toolkit", "--out")
+    assert call(*options, "whole.safetensors").status == 0
+    step = EncoderTraining.step
+
+    def interrupted(training: EncoderTraining) -> dict[str, float]:
+        if training.taken == 2:
+            raise KeyboardInterrupt
+        return step(training)
+
+    monkeypatch.setattr(EncoderTraining, "step", interrupted)
+    done = call(*options, "parts.safetensors")
+    assert done.status == 130 and "the same command goes on" in done.err
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    other = call(*options[:-3], "--kind", "toolkit", "--seed", 1, "--out", "parts.safetensors")
+    assert other.status == 2 and "--restart" in other.err
+    done = call(*options, "parts.safetensors")
+    assert done.status == 0 and "going on after step 2" in done.err
+    whole, parts = load_file("whole.safetensors"), load_file("parts.safetensors")
+    assert all((parts[name] == value).all() for name, value in whole.items())
+
+
+def test_mistakes_are_said_in_one_line(
+    call: Callable[..., Any], refuse: Callable[..., str], place: Path
+) -> None:
+    assert "no encoder is named 'tolkit'" in refuse(*TRAIN, "--kind", "tolkit")
+    assert "steps must be at least 1" in refuse(*TRAIN, "--steps", 0)
+    solve = ("solve", "../picture.png", "--operator", "identity", "--steps", 2, "--init", "encoder")
+    assert "train one: invprob train-encoder --prior ../tiny" in refuse(*solve)
+    call(*TRAIN, "--steps", 1, "--kind", "toolkit", "--out", "e.safetensors")
+    said = refuse(*TRAIN, "--steps", 1, "--kind", "toolkit", "--out", "e.safetensors")
+    assert "has a 'toolkit' encoder" in said and "--overwrite" in said
