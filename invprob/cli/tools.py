@@ -57,7 +57,8 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Say what a generator file holds, after checking every tensor of it, and what is beside it."""
-    from invprob.priors.extras import extras_path, load_extras
+    from invprob.priors.encoder_files import encoder_path, read_header
+    from invprob.priors.extras import extras_path, load_extras, statistics_for
     from invprob.priors.files import card_of, find_generator, fingerprint, load_generator, sha256_of
 
     generator = load_generator(file)
@@ -79,14 +80,24 @@ def inspect(
     card = card_of(file)
     about.update({name: card[name] for name in ("purpose", "licence", "card") if name in card})
     about.update({f"figure: {name}": value for name, value in card.get("figures", {}).items()})
+    statistics = statistics_for(generator)
+    about["W statistics"] = (
+        f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
+        f"effective rank {statistics.effective_rank()} of {config.style_width} "
+        "(principal components of standard deviation above 0.01)"
+    )
     if extras_path(path).exists():
-        extras = load_extras(file, generator)
-        statistics = extras.statistics
-        about["W statistics"] = (
-            f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
-            f"effective rank {statistics.effective_rank()} of {config.style_width}"
+        about["edit directions"] = list(load_extras(file, generator).directions)
+    if encoder_path(path).exists():
+        records = read_header(encoder_path(path), generator)["encoders"]
+        about["encoders"] = list(records)
+        about.update(
+            {
+                f"{kind} encoder, {name}": round(value, 3)
+                for kind, record in records.items()
+                for name, value in record.get("figures", {}).items()
+            }
         )
-        about["edit directions"] = list(extras.directions)
     if as_json:
         print_json(about)
         return
