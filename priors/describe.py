@@ -1,10 +1,12 @@
 """What a generator file holds, in words and numbers."""
 
+from pathlib import Path
 from typing import Any
 
-from invprob.errors import GeneratorFileError
+from invprob.errors import EncoderError, GeneratorFileError
 from invprob.files import sha256_of
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
+from invprob.priors.encoder_files import encoder_path, read_header
 from invprob.priors.extras import extras_path, load_extras
 from invprob.priors.files import (
     build_generator,
@@ -64,6 +66,7 @@ def describe_file(name: str) -> dict[str, Any]:
     about.update({key: card[key] for key in ("purpose", "licence", "card") if key in card})
     about.update({f"figure: {key}": value for key, value in card.get("figures", {}).items()})
     about.update(_beside(name, generator))
+    about.update(_encoders(path, generator))
     bad = not_finite(generator)
     about["warnings"] = [
         f"{path}: NaN or infinite values in {', '.join(bad[:5])}; `solve` refuses this file"
@@ -82,9 +85,26 @@ def _beside(name: str, generator: Generator) -> dict[str, Any]:
     statistics = extras.statistics
     told = (
         f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
-        f"effective rank {statistics.effective_rank()} of {generator.style_width}"
+        f"effective rank {statistics.effective_rank()} of {generator.style_width} "
+        "(principal components of standard deviation above 0.01)"
     )
     return {"W statistics": told, "edit directions": list(extras.directions)}
+
+
+def _encoders(path: Path, generator: Generator) -> dict[str, Any]:
+    """Kinds and figures of the encoders of these weights, where there are any."""
+    if not encoder_path(path).exists():
+        return {"encoders": "none beside the file; `invprob train-encoder` trains them"}
+    try:
+        records = read_header(encoder_path(path), generator)["encoders"]
+    except EncoderError as error:
+        return {"encoders": f"none: {error}"}
+    figures = {
+        f"{kind} encoder, {name}": round(value, 3)
+        for kind, record in records.items()
+        for name, value in record.get("figures", {}).items()
+    }
+    return {"encoders": list(records), **figures}
 
 
 def _mean_of_w(raw: RawCheckpoint) -> str:

@@ -19,6 +19,7 @@ EXPECTED = {
     "many_images.py": ([], "astronaut"),
     "new_operator.py": ([], "keeps every law"),
     "new_prior.py": ([], "PSNR"),
+    "score_encoders.py": (["--smoke"], "2 held-out samples"),
 }
 ELSEWHERE = {  # have tests of their own, in tests/training
     "draw_edits.py",
