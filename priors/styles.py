@@ -30,7 +30,8 @@ def map_rows(generator: Generator, z: Styles) -> Styles:
 
     Its normalisation is that of one z, over the last axis; rows must not be normalised together.
     """
-    return generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    w: Tensor = generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    return w
 
 
 def rows_in(realised: Mapping[str, Tensor]) -> Styles | None:
