@@ -1,0 +1,133 @@
+"""PSNR over time: how soon presets come to the quality of a reference.
+
+    python examples/benchmark_quality.py [--ratio 1] [--threads 1] \
+        [--reference sphinx-official@5000] [--preset sphinx@400 --preset sphinx:learning_rate=0.01@400]
+
+A preset is `METHOD[:option=value,...][@STEPS]`; without steps the method's own number. All shipped
+samples are solved at once, with the data term alone, and the reference first. Loop time leaves out
+what this script adds. `--ratio 1` observes the image itself, less takes random measurements.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import typer
+
+import invprob
+from invprob.callbacks import Callback, Iterate
+from invprob.methods import make
+from invprob.metrics import psnr
+from invprob.operators import Identity, LinearOperator, PartialCirculant
+from invprob.priors import Generator, load_generator
+from invprob.registry import options_of, register
+from invprob.run.samples import load_sample, samples
+from invprob.solver.stages import solve_stages
+from invprob.types import Images
+
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)  # of the steps, at which the curve is printed
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method with its options and a number of steps."""
+
+    label: str
+    method: str
+    options: dict[str, object]
+    steps: int | None
+
+    @classmethod
+    def read(cls, text: str) -> "Preset":
+        """Read `METHOD[:option=value,...][@STEPS]`."""
+        body, _, steps = text.partition("@")
+        method, _, pairs = body.partition(":")
+        known = {option.name: option for option in options_of(register.method[method])}
+        options = {}
+        for pair in filter(None, pairs.split(",")):
+            key, _, value = pair.partition("=")
+            options[key] = known[key.replace("-", "_")].read(value)
+        return cls(text, method, options, int(steps) if steps else None)
+
+
+class Curve(Callback):
+    """PSNR of the iterate at some shares of the run, and the seconds of the loop up to there."""
+
+    def __init__(self, truth: Images) -> None:
+        self.truth = truth
+        self.points: list[tuple[int, float, float]] = []
+        self._began, self._own = time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Loop time so far, without this callback's own."""
+        return time.perf_counter() - self._began - self._own
+
+    def on_step(self, iterate: Iterate) -> None:
+        if iterate.taken not in {max(1, round(share * iterate.steps)) for share in SHARES}:
+            return
+        seconds, begin = self.seconds, time.perf_counter()
+        decibels = psnr(iterate.image, self.truth).mean().item()
+        self.points.append((iterate.taken, seconds, decibels))
+        self._own += time.perf_counter() - begin
+
+
+def operator_for(generator: Generator, ratio: float) -> LinearOperator:
+    """Random measurements, or the image itself for a ratio of 1."""
+    if ratio == 1:
+        return Identity(generator.image_shape)
+    return PartialCirculant(generator.image_shape, ratio=ratio, seed=100)
+
+
+def run(preset: Preset, generator: Generator, truth: Images, ratio: float) -> tuple[float, float]:
+    """Solve, print the curve, and return the PSNR of the solution and the seconds of the loop."""
+    operator = operator_for(generator, ratio)
+    shape = operator.measurement_shape
+    recipe = make(
+        preset.method, generator, generator.image_shape, measurement_shape=shape, **preset.options
+    )
+    measurements = invprob.measure(truth, operator)
+    curve = Curve(truth)
+    solution = solve_stages(
+        measurements, operator, recipe.stages, steps=preset.steps, callbacks=[curve]
+    )
+    seconds = curve.seconds
+    each = psnr(solution.image, truth)
+    told = "  ".join(f"{taken}: {db:.2f} ({s:.1f} s)" for taken, s, db in curve.points)
+    print(f"{preset.label}\n    iterates  {told}", flush=True)
+    print(f"    solution  {each.mean():.2f} dB  {[round(v, 2) for v in each.tolist()]}", flush=True)
+    return each.mean().item(), seconds
+
+
+def main(
+    reference: Annotated[str, typer.Option(help="what the others are held against")] = (
+        "sphinx-official@5000"
+    ),
+    preset: Annotated[list[str] | None, typer.Option(help="METHOD[:option=value,...][@STEPS]")] = (
+        None
+    ),
+    ratio: Annotated[float, typer.Option(help="share measured; 1 observes the image")] = 1.0,
+    prior: Annotated[str, typer.Option(help="generator, by name or file")] = "faces-128",
+    sample: Annotated[list[str] | None, typer.Option(help="sample; default: all")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+    smoke: Annotated[bool, typer.Option(help="two steps each")] = False,
+) -> None:
+    """Print a curve for each preset, and its time and PSNR relative to the reference."""
+    torch.set_num_threads(threads)
+    generator = load_generator(prior)
+    names = sample or list(samples())
+    truth = torch.cat([load_sample(name, size=generator.resolution) for name in names])
+    texts = [reference, *(preset or [])]
+    if smoke:
+        texts = ["sphinx@2", "w-plus@2"]
+    print(f"{prior}, {', '.join(names)}, {100 * ratio:g} % measured, {threads} threads")
+    first: tuple[float, float] | None = None
+    for text in texts:
+        decibels, seconds = run(Preset.read(text), generator, truth, ratio)
+        first = first or (decibels, seconds)
+        print(f"    {decibels - first[0]:+.2f} dB in {seconds / first[1]:.3f} of the time")
+
+
+if __name__ == "__main__":
+    typer.run(main)
