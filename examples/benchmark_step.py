@@ -22,7 +22,8 @@ import invprob
 from invprob import methods
 from invprob.operators import PartialCirculant
 from invprob.priors import Generator, GeneratorConfig, load_generator
-from invprob.priors.layers import SynthesisLayer, activate, smooth_upsampled
+from invprob.priors.filters import smooth
+from invprob.priors.layers import SynthesisLayer, activate
 
 
 def convolutions(generator: Generator, batch: int) -> Callable[[], None]:
@@ -84,7 +85,7 @@ def published_step(generator: Generator, batch: int) -> Callable[[], None]:
             turned = grouped.reshape(batch, outputs, inputs, 3, 3).transpose(1, 2)
             turned = turned.reshape(batch * inputs, outputs, 3, 3)
             y = F.conv_transpose2d(flat, turned, stride=2, groups=batch)
-            y = smooth_upsampled(y.reshape(batch, outputs, *y.shape[2:]))
+            y = smooth(y.reshape(batch, outputs, *y.shape[2:]), 1)
         else:
             y = F.conv2d(flat, grouped, padding=1, groups=batch)
             y = y.reshape(batch, outputs, *y.shape[2:])

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError, ShapeError
-from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise, upsample
+from invprob.priors.filters import upsample
+from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise
 from invprob.types import Content, Images, NoiseMap, Shape, Spec, Styles, Vectors
 
 
