@@ -18,6 +18,7 @@ from invprob.metrics import psnr
 from invprob.operators import Identity, PartialCirculant
 from invprob.priors import Generator, load_generator
 from invprob.run.samples import load_sample, samples
+from invprob.solver.stages import solve_stages
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("w-plus", {"learning_rate": 0.01}),
@@ -70,16 +71,7 @@ def main(
                 measurement_shape=operator.measurement_shape,
                 **options,
             )
-            solution = invprob.solve(
-                measurements,
-                operator,
-                recipe.prior,
-                terms=recipe.terms,
-                optimiser=recipe.optimiser,
-                schedule=recipe.schedule,
-                steps=steps,
-                seed=seed,
-            )
+            solution = solve_stages(measurements, operator, recipe.stages, steps=steps, seed=seed)
             scores.append(psnr(solution.image, truth))
             misfits.append(solution.trace["misfit"][-1].mean())
         means = "  ".join(f"{value:.2f}" for value in torch.stack(scores).mean(0).tolist())

@@ -14,7 +14,7 @@ measurements = invprob.measure(truth, operator)  # the last look at the truth be
 
 recipe = make("sphinx", generator, truth.shape[1:], measurement_shape=operator.measurement_shape)
 solution = invprob.solve(
-    measurements, operator, recipe.prior, optimiser=recipe.optimiser, steps=recipe.steps
+    measurements, operator, recipe.prior, optimiser=recipe.stages[0].optimiser, steps=recipe.steps
 )
 
 invprob.save_image(solution.image, "first_solve.png")

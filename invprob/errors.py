@@ -37,6 +37,10 @@ class DeviceError(InvprobError, RuntimeError):
     """The device that was asked for is not there."""
 
 
+class PriorError(InvprobError, RuntimeError):
+    """A prior cannot go on from where another one stands."""
+
+
 class PerceptualError(InvprobError, RuntimeError):
     """A perceptual network was named that cannot be loaded."""
 

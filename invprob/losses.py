@@ -5,6 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeAlias
 
+import torch
+from torch.nn import functional
+
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
@@ -90,11 +93,7 @@ class PerceptualTerm(Term):
         self.distance = distance
 
     def bind(self, target: Measured, operator: Operator) -> BoundTerm:
-        if not is_image(operator.measurement_shape):
-            raise ArgumentError(
-                f"the perceptual term needs measurements that are images, (3, h, w), "
-                f"not {operator.measurement_shape}; leave it out"
-            )
+        check_image(operator.measurement_shape)
         features = self.distance.features(target)
 
         def perceptual(image: Images, prediction: Measured) -> PerImage:
@@ -102,6 +101,108 @@ class PerceptualTerm(Term):
             return self.distance.compare(self.distance.features(prediction), features)
 
         return perceptual
+
+
+@register.loss("dead-zone")
+class DeadZoneMisfit(Term):
+    """max(||A x - y||² / m, epsilon) with m measurements: no pull once the data fit well enough.
+
+    PULSE (CVPR 2020), whose epsilon of 0.002 for images in [0, 1] is 0.008 for ours in [-1, 1].
+    """
+
+    def __init__(self, epsilon: float = 8e-3, weight: float = 1.0) -> None:
+        super().__init__("dead-zone", weight)
+        if not (math.isfinite(epsilon) and epsilon >= 0):
+            raise ArgumentError(f"epsilon must be finite and >= 0, not {epsilon}")
+        self.epsilon = epsilon
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        del operator
+
+        def clamped(image: Images, prediction: Measured) -> PerImage:
+            del image
+            return (prediction - target).square().flatten(1).mean(1).clamp(min=self.epsilon)
+
+        return clamped
+
+
+@register.loss("perceptual-pyramid")
+class MultiScalePerceptual(Term):
+    """LPIPS at each level of an average-pooled pyramid, and the L1 distance at its top.
+
+    Robust StyleGAN restoration (CVPR 2023): halved while more than 16 pixels are left, then
+    0.1 · mean |difference|. `bind` raises `ArgumentError` for measurements that are no images.
+    """
+
+    SMALLEST = 16
+
+    def __init__(
+        self, distance: PerceptualDistance, weight: float = 1.0, top_weight: float = 0.1
+    ) -> None:
+        super().__init__(f"pyramid-{distance.name}", weight)
+        self.distance, self.top_weight = distance, top_weight
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        check_image(operator.measurement_shape)
+        *levels, top = self._pyramid(target)
+        features = [self.distance.features(level) for level in levels]
+
+        def distance(image: Images, prediction: Measured) -> PerImage:
+            del image
+            *mine, mine_top = self._pyramid(prediction)
+            total = self.top_weight * (mine_top - top).abs().flatten(1).mean(1)
+            for level, wanted in zip(mine, features, strict=True):
+                total = total + self.distance.compare(self.distance.features(level), wanted)
+            return total
+
+        return distance
+
+    def _pyramid(self, image: Images) -> list[Images]:
+        levels = [image]
+        while min(levels[-1].shape[2:]) > self.SMALLEST:
+            levels.append(functional.avg_pool2d(levels[-1], 2))
+        return levels
+
+
+@register.loss("vgg-features")
+class FeatureMisfit(Term):
+    """Σ_j mean (F_j(A x) - F_j(y))² over VGG16's conv1_1, conv1_2, conv3_2, conv4_2.
+
+    Image2StyleGAN (ICCV 2019), eq. 1; features are taken behind their activations. Raises
+    `ArgumentError` for another network than VGG16, `bind` for measurements that are no images.
+    """
+
+    LAYERS = (1, 3, 13, 20)
+
+    def __init__(self, distance: PerceptualDistance, weight: float = 1.0) -> None:
+        super().__init__("vgg-features", weight)
+        if distance.name != "vgg":
+            raise ArgumentError(
+                f"Image2StyleGAN's features are those of VGG16, not of {distance.name}; take "
+                "--perceptual vgg"
+            )
+        self.distance = distance
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        check_image(operator.measurement_shape)
+        wanted = self.distance.activations(target, self.LAYERS)
+
+        def features(image: Images, prediction: Measured) -> PerImage:
+            del image
+            found = self.distance.activations(prediction, self.LAYERS)
+            gaps = [(a - b).square().flatten(1).mean(1) for a, b in zip(found, wanted, strict=True)]
+            return torch.stack(gaps).sum(0)
+
+        return features
+
+
+def check_image(measurement_shape: Shape) -> None:
+    """Raise `ArgumentError` for measurements that a perceptual network cannot see."""
+    if not is_image(measurement_shape):
+        raise ArgumentError(
+            f"the perceptual term needs measurements that are images, (3, h, w), "
+            f"not {measurement_shape}; leave it out"
+        )
 
 
 def is_image(measurement_shape: Shape) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
+import torch
+
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
@@ -30,10 +32,11 @@ from invprob.priors.parts import (
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, register, suggest
-from invprob.schedules import Schedule, cosine_trapezoid
-from invprob.solver.loop import check_stochastic, solve
+from invprob.schedules import cosine_trapezoid
+from invprob.solver.loop import check_stochastic
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Solution
+from invprob.solver.stages import Initial, Stage, solve_stages
 from invprob.types import Shape
 
 
@@ -55,30 +58,75 @@ class Setting:
         sampling = math.prod(self.measurement_shape) / math.prod(self.image_shape)
         return sampling >= ENOUGH and not self.noisy
 
-    def terms(self) -> list[Term]:
-        """1.0 · data term + 1.5 · LPIPS, the latter where image is compared with like image.
+    @property
+    def network(self) -> PerceptualDistance | None:
+        """The perceptual network, where it compares image with like image.
 
         Compared with a noisy image, LPIPS would ask a clean one for the noise as well.
         """
-        noise = self.likelihood
-        terms: list[Term] = [DataMisfit() if noise is None else NegativeLogLikelihood(noise)]
         alike = self.renoise is not None or not self.noisy
-        if self.perceptual is not None and is_image(self.measurement_shape) and alike:
-            terms.append(PerceptualTerm(self.perceptual))
+        return self.perceptual if is_image(self.measurement_shape) and alike else None
+
+    def data_term(self, weight: float = 1.0) -> Term:
+        """The misfit, or the likelihood where that was chosen."""
+        if self.likelihood is None:
+            return DataMisfit(weight)
+        return NegativeLogLikelihood(self.likelihood, weight)
+
+    def terms(self) -> list[Term]:
+        """1.0 · data term + 1.5 · LPIPS, the latter where a network serves."""
+        terms = [self.data_term()]
+        if self.network is not None:
+            terms.append(PerceptualTerm(self.network))
         return terms
+
+    def perceptual_only(
+        self, term: Callable[[PerceptualDistance], Term] | None = None
+    ) -> tuple[list[Term], tuple[str, ...]]:
+        """A perceptual term alone (default: LPIPS of weight 1), or else the data term and a note.
+
+        The note is for the recipe, which so says that it runs on something else.
+        """
+        if self.network is None:
+            return [self.data_term()], (ON_DATA,)
+        made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
+        return [made], ()
+
+    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
+        """These terms and the cosine trapezoid, from beginning to end."""
+        return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything `solve` needs besides measurements and operator."""
+    """Everything `solve_stages` needs besides measurements and operator."""
 
-    prior: Prior
-    terms: Sequence[Term]
-    optimiser: Optimiser
-    schedule: Schedule
-    steps: int
+    stages: tuple[Stage, ...]
     renoise: Noise | None = None
+    initial: Initial | None = None
+    notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
 
+    @property
+    def steps(self) -> int:
+        """The method's own number of steps."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of the last stage, which draws the solution."""
+        return self.stages[-1].prior
+
+    def to(self, device: torch.device) -> "Recipe":
+        """Move every prior."""
+        for stage in self.stages:
+            stage.prior.to(device)
+        return self
+
+
+ON_DATA = (
+    "this method's own loss is perceptual, and no perceptual network serves here: it runs on the "
+    "data term instead"
+)
 
 Method: TypeAlias = Callable[..., Recipe]
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
@@ -147,9 +195,10 @@ def restore(
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
-    """Restore images from measurements with a named method: `make` and `solve` in one.
+    """Restore images from measurements with a named method: `make` and `solve_stages` in one.
 
-    `steps` None takes the method's own number; `options` are the method's.
+    `steps` None takes the method's own number, any other is split over its stages; `options` are
+    the method's.
     """
     network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
@@ -163,14 +212,12 @@ def restore(
         data_term=data_term,
         **(options or {}),
     )
-    return solve(
+    return solve_stages(
         measurements,
         operator,
-        recipe.prior,
-        terms=recipe.terms,
-        optimiser=recipe.optimiser,
-        schedule=recipe.schedule,
-        steps=recipe.steps if steps is None else steps,
+        recipe.stages,
+        initial=recipe.initial,
+        steps=steps,
         seed=seed,
         renoise=recipe.renoise,
         callbacks=callbacks,
@@ -221,7 +268,7 @@ def sphinx(
         else LearnedConstant(),
         noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
     )
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return setting.one_stage(prior, Adam(learning_rate), steps)
 
 
 @register.method("w-plus")
@@ -233,7 +280,7 @@ def w_plus(
 ) -> Recipe:
     """W+: one free w a layer from the mean w (Image2StyleGAN's space, ICCV 2019)."""
     prior = StyleGANPrior(setting.generator, style=WPlus())
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return setting.one_stage(prior, Adam(learning_rate), steps)
 
 
 @register.method("w-plus-s-b")
@@ -251,4 +298,4 @@ def w_plus_s_b(
         content=FreeContent(),
         noise=FreeNoise(regulariser=noise_regulariser),
     )
-    return Recipe(prior, setting.terms(), Adam(learning_rate), cosine_trapezoid(), steps)
+    return setting.one_stage(prior, Adam(learning_rate), steps)

@@ -74,15 +74,26 @@ class PerceptualDistance(nn.Module):
         Raises ShapeError where the images are too small for the network or not of three channels.
         """
         described: list[Tensor] = []
-        hidden = torch.addcmul(self.offset, self._fitted(images), self.gain)
-        for index, layer in enumerate(self.trunk):
-            hidden = layer(hidden)
-            if index in self._taps:
-                root = self.roots[len(described)] / hidden[0, 0].numel() ** 0.5
-                # Unlike the root of a sum of squares, this norm has a gradient where all is zero.
-                norm = torch.linalg.vector_norm(hidden, dim=1, keepdim=True)
-                described.append(hidden / (norm + 1e-10) * root)
+        for hidden, weight in zip(self.activations(images, self._taps), self.roots, strict=True):
+            root = weight / hidden[0, 0].numel() ** 0.5
+            # Unlike the root of a sum of squares, this norm has a gradient where all is zero.
+            norm = torch.linalg.vector_norm(hidden, dim=1, keepdim=True)
+            described.append(hidden / (norm + 1e-10) * root)
         return described
+
+    def activations(self, images: Images, layers: Sequence[int]) -> list[Tensor]:
+        """What layers of the trunk, by index and ascending, make of images fitted to its range.
+
+        A convolution's index would give what the activation behind it makes in the same place.
+        Raises what `features` raises.
+        """
+        hidden = torch.addcmul(self.offset, self._fitted(images), self.gain)
+        kept: list[Tensor] = []
+        for index, layer in enumerate(self.trunk[: layers[-1] + 1]):
+            hidden = layer(hidden)
+            if index in layers:
+                kept.append(hidden)
+        return kept
 
     def compare(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> PerImage:
         """Compare two descriptions from `features`; a batch of one is compared with all."""

@@ -4,11 +4,11 @@
     register.operator["blur"]       # looking at a register loads built-ins, then plugins
 
 Installed packages add theirs through entry-point groups, one a kind (`invprob.operators`,
-`invprob.noise`, `invprob.priors`, `invprob.generators`, `invprob.methods`, `invprob.losses`,
-`invprob.metrics`), each entry naming a module whose import registers, or a class; a group is loaded
-when a name is not among the built-ins or when all names are listed. A constructor's signature is
-the schema of its settings: `options_of` reads it, `build` obeys it. A parameter is explained by a
-string in its annotation:
+`invprob.noise`, `invprob.priors`, `invprob.generators`, `invprob.methods`, `invprob.stops`,
+`invprob.losses`, `invprob.metrics`), each entry naming a module whose import registers, or a class;
+a group is loaded when a name is not among the built-ins or when all names are listed. A
+constructor's signature is the schema of its settings: `options_of` reads it, `build` obeys it. A
+parameter is explained by a string in its annotation:
 
     def __init__(self, image_shape: Shape, *, ratio: Annotated[float, "share kept, in (0, 1]"]):
 """
@@ -164,6 +164,9 @@ class Registers:
         )
         self.method: Register[Callable[..., Any]] = Register(
             "method", "invprob.methods", "invprob.methods"
+        )
+        self.stop: Register[Callable[..., Any]] = Register(
+            "stop", "invprob.stopping", "invprob.stops"
         )
         self.loss: Register[Any] = Register("loss", "invprob.losses", "invprob.losses")
         self.metric: Register[Callable[..., Any]] = Register(

@@ -17,8 +17,8 @@ def constant() -> Schedule:
 def cosine_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule:
     """Linear from 0 over the first `ramp_up`, cosine to 0 over the last `ramp_down`.
 
-    The schedule of the StyleGAN2 projector and of the published SPHInX code; the first step, at
-    progress 0, has scale 0.
+    The schedule of the StyleGAN2 projector and of the published SPHInX code; ILO (ICML 2021) takes
+    a `ramp_down` of 0.75. The first step, at progress 0, has scale 0.
     """
     _check(ramp_up, ramp_down)
 
@@ -38,6 +38,20 @@ def linear_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule
         fall = min(1.0, (1.0 - progress) / ramp_down) if ramp_down else 1.0
         rise = min(1.0, progress / ramp_up) if ramp_up else 1.0
         return fall * rise
+
+    return scale
+
+
+def one_cycle_drop() -> Schedule:
+    """Linear 0.1 to 1 and back over nine tenths, then down to 0.001: `linear1cycledrop` of PULSE.
+
+    PULSE (CVPR 2020), published code.
+    """
+
+    def scale(progress: float) -> float:
+        if progress < 0.9:
+            return (9 * (1 - abs(progress / 0.9 - 0.5) * 2) + 1) / 10
+        return 0.1 + (progress - 0.9) / 0.1 * (0.001 - 0.1)
 
     return scale
 

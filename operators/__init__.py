@@ -11,6 +11,7 @@ from invprob.operators.composition import compose
 from invprob.operators.ct import CT
 from invprob.operators.dense import DenseGaussian
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
+from invprob.operators.hold_out import HoldOut
 from invprob.operators.identity import Identity
 from invprob.operators.intensity import Brightness, Clip, Gamma, Quantise, Saturate
 from invprob.operators.jpeg import JPEG
@@ -49,6 +50,7 @@ __all__ = [
     "Gamma",
     "GaussianBlur",
     "GaussianNoise",
+    "HoldOut",
     "Identity",
     "LinearOperator",
     "LinearStack",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from invprob.errors import PriorError
 from invprob.registry import register, registered_name
 from invprob.types import Images, PerImage, Shape, Spec
 
@@ -64,6 +65,18 @@ class Prior(nn.Module, ABC):
     def project_(self, code: Code) -> None:
         """Restore constraints on the code in place after a step; by default there are none."""
         del code
+
+    def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+        """Move the code in place to where another prior's solution stands, as near as it can.
+
+        What `realised` does not name stays where it is. Raises `PriorError` where this prior cannot
+        go on from such a solution; by default it cannot from any.
+        """
+        del code
+        raise PriorError(
+            f"a {type(self).__name__} cannot go on from {', '.join(realised) or 'nothing'}; "
+            "let it be the first stage, or write its `adopt_`"
+        )
 
     def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
         """What a solution keeps so that it can be drawn again; by default the image itself."""

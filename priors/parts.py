@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from invprob.errors import ArgumentError
+from invprob.errors import ArgumentError, PriorError
 from invprob.priors.base import ParamGroup
 from invprob.priors.heads import ContentHead, HeadShape, StyleHead
 from invprob.priors.regularisers import noise_autocorrelation, renormalise_
@@ -62,6 +62,20 @@ class Part(ABC):
         """Restore the part's constraints in place; by default there are none."""
         del variables
 
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        """Move the variables in place to what another solution realised (see `Prior.adopt_`).
+
+        What `realised` does not name stays. Raises `PriorError`, as by default, where the part
+        cannot go on from another's tensors.
+        """
+        del variables, generator, realised
+        raise PriorError(
+            f"{type(self).__name__} cannot go on from another solution; begin with it, or take a "
+            "part that can"
+        )
+
 
 class Free(nn.Module):
     """Tensors that are free variables themselves."""
@@ -69,6 +83,23 @@ class Free(nn.Module):
     def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()
         self.tensors = nn.ParameterList(nn.Parameter(tensor.clone()) for tensor in tensors)
+
+
+def adopt_tensor_(target: Tensor, name: str, realised: Mapping[str, Tensor]) -> None:
+    """Copy a realised tensor, where there is one, into `target` (batch, ...).
+
+    Raises `PriorError` where it has another shape.
+    """
+    found = realised.get(name)
+    if found is None:
+        return
+    if found.shape[1:] != target.shape[1:] or len(found) not in (1, len(target)):
+        raise PriorError(
+            f"{name} of shape {tuple(found.shape)} cannot be adopted by variables of shape "
+            f"{tuple(target.shape)}"
+        )
+    with torch.no_grad():
+        target.copy_(found)
 
 
 def _repeat(tensor: Tensor, batch: int) -> Tensor:
@@ -120,12 +151,38 @@ class WPlus(Part):
         assert isinstance(variables, Free)
         return [variables.tensors[0]]
 
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        del generator
+        assert isinstance(variables, Free)
+        adopt_tensor_(variables.tensors[0], "styles", realised)
+
+
+class Anchored(nn.Module):
+    """A head and the tensor, (batch, ...), that its outputs are added to."""
+
+    anchor: Tensor
+
+    def __init__(self, head: nn.Module, anchor: Tensor) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("anchor", anchor.clone())
+
+    def forward(self, code: Tensor) -> Tensor:
+        """What the head makes of a code, added to the anchor."""
+        made: Tensor = self.head(code)
+        return made + self.anchor
+
 
 class Projected(Part):
     """A trained head on a fresh random code at every step (SPHInX, section 3.2).
 
-    `around` "zero" is the paper; "mean" adds what the generator itself would have used.
+    `around` "zero" is the paper; "mean" adds what the generator itself would have used. Where a
+    head goes on from another solution, it adds what that realised.
     """
+
+    realised_name: str
 
     def __init__(
         self,
@@ -143,6 +200,10 @@ class Projected(Part):
         self.around = around
 
     @abstractmethod
+    def head(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        """The heads of a batch."""
+
+    @abstractmethod
     def own(self, generator: Generator) -> Tensor:
         """What the generator itself would have used."""
 
@@ -150,24 +211,30 @@ class Projected(Part):
     def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         """A random code, shared by the batch."""
 
-    def project(self, variables: nn.Module, generator: Generator, code: Tensor) -> Tensor:
-        """What the head makes of a code."""
-        projected: Tensor = variables(code)
-        return projected + self.own(generator) if self.around == "mean" else projected
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        own = self.own(generator)
+        anchor = own if self.around == "mean" else torch.zeros_like(own)
+        head = self.head(generator, batch, rng).to(own)
+        return Anchored(head, anchor.expand(batch, *own.shape[1:]))
 
     def draw(
         self, variables: nn.Module, generator: Generator, rng: torch.Generator
     ) -> list[Tensor]:
-        return [self.project(variables, generator, self.code(generator, rng))]
+        return [variables(self.code(generator, rng))]
+
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        del generator
+        assert isinstance(variables, Anchored)
+        adopt_tensor_(variables.anchor, self.realised_name, realised)
 
     def settle(
         self, variables: nn.Module, generator: Generator, rng: torch.Generator
     ) -> list[Tensor]:
         return [
             settle_draws(
-                self.readout,
-                lambda code: self.project(variables, generator, code),
-                lambda: self.code(generator, rng),
+                self.readout, lambda code: variables(code), lambda: self.code(generator, rng)
             )
         ]
 
@@ -175,12 +242,13 @@ class Projected(Part):
 class ProjectedStyles(Projected):
     """P_s: fresh z+ ~ N(0, I) at every step, mapped to w+; "mean" adds the mean w."""
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        head = StyleHead(self.shape, generator.num_layers, generator.style_width, batch, rng)
-        return head.to(generator.mean_w)
+    realised_name = "styles"
+
+    def head(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        return StyleHead(self.shape, generator.num_layers, generator.style_width, batch, rng)
 
     def own(self, generator: Generator) -> Tensor:
-        return generator.mean_w
+        return generator.mean_w.expand(1, generator.num_layers, -1)
 
     def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         return _normal((1, generator.num_layers, generator.style_width), generator.mean_w, rng)
@@ -199,6 +267,11 @@ class LearnedConstant(Part):
         del rng
         assert isinstance(variables, Repeated)
         return [_repeat(generator.constant[None], variables.batch)]
+
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        """Stay the generator's own."""
 
 
 class Repeated(nn.Module):
@@ -223,16 +296,24 @@ class FreeContent(Part):
         assert isinstance(variables, Free)
         return [variables.tensors[0]]
 
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        del generator
+        assert isinstance(variables, Free)
+        adopt_tensor_(variables.tensors[0], "content", realised)
+
 
 class ProjectedContent(Projected):
     """P_c: a fresh random code at every step, mapped to content; "mean" adds the constant."""
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        head = ContentHead(self.shape.content_channels, generator.content_shape[0], batch, rng)
-        return head.to(generator.mean_w)
+    realised_name = "content"
+
+    def head(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
+        return ContentHead(self.shape.content_channels, generator.content_shape[0], batch, rng)
 
     def own(self, generator: Generator) -> Tensor:
-        return generator.constant
+        return generator.constant[None]
 
     def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
         return _normal((1, self.shape.content_channels, 4, 4), generator.mean_w, rng)
@@ -250,6 +331,11 @@ class StoredNoise(Part):
     ) -> list[Tensor]:
         del variables, rng
         return generator.noise_maps()
+
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        """Stay the generator's own."""
 
 
 class FreeNoise(Part):
@@ -280,6 +366,14 @@ class FreeNoise(Part):
         del generator, rng
         assert isinstance(variables, Free)
         return list(variables.tensors)
+
+    def adopt_(
+        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    ) -> None:
+        del generator
+        assert isinstance(variables, Free)
+        for index, noise in enumerate(variables.tensors):
+            adopt_tensor_(noise, f"noise.{index}", realised)
 
     def regularisers(self, variables: nn.Module) -> Mapping[str, PerImage]:
         if not self.regulariser:

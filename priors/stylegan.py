@@ -90,6 +90,11 @@ class StyleGANPrior(Prior):
         for part, variables in self._parts(code):
             part.project_(variables)
 
+    def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+        """Let each part move to what it can use of another solution."""
+        for part, variables in self._parts(code):
+            part.adopt_(variables, self.generator, realised)
+
     def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
         """The style rows, content and noise maps that the parts settle on."""
         styles, content, noise = (

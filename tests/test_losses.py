@@ -5,8 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
-from invprob.losses import DataMisfit, PerceptualTerm, is_image
+from invprob.losses import (
+    DataMisfit,
+    DeadZoneMisfit,
+    FeatureMisfit,
+    MultiScalePerceptual,
+    PerceptualTerm,
+    is_image,
+)
 from invprob.operators import Identity, PartialCirculant
+from invprob.perceptual import PerceptualDistance
+from invprob.trunks import NETWORKS
 
 
 class FakeDistance(nn.Module):
@@ -76,3 +85,59 @@ def test_only_images_are_looked_at() -> None:
 def test_impossible_weights_are_refused(weight: float) -> None:
     with pytest.raises(ArgumentError, match="finite and >= 0"):
         DataMisfit(weight)
+
+
+def test_the_dead_zone_is_flat_below_and_the_mean_square_above() -> None:
+    operator = PartialCirculant((3, 8, 8), ratio=0.5)
+    y = images(1, 2, *operator.measurement_shape)
+    x = (y + torch.tensor([0.01, 1.0]).view(2, 1)).requires_grad_()
+    value = DeadZoneMisfit(epsilon=0.02).bind(y, operator)(x, x)
+    torch.testing.assert_close(value, torch.tensor([0.02, 1.0]), rtol=1e-5, atol=0)
+    (gradient,) = torch.autograd.grad(value.sum(), x)
+    assert (gradient[0] == 0).all() and (gradient[1] > 0).all()
+    with pytest.raises(ArgumentError, match="epsilon must be finite"):
+        DeadZoneMisfit(epsilon=-1.0)
+
+
+def test_the_pyramid_adds_a_distance_at_each_level_and_the_top() -> None:
+    """Three levels of 72 px (72, 36, 18) and a top of 9, with pooling written as reshaped means."""
+    distance = FakeDistance()
+    operator = Identity((3, 72, 72))
+    x, y = images(0, 2, 3, 72, 72), images(1, 2, 3, 72, 72)
+    term = MultiScalePerceptual(distance)  # type: ignore[arg-type]
+    found = term.bind(y, operator)(x, x)
+    expected, one, other = torch.zeros(2), x, y
+    while one.shape[-1] > 16:
+        expected += distance.compare(distance.features(one), distance.features(other))
+        half = one.shape[-1] // 2
+        one, other = (at.reshape(2, 3, half, 2, half, 2).mean((3, 5)) for at in (one, other))
+    assert one.shape[-1] == 9
+    expected += 0.1 * (one - other).abs().mean((1, 2, 3))
+    torch.testing.assert_close(found, expected)
+    assert (term.name, term.weight) == ("pyramid-fake", 1.0)
+    with pytest.raises(ArgumentError, match="needs measurements that are images"):
+        term.bind(y, Identity((1, 72, 72)))
+
+
+def test_image2stylegan_compares_four_layers_of_vgg() -> None:
+    """Against the layers called one by one, with torchvision's numbering of VGG16."""
+    network = NETWORKS["vgg"]
+    trunk = network.trunk()
+    for number, value in enumerate(trunk.parameters()):
+        value.data = 0.1 * images(number, *value.shape)
+    heads = [torch.rand(1, size, 1, 1) for size in (64, 128, 256, 512, 512)]
+    distance = PerceptualDistance(network, trunk, heads, {"sha256": ""})
+    x, y = images(50, 2, 3, 32, 32), images(51, 2, 3, 32, 32)
+    found = FeatureMisfit(distance).bind(y, Identity((3, 32, 32)))(x, x)
+    expected = torch.zeros(2)
+    one, other = (distance.offset + at * distance.gain for at in (x, y))
+    convolutions = 0
+    for layer in trunk:
+        one, other = layer(one), layer(other)
+        convolutions += isinstance(layer, nn.Conv2d)
+        # conv1_1, conv1_2, conv3_2 and conv4_2 are the 1st, 2nd, 6th and 9th convolution.
+        if isinstance(layer, nn.ReLU) and convolutions in (1, 2, 6, 9):
+            expected += (one - other).square().mean((1, 2, 3))
+    torch.testing.assert_close(found, expected)
+    with pytest.raises(ArgumentError, match="those of VGG16, not of fake"):
+        FeatureMisfit(FakeDistance())  # type: ignore[arg-type]

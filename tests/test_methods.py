@@ -8,7 +8,8 @@ import torch
 
 import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
-from invprob.methods import Recipe, make, restore
+from invprob.losses import MultiScalePerceptual
+from invprob.methods import Recipe, Setting, make, restore
 from invprob.operators import (
     GaussianNoise,
     Identity,
@@ -112,7 +113,7 @@ def test_the_whole_paper_setting_is_reachable() -> None:
         measurements,
         Identity(generator.image_shape),
         made.prior,
-        optimiser=made.optimiser,
+        optimiser=made.stages[0].optimiser,
         steps=3,
     )
     assert solution.steps == 3
@@ -142,7 +143,7 @@ def test_lpips_enters_where_the_measurement_is_a_clean_image(
         perceptual=fake,
         noise=GaussianNoise(sigma=0.1) if noisy else None,
     )
-    assert [term.name for term in made.terms] == names
+    assert [term.name for term in made.stages[0].terms] == names
     if noisy:  # noisy is compared with noisy, so LPIPS compares like with like
         made = make(
             "w-plus",
@@ -152,19 +153,36 @@ def test_lpips_enters_where_the_measurement_is_a_clean_image(
             noise=GaussianNoise(sigma=0.1),
             data_term="stochastic",
         )
-        assert [term.name for term in made.terms] == ["misfit", "lpips-fake"]
+        assert [term.name for term in made.stages[0].terms] == ["misfit", "lpips-fake"]
+
+
+def test_a_perceptual_method_says_where_it_runs_on_the_data_term() -> None:
+    class Fake(torch.nn.Module):
+        name = "fake"
+
+    fake: Any = Fake()
+    shape = (3, 32, 32)
+    generator = networks.random_generator()
+    terms, notes = Setting(generator, shape, shape, fake).perceptual_only()
+    assert [(term.name, term.weight) for term in terms] == [("lpips-fake", 1.0)] and not notes
+    terms, _ = Setting(generator, shape, shape, fake).perceptual_only(MultiScalePerceptual)
+    assert [term.name for term in terms] == ["pyramid-fake"]
+    for setting in (Setting(generator, shape, shape), Setting(generator, shape, (99,), fake)):
+        terms, (note,) = setting.perceptual_only()
+        assert [term.name for term in terms] == ["misfit"]
+        assert "runs on the data term instead" in note
 
 
 def test_the_data_term_is_a_choice() -> None:
     noise = GaussianNoise(sigma=0.1)
     assert recipe("sphinx", noise=noise).renoise is None
     made = recipe("sphinx", noise=noise, data_term="likelihood")
-    assert [term.name for term in made.terms] == ["likelihood"] and made.renoise is None
+    assert [term.name for term in made.stages[0].terms] == ["likelihood"] and made.renoise is None
     with pytest.raises(ArgumentError, match="needs measurements that are images"):
         recipe("sphinx", noise=noise, data_term="stochastic")
     generator = networks.random_generator()
     made = make("sphinx", generator, generator.image_shape, noise=noise, data_term="stochastic")
-    assert [term.name for term in made.terms] == ["misfit"] and made.renoise is noise
+    assert [term.name for term in made.stages[0].terms] == ["misfit"] and made.renoise is noise
     for term in ("likelihood", "stochastic"):
         with pytest.raises(ArgumentError, match="needs to know the noise"):
             recipe("sphinx", data_term=term)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from invprob.errors import ArgumentError
-from invprob.schedules import constant, cosine_trapezoid, linear_trapezoid
+from invprob.schedules import constant, cosine_trapezoid, linear_trapezoid, one_cycle_drop
 
 
 @pytest.mark.parametrize("schedule", [cosine_trapezoid(), linear_trapezoid()])
@@ -26,6 +26,20 @@ def test_the_published_last_step_and_mean() -> None:
 def test_the_fall_is_a_cosine() -> None:
     fall = cosine_trapezoid()(0.9)
     assert fall == pytest.approx(0.5 - 0.5 * math.cos(math.pi * 0.1 / 0.25))
+
+
+def test_the_cycle_of_pulse() -> None:
+    """A tenth, one, a tenth at 90 % and a thousandth at the end; the published formula between."""
+    schedule = one_cycle_drop()
+    known = {0.0: 0.1, 0.225: 0.55, 0.45: 1.0, 0.9: 0.1, 0.95: 0.0505, 1.0: 0.001}
+    for progress, scale in known.items():
+        assert schedule(progress) == pytest.approx(scale, abs=1e-12)
+
+
+def test_the_long_fall_of_ilo() -> None:
+    schedule = cosine_trapezoid(0.05, 0.75)
+    assert schedule(0.25) == 1
+    assert schedule(0.625) == pytest.approx(0.5)
 
 
 def test_without_ramps_everything_is_one() -> None:

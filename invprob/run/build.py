@@ -17,6 +17,7 @@ from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
 from invprob.run.saved import rebuild
+from invprob.solver.stages import allot
 from invprob.streams import derive
 from invprob.types import Shape
 
@@ -28,13 +29,17 @@ def load_plugins(config: RunConfig) -> None:
 
 
 def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
-    """Write out what was left to defaults, so that the file says what was done."""
+    """Write out what was left to defaults, so that the file says what was done.
+
+    Raises `ArgumentError` for fewer steps than the method has stages.
+    """
+    steps = sum(allot(recipe.stages, config.steps))
     return dataclasses.replace(
         config,
         operators=tuple(_spelt_out("operator", named) for named in config.operators),
         noise=config.noise and _spelt_out("noise", config.noise),
         method=_spelt_out("method", config.method, leave=("steps",)),
-        steps=recipe.steps if config.steps is None else config.steps,
+        steps=steps or config.steps,
     )
 
 

@@ -34,7 +34,7 @@ from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, Watcher
-from invprob.solver.loop import solve
+from invprob.solver.stages import allot, solve_stages
 from invprob.types import Images, Shape
 
 
@@ -109,6 +109,8 @@ def start(
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
+        for note in recipe.notes:
+            display.message(note)
         unlike = (
             noise is not None and recipe.renoise is None and is_image(operator.measurement_shape)
         )
@@ -144,7 +146,7 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
             )
             job.measurements.save(saved)
         else:
-            steps = job.config.steps or job.recipe.steps
+            steps = sum(allot(job.recipe.stages, job.config.steps))
             display.message(f"going on after step {checkpoint.taken} of {steps}")
             folder.truncate_trace(checkpoint.taken)
         return _work(job, folder, checkpoint, display, draw)
@@ -221,16 +223,15 @@ def _work(
     if isinstance(job.network, PerceptualDistance):
         job.network.to(job.device)
     try:
-        solution = solve(
+        recipe = job.recipe.to(job.device)
+        solution = solve_stages(
             job.measurements,
             job.operator.to(job.device),
-            job.recipe.prior.to(job.device),
-            terms=job.recipe.terms,
-            optimiser=job.recipe.optimiser,
-            schedule=job.recipe.schedule,
-            steps=job.config.steps or job.recipe.steps,
+            recipe.stages,
+            initial=recipe.initial,
+            steps=job.config.steps,
             seed=job.config.seed,
-            renoise=job.recipe.renoise,
+            renoise=recipe.renoise,
             callbacks=callbacks,
             snapshot=None if checkpoint is None else checkpoint.snapshot,
         )

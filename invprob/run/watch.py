@@ -1,5 +1,6 @@
 """Observers of a run: one writes trace and checkpoints, one tells how far the run is."""
 
+import itertools
 import json
 import math
 import time
@@ -114,14 +115,15 @@ class Recorder(Callback):
         self._interval = min(self.LONGEST, max(self.SHORTEST, pause))
 
     def _lines(self) -> list[str]:
-        if not self._rows:
-            return []
-        names = list(self._rows[0][1])
-        table = torch.stack([torch.stack(list(losses.values())) for _, losses in self._rows]).cpu()
-        lines = [
-            json.dumps({"step": step, **dict(zip(names, map(_numbers, row), strict=True))})
-            for (step, _), row in zip(self._rows, table, strict=True)
-        ]
+        """A line a step; the terms differ from stage to stage, and each stage is copied at once."""
+        lines = []
+        for names, rows in itertools.groupby(self._rows, lambda row: tuple(row[1])):
+            steps, losses = zip(*rows, strict=True)
+            table = torch.stack([torch.stack(list(row.values())) for row in losses]).cpu()
+            lines += [
+                json.dumps({"step": step, **dict(zip(names, map(_numbers, row), strict=True))})
+                for step, row in zip(steps, table, strict=True)
+            ]
         self._rows.clear()
         return lines
 

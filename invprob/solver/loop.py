@@ -1,11 +1,20 @@
 """The loop: minimise the loss of operator ∘ prior over the prior's free variables."""
 
+import copy
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from invprob.callbacks import Callback, Iterate, Snapshot, Stop
+from invprob.callbacks import (
+    Callback,
+    Iterate,
+    Snapshot,
+    Stop,
+    gather_states,
+    restore_states,
+)
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import BoundTerm, DataMisfit, Term
 from invprob.measurements import Measurements
@@ -32,6 +41,7 @@ def solve(
     steps: int,
     seed: int = 0,
     renoise: Noise | None = None,
+    start: Code | None = None,
     callbacks: Sequence[Callback] = (),
     snapshot: Snapshot | None = None,
 ) -> Solution:
@@ -46,12 +56,16 @@ def solve(
     adds a fresh draw of that noise to the prediction, and prediction and measurement are clipped to
     [-1, 1] before they are compared. None compares what the operator makes of the image.
 
-    Raises `ArgumentError` for steps < 1, a snapshot of another solve, or `renoise` of measurements
-    that are no images (channels, height, width), `ShapeError` where operator and prior differ in
-    image shape, `MeasurementError` where the measurements are not the operator's.
+    `start` is the code to begin at, and to move, in place of the prior's own; with one there may be
+    0 steps, after which the start is the solution.
+
+    Raises `ArgumentError` for fewer steps than that, a snapshot of another solve, or `renoise` of
+    measurements that are no images (channels, height, width), `ShapeError` where operator and prior
+    differ in image shape, `MeasurementError` where the measurements are not the operator's.
     """
-    if steps < 1:
-        raise ArgumentError(f"steps must be at least 1, not {steps}")
+    least = 1 if start is None else 0
+    if steps < least:
+        raise ArgumentError(f"steps must be at least {least}, not {steps}")
     if tuple(operator.image_shape) != tuple(prior.image_shape):
         raise ShapeError(
             f"the operator measures images of shape {tuple(operator.image_shape)}, but the prior "
@@ -60,27 +74,30 @@ def solve(
     measurements.check(operator)
     if renoise is not None:
         check_stochastic(operator.measurement_shape)
-    state = _State(measurements, operator, prior, terms, optimiser, seed, renoise)
+    if start is None:
+        start = prior.start(len(measurements.values), stream(seed, "start"))
+    state = _State(measurements, operator, prior, start, terms, optimiser, seed, renoise, callbacks)
     if snapshot is not None:
         state.restore(snapshot)
     scale = schedule or cosine_trapezoid()
-    for callback in callbacks:
-        callback.on_start(state.taken, steps, state.snapshot)
     outcome = _descend(state, scale, steps, callbacks)
     for callback in callbacks:
         callback.on_end()
     with torch.no_grad():
+        code = copy.deepcopy(state.code)  # the state itself stays as the last step left it
+        for callback in callbacks:
+            callback.choose_(code)
         # A file keeps values, not strides or alignment, with which rounding may change.
         last = stream(seed, "solve", max(state.taken - 1, 0))
         realised = {
             name: value.clone(memory_format=torch.contiguous_format)
-            for name, value in prior.realise(state.code, last).items()
+            for name, value in prior.realise(code, last).items()
         }
         image = prior.render(realised)
     return Solution(
         image=image,
         realised=realised,
-        code=state.code.state_dict(),
+        code=code.state_dict(),
         outcome=outcome,
         trace=state.trace(),
         steps=state.taken,
@@ -102,21 +119,23 @@ def check_stochastic(measurement_shape: Shape) -> None:
 def _descend(
     state: "_State", scale: Schedule, steps: int, callbacks: Sequence[Callback]
 ) -> Outcome:
+    stop = first_stop(
+        [callback.on_start(state.taken, steps, state.snapshot) for callback in callbacks]
+    )
     while state.taken < steps:
+        if stop is not None:
+            return Outcome.stopped(state.taken, steps, stop.reason)
         iterate = state.step(scale(state.taken / steps), steps)
-        wishes = [callback.on_step(iterate) for callback in callbacks]
-        stop = next((wish for wish in wishes if isinstance(wish, Stop)), None)
-        if stop is not None and state.taken < steps:
-            return Outcome(
-                "stopped", f"stopped after {state.taken} of {steps} steps: {stop.reason}"
-            )
+        stop = first_stop([callback.on_step(iterate) for callback in callbacks])
         last = state.taken == steps
         if (last or state.taken % CHECK_EVERY == 0) and not iterate.total.isfinite().all():
-            return Outcome(
-                "diverged",
-                f"the loss became NaN or infinite by step {state.taken}; lower the learning rate",
-            )
-    return Outcome("finished", f"all {steps} steps were taken")
+            return Outcome.diverged(state.taken)
+    return Outcome.finished(steps)
+
+
+def first_stop(wishes: Sequence[Stop | None]) -> Stop | None:
+    """The first of the callbacks' wishes to end the solve, once all were asked."""
+    return next((wish for wish in wishes if wish is not None), None)
 
 
 class _State:
@@ -127,14 +146,16 @@ class _State:
         measurements: Measurements,
         operator: Operator,
         prior: Prior,
+        code: Code,
         terms: Sequence[Term] | None,
         optimiser: Optimiser | None,
         seed: int,
         renoise: Noise | None,
+        callbacks: Sequence[Callback],
     ) -> None:
+        self.callbacks = callbacks
         self.operator, self.prior, self.seed, self.taken = operator, prior, seed, 0
-        self.renoise = renoise
-        self.code: Code = prior.start(len(measurements.values), stream(seed, "start"))
+        self.renoise, self.code = renoise, code
         example = next(self.code.parameters(), None)
         if example is None:
             raise ArgumentError("the prior has no free variable; choose a style, content or noise")
@@ -171,6 +192,7 @@ class _State:
             prediction=prediction.detach(),
             losses=detached,
             total=total.detach(),
+            code=self.code.state_dict(),
             snapshot=self.snapshot,
         )
 
@@ -193,6 +215,7 @@ class _State:
             "code": self.code.state_dict(),
             "optimiser": self.stepper.state(),
             "trace": self.trace(),
+            "callbacks": gather_states(self.callbacks),
         }
         copied = {
             f"{group}.{name}": value.detach().cpu().clone()
@@ -203,7 +226,7 @@ class _State:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take back what `snapshot` gave; raises `ArgumentError` where it is another solve's."""
-        groups: dict[str, dict[str, Tensor]] = {"code": {}, "optimiser": {}, "trace": {}}
+        groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, value in snapshot.items():
             group, _, key = name.partition(".")
             if key:
@@ -217,6 +240,7 @@ class _State:
             )
         self.code.load_state_dict(groups["code"])
         self.stepper.restore(groups["optimiser"])
+        restore_states(self.callbacks, groups["callbacks"])
         self.taken = int(snapshot["taken"])
         self._names = list(groups["trace"])
         device = next(self.code.parameters()).device

@@ -1,7 +1,7 @@
-"""What moves the free variables: a contract and Adam."""
+"""What moves the free variables: a contract, Adam, and steps along the gradient."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -43,8 +43,7 @@ class Adam(Optimiser):
         betas: tuple[float, float] = (0.9, 0.999),
         epsilon: float = 1e-8,
     ) -> None:
-        if not 0 < learning_rate < float("inf"):
-            raise ArgumentError(f"learning_rate must be positive and finite, not {learning_rate}")
+        _check_rate(learning_rate)
         self.learning_rate, self.betas, self.epsilon = learning_rate, betas, epsilon
 
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:
@@ -80,3 +79,66 @@ class _AdamStepper(Stepper):
             entries.setdefault(int(index), {})[key] = value
         whole["state"] = entries
         self._adam.load_state_dict(whole)
+
+
+class GradientDescent(Optimiser):
+    """x <- x - rate · gradient, without memory."""
+
+    def __init__(self, learning_rate: float) -> None:
+        _check_rate(learning_rate)
+        self.learning_rate = learning_rate
+
+    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        return _DescentStepper(self.learning_rate, groups, lambda gradient: gradient)
+
+
+class NormalisedGradientDescent(Optimiser):
+    """x <- x - rate · g / ||g||, without memory, each row by itself (arXiv:2302.06733).
+
+    A row runs along the last axis: a style row moves by the learning rate, whatever the loss's size
+    and units. A row without gradient stays.
+    """
+
+    def __init__(self, learning_rate: float) -> None:
+        _check_rate(learning_rate)
+        self.learning_rate = learning_rate
+
+    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        return _DescentStepper(self.learning_rate, groups, unit_rows)
+
+
+def unit_rows(gradient: Tensor) -> Tensor:
+    """Scale each row (last axis) to length one; a row of zeros stays zero."""
+    return torch.nn.functional.normalize(gradient, dim=-1, eps=torch.finfo(gradient.dtype).tiny)
+
+
+class _DescentStepper(Stepper):
+    def __init__(
+        self,
+        learning_rate: float,
+        groups: Sequence[ParamGroup],
+        direction: Callable[[Tensor], Tensor],
+    ) -> None:
+        self._rates = [(learning_rate * group.lr_scale, group) for group in groups]
+        self._direction = direction
+
+    @torch.no_grad()
+    def step(self, scale: float) -> None:
+        for rate, group in self._rates:
+            for value in group.parameters:
+                if value.grad is not None:
+                    value.sub_(
+                        self._direction(value.grad), alpha=rate * (scale if group.scheduled else 1)
+                    )
+                    value.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        del state
+
+
+def _check_rate(learning_rate: float) -> None:
+    if not 0 < learning_rate < float("inf"):
+        raise ArgumentError(f"learning_rate must be positive and finite, not {learning_rate}")

@@ -29,6 +29,24 @@ class Outcome:
     def __str__(self) -> str:
         return self.sentence
 
+    @classmethod
+    def finished(cls, steps: int) -> "Outcome":
+        """Every step was taken."""
+        return cls("finished", f"all {steps} steps were taken")
+
+    @classmethod
+    def stopped(cls, taken: int, steps: int, reason: str) -> "Outcome":
+        """A callback asked for it."""
+        return cls("stopped", f"stopped after {taken} of {steps} steps: {reason}")
+
+    @classmethod
+    def diverged(cls, taken: int) -> "Outcome":
+        """The loss is no number any more."""
+        return cls(
+            "diverged",
+            f"the loss became NaN or infinite by step {taken}; lower the learning rate",
+        )
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -36,7 +54,8 @@ class Solution:
 
     `image` (batch, C, H, W) is drawn from `realised` (style rows, content, noise maps, or what else
     the prior keeps); `code` is the state of the free variables; `trace` holds each loss term and
-    their `total` as (steps, batch).
+    their `total` as (steps, batch). Where there were several restarts, `restarts` holds the data
+    misfit that each ended with, (restarts, batch); each image is that of the least.
     """
 
     image: Images
@@ -48,6 +67,7 @@ class Solution:
     seed: int
     prior_spec: Mapping[str, Any]
     prior: Prior | None = None
+    restarts: Tensor | None = None
 
     def render(self, prior: Prior | None = None) -> Images:
         """Draw the image again from `realised`, bit for bit on the same machine.
@@ -67,6 +87,8 @@ class Solution:
             for name, value in values.items()
         }
         tensors["image"] = self.image.detach().cpu().contiguous()
+        if self.restarts is not None:
+            tensors["restarts"] = self.restarts
         header = {
             "format": "solution",
             "version": VERSION,
@@ -92,7 +114,9 @@ class Solution:
                 if header["format"] != "solution" or header["version"] != VERSION:
                     raise KeyError(header["format"])
                 image = file.get_tensor("image")
-                for name in file.keys():  # noqa: SIM118
+                names = set(file.keys())
+                restarts = file.get_tensor("restarts") if "restarts" in names else None
+                for name in names:
                     group, _, key = name.partition(".")
                     if key:
                         # A copy has the alignment of any new tensor; a mapped file has not.
@@ -106,5 +130,6 @@ class Solution:
             seed=header["seed"],
             prior_spec=header["prior"],
             prior=None,
+            restarts=restarts,
             **groups,
         )

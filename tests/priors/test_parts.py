@@ -94,10 +94,9 @@ def test_around_mean_adds_the_generators_own() -> None:
         (ProjectedContent, generator.constant[None]),
     ):
         zero, mean = part(SHAPE), part(SHAPE, around="mean")
-        variables = zero.start(generator, 1, rng())
         torch.testing.assert_close(
-            mean.draw(variables, generator, rng(1))[0],
-            zero.draw(variables, generator, rng(1))[0] + own,
+            mean.draw(mean.start(generator, 1, rng()), generator, rng(1))[0],
+            zero.draw(zero.start(generator, 1, rng()), generator, rng(1))[0] + own,
         )
 
 

@@ -136,13 +136,14 @@ def run(
     operator: invprob.Operator,
     **more: Any,
 ) -> invprob.Solution:
+    (stage,) = recipe.stages
     return invprob.solve(
         measurements,
         operator,
-        recipe.prior,
-        terms=recipe.terms,
-        optimiser=recipe.optimiser,
-        schedule=recipe.schedule,
+        stage.prior,
+        terms=stage.terms,
+        optimiser=stage.optimiser,
+        schedule=stage.schedule,
         **{"steps": 20, **more},  # type: ignore[arg-type]
     )
 

@@ -1,0 +1,216 @@
+"""Restarts: the same solve from several seeds, of which each image keeps the best."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from invprob.callbacks import (
+    Callback,
+    Iterate,
+    Snapshot,
+    Stop,
+    gather_states,
+    restore_states,
+)
+from invprob.errors import ArgumentError
+from invprob.losses import DataMisfit
+from invprob.measurements import Measurements
+from invprob.operators.base import Operator
+from invprob.operators.noise import Noise
+from invprob.solver.loop import first_stop
+from invprob.solver.solution import Outcome, Solution
+from invprob.solver.stages import Initial, Stage, allot, join_traces, solve_stages
+from invprob.streams import derive
+from invprob.types import PerImage
+
+_GROUPS = ("realised", "code", "past")
+
+
+def solve_restarts(
+    measurements: Measurements,
+    operator: Operator,
+    stages: Sequence[Stage],
+    *,
+    restarts: int,
+    initial: Initial | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    renoise: Noise | None = None,
+    rules: Callable[[], Sequence[Callback]] = tuple,
+    callbacks: Sequence[Callback] = (),
+    snapshot: Snapshot | None = None,
+) -> Solution:
+    """Solve in stages from several seeds; each image keeps the solution of least data misfit.
+
+    The first restart has the seed itself, restart r > 0 `derive(seed, "restart", r)`; each takes
+    `steps`. To `callbacks`, trace and snapshots they are one run, which a callback's wish to stop
+    ends; what `rules` makes anew for each restart ends that restart only. One restart is
+    `solve_stages`, bit for bit. The truth plays no part. Raises `ArgumentError` for restarts < 1,
+    and what `solve_stages` raises.
+    """
+    if restarts < 1:
+        raise ArgumentError(f"restarts must be at least 1, not {restarts}")
+    if restarts == 1:
+        return solve_stages(
+            measurements,
+            operator,
+            stages,
+            initial=initial,
+            steps=steps,
+            seed=seed,
+            renoise=renoise,
+            callbacks=[*rules(), *callbacks],
+            snapshot=snapshot,
+        )
+    run = _Run(restarts, sum(allot(stages, steps)), len(stages), callbacks)
+    inside = None if snapshot is None else run.enter(snapshot)
+    while True:
+        solution = solve_stages(
+            measurements,
+            operator,
+            stages,
+            initial=initial,
+            steps=steps,
+            seed=derive(seed, "restart", run.restart) if run.restart else seed,
+            renoise=renoise,
+            callbacks=[*rules(), run],
+            snapshot=inside,
+        )
+        run.leave(solution, _final_misfit(solution, measurements, operator))
+        inside = None
+        if run.stop is not None or run.restart == restarts:
+            break
+    for callback in callbacks:
+        callback.on_end()
+    with torch.no_grad():
+        image = stages[-1].prior.render(run.best["realised"])
+    return dataclasses.replace(
+        solution,
+        image=image,
+        realised=run.best["realised"],
+        code=run.best["code"],
+        outcome=run.outcome(solution),
+        trace=run.best["past"],
+        steps=run.before,
+        seed=seed,
+        restarts=run.misfits,
+    )
+
+
+class _Run(Callback):
+    """What the restarts have in common: it shows them to the callbacks as one run."""
+
+    def __init__(
+        self, restarts: int, steps: int, stages: int, callbacks: Sequence[Callback]
+    ) -> None:
+        self.callbacks = callbacks
+        self.steps, self._stages = restarts * steps, stages
+        self.restart = self.before = 0
+        self.misfits = torch.empty(0)  # (restarts done, batch)
+        # Of the restarts that are done: the winners' tensors, and the trace of all.
+        self.best: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
+        self.stop: Stop | None = None
+        self._began = False
+
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
+        del steps
+        self._inside = snapshot
+        if not self._began:
+            self._began = True
+            taken += self.before
+            self.stop = first_stop(
+                [each.on_start(taken, self.steps, self.snapshot) for each in self.callbacks]
+            )
+        return self.stop
+
+    def on_step(self, iterate: Iterate) -> Stop | None:
+        whole = dataclasses.replace(
+            iterate,
+            taken=self.before + iterate.taken,
+            steps=self.steps,
+            snapshot=self.snapshot,
+            stage=self.restart * self._stages + iterate.stage,
+        )
+        self.stop = first_stop([each.on_step(whole) for each in self.callbacks])
+        return self.stop
+
+    def choose_(self, code: nn.Module) -> None:
+        for each in self.callbacks:
+            each.choose_(code)
+
+    def state(self) -> dict[str, Tensor]:
+        return gather_states(self.callbacks)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        restore_states(self.callbacks, state)
+
+    def leave(self, solution: Solution, misfit: PerImage) -> None:
+        """Take the end of a restart into account."""
+        known = self.misfits.nan_to_num(torch.inf)
+        won = misfit.nan_to_num(torch.inf) < known.amin(0) if self.restart else None
+        for group, found in (("realised", solution.realised), ("code", solution.code)):
+            self.best[group] = {
+                name: value if won is None else _choice(won, value, self.best[group][name])
+                for name, value in found.items()
+            }
+        self.best["past"] = dict(join_traces(self.best["past"], solution.trace))
+        self.misfits = torch.cat([self.misfits.view(-1, len(misfit)), misfit[None]])
+        self.before += solution.steps
+        self.restart += 1
+
+    def outcome(self, last: Solution) -> Outcome:
+        """How it all ended, with the last restart's solution."""
+        if self.stop is not None and self.before < self.steps:
+            return Outcome.stopped(self.before, self.steps, self.stop.reason)
+        sentence = f"the best of {self.restart} restarts by data misfit; the last: {last.outcome}"
+        if last.outcome.status == "stopped":
+            return Outcome("stopped", sentence)
+        ended = bool(self.misfits.isfinite().any(0).all())
+        return Outcome("finished" if ended else "diverged", sentence)
+
+    def snapshot(self) -> Snapshot:
+        """The restart's snapshot, with its number, all steps taken and the best so far."""
+        inside = self._inside()
+        best = {
+            f"best.{group}.{name}": value.detach().cpu().clone()
+            for group, values in self.best.items()
+            for name, value in values.items()
+        }
+        return {
+            **inside,
+            **best,
+            "taken": inside["taken"] + self.before,
+            "restart": torch.tensor(self.restart),
+            "misfits": self.misfits.clone(),
+            "before": torch.tensor(self.before),
+        }
+
+    def enter(self, snapshot: Snapshot) -> Snapshot:
+        """Go to where `snapshot` was taken; returns the restart's own snapshot."""
+        if "restart" not in snapshot:
+            raise ArgumentError("the snapshot belongs to a solve without restarts; start anew")
+        inside = dict(snapshot)
+        self.restart, self.before = int(inside.pop("restart")), int(inside.pop("before"))
+        self.misfits = inside.pop("misfits")
+        for name in [name for name in inside if name.startswith("best.")]:
+            _, group, key = name.split(".", 2)
+            self.best[group][key] = inside.pop(name)
+        return {**inside, "taken": inside["taken"] - self.before}
+
+
+def _choice(won: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """The rows of `new` where it won, else those of `old`; 1 row may stand for the batch."""
+    old = old.to(new.device)
+    if torch.equal(new, old) or not won.any():
+        return old
+    rows = won.to(new.device).view(-1, *[1] * (new.ndim - 1))
+    return torch.where(rows, new, old)
+
+
+def _final_misfit(solution: Solution, measurements: Measurements, operator: Operator) -> PerImage:
+    with torch.no_grad():
+        target = measurements.values.to(solution.image)
+        bound = DataMisfit().bind(target, operator)
+        return bound(solution.image, operator(solution.image)).cpu()

@@ -1,0 +1,241 @@
+"""Stages: solves one after another, each going on from where the one before it ended."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from invprob.callbacks import (
+    Callback,
+    Iterate,
+    Snapshot,
+    Stop,
+    gather_states,
+    restore_states,
+)
+from invprob.errors import ArgumentError
+from invprob.losses import Term
+from invprob.measurements import Measurements
+from invprob.operators.base import Operator
+from invprob.operators.noise import Noise
+from invprob.priors.base import Prior
+from invprob.schedules import Schedule
+from invprob.solver.loop import first_stop, solve
+from invprob.solver.optimisers import Optimiser
+from invprob.solver.solution import Outcome, Solution
+from invprob.streams import derive, stream
+
+Initial: TypeAlias = Callable[[Measurements, Operator], Mapping[str, Tensor]]
+Trace: TypeAlias = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One solve of a sequence; `steps` is the method's own number, 0 takes the start as it is."""
+
+    prior: Prior
+    terms: Sequence[Term]
+    optimiser: Optimiser
+    schedule: Schedule
+    steps: int
+
+
+def allot(stages: Sequence[Stage], steps: int | None) -> list[int]:
+    """Split a budget of steps in the proportions of the stages' own, at least one each.
+
+    None gives each its own number, and stages of 0 steps get none in any case. Raises
+    `ArgumentError` where there are fewer steps than stages that take some.
+    """
+    own = [stage.steps for stage in stages]
+    taking = sum(number > 0 for number in own)
+    if steps is None or not taking:
+        return own
+    if steps < taking:
+        raise ArgumentError(
+            f"steps must be at least {taking}, one for each stage of this method, not {steps}"
+        )
+    allotted, end, ahead = [], 0, 0
+    for number in own:
+        if number:
+            taking -= 1
+            ahead += number
+            nearest = round(steps * ahead / sum(own))
+            allotted.append(min(max(nearest, end + 1), steps - taking) - end)
+            end += allotted[-1]
+        else:
+            allotted.append(0)
+    return allotted
+
+
+def solve_stages(
+    measurements: Measurements,
+    operator: Operator,
+    stages: Sequence[Stage],
+    *,
+    initial: Initial | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    renoise: Noise | None = None,
+    callbacks: Sequence[Callback] = (),
+    snapshot: Snapshot | None = None,
+) -> Solution:
+    """Solve in stages, which to callbacks, trace and snapshots are one run of `allot`ted steps.
+
+    The first stage begins at its prior's start, or as near as that can come to what `initial` makes
+    of the measurements; each later one as near to the solution before it (`Prior.adopt_`).
+    Stage i > 0 draws from streams of its own seed, `derive(seed, "stage", i)`; a single stage is
+    `solve`, bit for bit. Terms that a stage does not have are NaN in its part of the trace.
+
+    Raises what `solve` and `allot` raise, and `PriorError` for a prior that cannot go on.
+    """
+    allotted = allot(stages, steps)
+    run = _Run(allotted, callbacks)
+    inside = None if snapshot is None else run.enter(snapshot)
+    realised: Mapping[str, Tensor] = {}
+    if initial is not None and snapshot is None:
+        realised = initial(measurements, operator)
+    while True:
+        stage = stages[run.stage]
+        own_seed = derive(seed, "stage", run.stage) if run.stage else seed
+        code = stage.prior.start(len(measurements.values), stream(own_seed, "start"))
+        if realised:
+            stage.prior.adopt_(code, realised)
+        solution = solve(
+            measurements,
+            operator,
+            stage.prior,
+            terms=stage.terms,
+            optimiser=stage.optimiser,
+            schedule=stage.schedule,
+            steps=allotted[run.stage],
+            seed=own_seed,
+            renoise=renoise,
+            start=code,
+            callbacks=[run],
+            snapshot=inside,
+        )
+        outcome = run.outcome(solution)
+        if outcome is not None:
+            break
+        realised, inside = solution.realised, None
+        run.enter_next(solution)
+    for callback in callbacks:
+        callback.on_end()
+    return dataclasses.replace(
+        solution,
+        outcome=outcome,
+        trace=join_traces(run.trace, solution.trace),
+        steps=run.before + solution.steps,
+        seed=seed,
+    )
+
+
+class _Run(Callback):
+    """What the stages have in common: it shows them to the callbacks as one run."""
+
+    def __init__(self, allotted: Sequence[int], callbacks: Sequence[Callback]) -> None:
+        self.allotted, self.callbacks = allotted, callbacks
+        self.stage = 0
+        self.trace: Trace = {}  # of the stages before this one
+        self._began = False
+        self._stop: Stop | None = None
+
+    @property
+    def before(self) -> int:
+        """Steps of the stages before this one."""
+        return sum(self.allotted[: self.stage])
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(self.allotted)
+
+    def enter_next(self, solution: Solution) -> None:
+        """Leave the stage that ended with this solution."""
+        self.trace = join_traces(self.trace, solution.trace)
+        self.stage += 1
+
+    def outcome(self, solution: Solution) -> Outcome | None:
+        """How the run ended with this stage's solution; None where it goes on."""
+        taken = self.before + solution.steps
+        last = self.stage == len(self.allotted) - 1
+        if solution.outcome.status == "diverged":
+            return Outcome.diverged(taken)
+        if self._stop is not None and taken < self.steps:
+            return Outcome.stopped(taken, self.steps, self._stop.reason)
+        return Outcome.finished(taken) if last else None
+
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
+        del steps
+        self._inside = snapshot
+        if not self._began:
+            self._began = True
+            taken += self.before
+            self._stop = first_stop(
+                [each.on_start(taken, self.steps, self.snapshot) for each in self.callbacks]
+            )
+        return self._stop
+
+    def on_step(self, iterate: Iterate) -> Stop | None:
+        whole = dataclasses.replace(
+            iterate,
+            taken=self.before + iterate.taken,
+            steps=self.steps,
+            snapshot=self.snapshot,
+            stage=self.stage,
+        )
+        self._stop = first_stop([each.on_step(whole) for each in self.callbacks])
+        return self._stop
+
+    def choose_(self, code: nn.Module) -> None:
+        for each in self.callbacks:
+            each.choose_(code)
+
+    def state(self) -> dict[str, Tensor]:
+        return gather_states(self.callbacks)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        restore_states(self.callbacks, state)
+
+    def snapshot(self) -> Snapshot:
+        """The stage's snapshot, with its number, all steps taken and the trace so far."""
+        inside = self._inside()
+        return {
+            **inside,
+            "taken": inside["taken"] + self.before,
+            "stage": torch.tensor(self.stage),
+            **{f"earlier.{name}": value.clone() for name, value in self.trace.items()},
+        }
+
+    def enter(self, snapshot: Snapshot) -> Snapshot:
+        """Go to where `snapshot` was taken; returns the stage's own snapshot."""
+        earlier = {
+            name.removeprefix("earlier."): value
+            for name, value in snapshot.items()
+            if name.startswith("earlier.")
+        }
+        self.stage = int(snapshot["stage"])
+        taken = snapshot["taken"] - self.before
+        rows = len(earlier["total"]) if earlier else 0
+        if self.stage >= len(self.allotted) or rows != self.before:
+            raise ArgumentError(
+                "the snapshot belongs to a solve with other stages; start anew without it"
+            )
+        self.trace = earlier
+        inside = {name: value for name, value in snapshot.items() if name[:8] != "earlier."}
+        del inside["stage"]
+        return {**inside, "taken": taken}
+
+
+def join_traces(first: Trace, second: Trace) -> Trace:
+    """One trace after another; what only one of them has is NaN in the other."""
+    if not (first and second):
+        return first or second
+    names = [*(name for name in {**first, **second} if name != "total"), "total"]
+    gaps = [torch.full_like(trace["total"], torch.nan) for trace in (first, second)]
+    return {
+        name: torch.cat([first.get(name, gaps[0]), second.get(name, gaps[1])]) for name in names
+    }

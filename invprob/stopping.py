@@ -1,0 +1,249 @@
+"""When to stop before the data's noise is fitted: rules that any method can use.
+
+A prior that can draw anything first draws the image and then the noise. The rules look at each
+image of a batch by itself, keep for each the iterate that they would have stopped at, and end the
+solve once all images are done.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from invprob.callbacks import Callback, Iterate, Snapshot, Stop
+from invprob.errors import ArgumentError
+from invprob.measurements import Measurements
+from invprob.operators.base import Operator
+from invprob.operators.hold_out import HoldOut
+from invprob.operators.noise import GaussianNoise
+from invprob.registry import register
+from invprob.streams import derive, stream
+from invprob.types import Images, PerImage
+
+Verdict: TypeAlias = tuple[Tensor, Tensor]  # (batch,) bool: keep this iterate; be done with it
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What a solver is to see of the measurements, and who stops it."""
+
+    measurements: Measurements
+    operator: Operator
+    rule: "Rule"
+
+
+class Rule(Callback, ABC):
+    """Keeps for each image the iterate to return, and stops once every image is done.
+
+    What is judged is the image that a step began with, and what is kept the free variables that
+    drew it; at the first step of a later stage, those after the step. An image that is done before
+    the last stage stays at what the stage makes of the solution before it.
+    """
+
+    def __init__(self, measurements: Measurements) -> None:
+        batch = len(measurements.values)
+        self._done = torch.zeros(batch, dtype=torch.bool)
+        self._has = torch.zeros(batch, dtype=torch.bool)
+        self._kept: dict[str, Tensor] = {}
+        self._drew: dict[str, Tensor] = {}  # the code that the next image is drawn from
+        self._stage = 0
+
+    @abstractmethod
+    def judge(self, image: Images) -> Verdict:
+        """Look at the images of a step; what it says of images that are done is passed over."""
+
+    def begin(self) -> None:
+        """Forget what a stage that is over was measured by; by default nothing."""
+
+    @property
+    @abstractmethod
+    def reason(self) -> str:
+        """Why the solve is stopped."""
+
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
+        del taken, steps
+        state = snapshot()
+        self._drew = {
+            name.removeprefix("code."): value
+            for name, value in state.items()
+            if name.startswith("code.")
+        }
+        self._stage = int(state.get("stage", torch.tensor(0)))
+        return self._wish()
+
+    @torch.no_grad()
+    def on_step(self, iterate: Iterate) -> Stop | None:
+        entered = iterate.stage != self._stage
+        if entered:
+            self._stage, self._drew, self._kept = iterate.stage, {}, {}
+            self._has.zero_()
+            self.begin()
+        keep, done = (verdict.cpu() for verdict in self.judge(iterate.image))
+        keep = torch.where(self._done, torch.tensor(entered), keep)
+        self._done |= done
+        if keep.any():
+            self._keep(keep, self._drew or iterate.code, iterate.code)
+        self._drew = {name: value.detach().clone() for name, value in iterate.code.items()}
+        return self._wish()
+
+    def choose_(self, code: nn.Module) -> None:
+        for name, value in code.state_dict().items():
+            if name in self._kept and self._has.any():
+                rows = self._has.to(value.device)
+                value[rows] = self._kept[name].to(value.device)[rows]
+
+    def state(self) -> dict[str, Tensor]:
+        kept = {f"kept.{name}": value for name, value in self._kept.items()}
+        return {"done": self._done, "has": self._has, **kept}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self._done, self._has = state["done"].clone(), state["has"].clone()
+        self._kept = {
+            name.removeprefix("kept."): value.clone()
+            for name, value in state.items()
+            if name.startswith("kept.")
+        }
+
+    def _keep(self, keep: Tensor, drew: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
+        for name, value in drew.items():
+            if value.ndim and len(value) == len(keep):  # else the images of the batch share it
+                value = value.to(like[name].device)
+                rows = keep.to(value.device)
+                if name not in self._kept:
+                    self._kept[name] = value.clone()
+                kept = self._kept[name] = self._kept[name].to(value.device)
+                kept[rows] = value[rows]
+        self._has |= keep
+
+    def _wish(self) -> Stop | None:
+        return Stop(self.reason) if self._done.all() else None
+
+
+class DiscrepancyPrinciple(Rule):
+    """Stop at the first iterate with ||A x - y||² / m <= (tau · sigma)² (Morozov, 1966).
+
+    `levels` (batch,) are the noise's standard deviations sigma.
+    """
+
+    def __init__(
+        self, measurements: Measurements, operator: Operator, levels: PerImage, tau: float = 1.0
+    ) -> None:
+        super().__init__(measurements)
+        self._values, self._operator = measurements.values, operator
+        self._bound, self._tau = (tau * levels).square(), tau
+
+    def judge(self, image: Images) -> Verdict:
+        error = self._operator(image) - self._values.to(image)
+        reached = error.square().flatten(1).mean(1) <= self._bound.to(image)
+        return reached, reached
+
+    @property
+    def reason(self) -> str:
+        return f"the data are fitted to {self._tau:g} times their noise (discrepancy principle)"
+
+
+class HeldOutMisfit(Rule):
+    """Keep the iterate that predicts hidden measurements best; stop when none is better for long.
+
+    `hidden` (measurement shape, bool) says which of the measurements the solver does not see.
+    """
+
+    def __init__(
+        self, measurements: Measurements, operator: Operator, hidden: Tensor, patience: int = 30
+    ) -> None:
+        super().__init__(measurements)
+        self._values, self._operator, self._hidden = measurements.values, operator, hidden
+        self._patience = patience
+        self.begin()
+
+    def begin(self) -> None:
+        batch = len(self._values)
+        self._best = torch.full((batch,), torch.inf, dtype=torch.float64)
+        self._stale = torch.zeros(batch, dtype=torch.int64)
+
+    def judge(self, image: Images) -> Verdict:
+        error = (self._operator(image) - self._values.to(image)) * self._hidden.to(image)
+        misfit = error.square().flatten(1).sum(1).double().cpu() / self._hidden.sum().cpu()
+        better = misfit < self._best
+        self._best = torch.where(better, misfit, self._best)
+        self._stale = torch.where(better, 0, self._stale + 1)
+        return better, self._stale >= self._patience
+
+    def state(self) -> dict[str, Tensor]:
+        return {**super().state(), "best": self._best, "stale": self._stale}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        super().restore(state)
+        self._best, self._stale = state["best"].clone(), state["stale"].clone()
+
+    @property
+    def reason(self) -> str:
+        return (
+            f"the misfit of the held-out measurements has not fallen for {self._patience} steps; "
+            "the best of them is returned"
+        )
+
+
+@register.stop("discrepancy")
+def discrepancy(
+    measurements: Measurements,
+    operator: Operator,
+    seed: int = 0,
+    *,
+    tau: Annotated[float, "how many times the noise's level the residual may be"] = 1.0,
+    sigma: Annotated[float | None, "the noise's level; default: that of the named noise"] = None,
+) -> Guarded:
+    """Stop once the data are fitted to their noise: ||A x - y||² / m <= (tau · sigma)²."""
+    if not 0 < tau < float("inf"):
+        raise ArgumentError(f"tau must be positive and finite, not {tau}")
+    if sigma is None:
+        levels = noise_levels(measurements, seed)
+    elif 0 < sigma < float("inf"):
+        levels = torch.full((len(measurements.values),), sigma)
+    else:
+        raise ArgumentError(f"sigma must be positive and finite, not {sigma}")
+    return Guarded(
+        measurements, operator, DiscrepancyPrinciple(measurements, operator, levels, tau)
+    )
+
+
+@register.stop("held-out")
+def held_out(
+    measurements: Measurements,
+    operator: Operator,
+    seed: int = 0,
+    *,
+    share: Annotated[float, "share of the measurements that the solver does not see"] = 0.05,
+    patience: Annotated[int, "steps without a better prediction after which to stop"] = 30,
+) -> Guarded:
+    """Hide some measurements, and return the iterate that predicts them best."""
+    if patience < 1:
+        raise ArgumentError(f"patience must be at least 1, not {patience}")
+    window = HoldOut(operator.measurement_shape, share=share, seed=derive(seed, "held-out"))
+    rule = HeldOutMisfit(measurements, operator, ~window.kept, patience)
+    seen = Measurements.from_array(
+        window(measurements.values), window @ operator, noise=measurements.noise()
+    )
+    return Guarded(seen, window @ operator, rule)
+
+
+def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:
+    """Standard deviation of the noise that the measurements name, for each image.
+
+    Exact for Gaussian noise; any other is drawn once more, upon the noisy values. Raises
+    `ArgumentError` where no noise is named.
+    """
+    noise = measurements.noise()
+    if noise is None:
+        raise ArgumentError(
+            "the discrepancy principle needs the noise's level, and these measurements name no "
+            "noise; give it (--stop discrepancy --sigma 0.1), or use --stop held-out"
+        )
+    values = measurements.values
+    if isinstance(noise, GaussianNoise):
+        return torch.full((len(values),), noise.sigma)
+    drawn = noise(values, stream(seed, "noise-level")) - values
+    return drawn.square().flatten(1).mean(1).sqrt()
