@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from invprob.errors import ArgumentError
@@ -194,6 +195,54 @@ class FeatureMisfit(Term):
             return torch.stack(gaps).sum(0)
 
         return features
+
+
+class ProjectedGradient(Term):
+    """||x - v||² / n to v = x₀ - η Aᵀ(A x₀ - y), renewed every `inner` steps from the x₀ of then.
+
+    Descending it is the projection of projected gradient descent (Shah & Hegde, ICASSP 2018) when
+    x is what a generator draws. Aᵀ(A x - y) is the gradient of ||A x - y||² / 2, whatever A is.
+    """
+
+    def __init__(self, step: float, inner: int, weight: float = 1.0) -> None:
+        super().__init__("projection", weight)
+        if not (math.isfinite(step) and step > 0):
+            raise ArgumentError(f"step must be positive and finite, not {step}")
+        if inner < 1:
+            raise ArgumentError(f"inner must be at least 1 step, not {inner}")
+        self.step, self.inner = step, inner
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        return _Projection(self, target, operator)
+
+
+class _Projection(nn.Module):
+    """The point that is projected, which a snapshot must hold."""
+
+    goal: Tensor
+    calls: Tensor
+
+    def __init__(self, term: ProjectedGradient, target: Measured, operator: Operator) -> None:
+        super().__init__()
+        self._term, self._target, self._forward = term, target, operator.surrogate
+        shape = (len(target), *operator.image_shape)
+        self.register_buffer("goal", target.new_zeros(shape))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, image: Images, prediction: Measured) -> PerImage:
+        """Distance to the goal, after a gradient step where one is due."""
+        del prediction
+        if int(self.calls) % self._term.inner == 0:
+            self.goal.copy_(image.detach() - self._term.step * self._gradient(image))
+        self.calls += 1
+        return (image - self.goal).square().flatten(1).mean(1)
+
+    def _gradient(self, image: Images) -> Images:
+        with torch.enable_grad():
+            x = image.detach().requires_grad_()
+            misfit = (self._forward(x) - self._target).square().sum() / 2
+            (gradient,) = torch.autograd.grad(misfit, x)
+        return gradient
 
 
 def check_image(measurement_shape: Shape) -> None:

@@ -66,6 +66,13 @@ class Prior(nn.Module, ABC):
         """Restore constraints on the code in place after a step; by default there are none."""
         del code
 
+    def anneal_(self, code: Code, progress: float) -> None:
+        """Set in the code what changes over a stage; called before each step, `progress` in [0, 1).
+
+        By default nothing does.
+        """
+        del code, progress
+
     def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
         """Move the code in place to where another prior's solution stands, as near as it can.
 

@@ -19,8 +19,9 @@ from torch import Tensor
 from invprob.errors import FileError, GeneratorFileError
 from invprob.files import atomic_write
 from invprob.priors.files import find_generator, fingerprint
-from invprob.priors.statistics import Statistics, statistics_from
+from invprob.priors.statistics import Statistics, sample_statistics, statistics_from
 from invprob.priors.stylegan2 import Generator
+from invprob.streams import stream
 from invprob.types import Styles
 
 VERSION = 1
@@ -118,6 +119,13 @@ def load_extras(name: str | Path, generator: Generator) -> Extras:
     except (KeyError, TypeError, ValueError) as error:
         raise GeneratorFileError(f"{path} is incomplete: {error}") from None
     return Extras(statistics, MappingProxyType({d.name: d for d in directions}))
+
+
+def statistics_for(generator: Generator) -> Statistics:
+    """Statistics of W that ship beside a generator, or else of draws made now."""
+    if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
+        return load_extras(generator.source, generator).statistics
+    return sample_statistics(generator, stream(0, "statistics"))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -50,10 +50,9 @@ class ModulatedConv(nn.Module):
             self._energy, self._state = self.weight.square().sum((2, 3)), state
         return self._energy
 
-    def scales(self, style: Tensor) -> tuple[Tensor, Tensor]:
-        """Input scale (batch, inputs) and output scale (batch, outputs) for a style row."""
-        scale = self.affine(style)
-        return scale, torch.rsqrt(scale.square() @ self.energy().T + EPSILON)
+    def demodulation(self, scale: Tensor) -> Tensor:
+        """Output scale (batch, outputs) that goes with an input scale (batch, inputs)."""
+        return torch.rsqrt(scale.square() @ self.energy().T + EPSILON)
 
 
 class SynthesisLayer(ModulatedConv):
@@ -75,15 +74,14 @@ class SynthesisLayer(ModulatedConv):
         turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
 
-    def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, width), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
-        enter, leave = self.scales(style)
+    def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
         # The activation is homogeneous, so its gain acts on these small tensors instead.
-        leave, noise = GAIN * leave, (GAIN * self.noise_strength) * noise
+        leave, noise = GAIN * self.demodulation(scale), (GAIN * self.noise_strength) * noise
         bias = GAIN * self.bias
         if not (self.weight.requires_grad or self.bias.requires_grad):
-            return fused.layer(x, enter, leave, noise, self.weight, bias, doubling=self.doubling)
-        x = x * enter[:, :, None, None]
+            return fused.layer(x, scale, leave, noise, self.weight, bias, doubling=self.doubling)
+        x = x * scale[:, :, None, None]
         if self.doubling:
             x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
         else:
@@ -101,7 +99,7 @@ class ToRGB(nn.Module):
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, width) -> (batch, 3, h, w)."""
-        weight = self.weight[None, :, :, 0, 0] * self.affine(style)[:, None, :]
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """(batch, inputs, h, w), (batch, inputs) -> (batch, 3, h, w)."""
+        weight = self.weight[None, :, :, 0, 0] * scale[:, None, :]
         return fused.colours(x, weight, self.bias)

@@ -59,8 +59,50 @@ class Statistics:
 
         A `floor` (1e-2 is a good one) keeps near-null directions from dominating the norm.
         """
-        centred = before_activation(w) - self.mean.to(w)
-        return centred @ self.components.to(w).T / self.deviations.clamp_min(floor).to(w)
+        return Whitening(self, floor)(w)
+
+
+class Whitening:
+    """w to P-norm+ coordinates and back, for rows of any number of leading axes.
+
+    v = LReLU_5(w) is centred, turned to its principal components and divided by their standard
+    deviations, none below `floor`: the published code has none, and there directions in which W
+    hardly varies dominate the norm.
+    """
+
+    def __init__(self, statistics: Statistics, floor: float = 0.0) -> None:
+        if not floor >= 0:
+            raise ArgumentError(f"the floor of standard deviations must be >= 0, not {floor}")
+        self.statistics = statistics
+        deviations = statistics.deviations.clamp_min(floor)
+        if not deviations.min() > 0:
+            raise ArgumentError(
+                "W does not vary along every axis, so whitening needs a floor of its standard "
+                "deviations; take 0.01"
+            )
+        self._doubles = (
+            statistics.mean,
+            statistics.components.T / deviations,
+            deviations[:, None] * statistics.components,
+        )
+        self._moved: tuple[Tensor, Tensor, Tensor] = self._doubles
+
+    def __call__(self, w: Tensor) -> Tensor:
+        mean, forth, _ = self._like(w)
+        return (before_activation(w) - mean) @ forth
+
+    def inverse(self, coordinates: Tensor) -> Tensor:
+        """The w of whitened coordinates."""
+        mean, _, back = self._like(coordinates)
+        return after_activation(coordinates @ back + mean)
+
+    def _like(self, tensor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The matrices where and as precise as a tensor is; moved once, not at each step."""
+        kept = self._moved[0]
+        if (kept.device, kept.dtype) != (tensor.device, tensor.dtype):
+            mean, forth, back = (matrix.to(tensor) for matrix in self._doubles)
+            self._moved = (mean, forth, back)
+        return self._moved
 
 
 def statistics_of(batches: Iterable[Vectors]) -> Statistics:
@@ -109,7 +151,8 @@ def sample_statistics(
     def draws() -> Iterable[Tensor]:
         for start in range(0, count, batch):
             size = min(batch, count - start)
-            yield generator.mapping(torch.randn(size, generator.style_width, generator=rng))
+            z = torch.randn(size, generator.style_width, generator=rng)
+            yield generator.mapping(z.to(generator.mean_w))
 
     return statistics_of(draws())
 

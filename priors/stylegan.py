@@ -21,6 +21,7 @@ from invprob.priors.parts import (
     WPlus,
 )
 from invprob.priors.stylegan2 import Generator
+from invprob.priors.synthesis import synthesise
 from invprob.registry import register
 from invprob.types import Images, PerImage, Spec
 
@@ -69,10 +70,13 @@ class StyleGANPrior(Prior):
 
     def decode(self, code: Code, rng: torch.Generator) -> Images:
         """I' = G(P_s(z+), P_c(s), b), algorithm 1 of SPHInX; other parts ignore the draws."""
-        styles, content, noise = (
-            part.draw(variables, self.generator, rng) for part, variables in self._parts(code)
-        )
-        return self.generator.synthesis(styles[0], content[0], noise)
+        return self.render(self._drawn(code, rng))
+
+    def _drawn(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+        drawn: dict[str, Tensor] = {}
+        for part, variables in self._parts(code):
+            drawn.update(part.draw(variables, self.generator, rng))
+        return drawn
 
     def groups(self, code: Code) -> list[ParamGroup]:
         """One group for each part that has free variables."""
@@ -90,23 +94,28 @@ class StyleGANPrior(Prior):
         for part, variables in self._parts(code):
             part.project_(variables)
 
+    def anneal_(self, code: Code, progress: float) -> None:
+        """Tell all parts how far their stage is."""
+        for part, variables in self._parts(code):
+            part.anneal_(variables, progress)
+
     def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
         """Let each part move to what it can use of another solution."""
         for part, variables in self._parts(code):
             part.adopt_(variables, self.generator, realised)
 
     def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
-        """The style rows, content and noise maps that the parts settle on."""
-        styles, content, noise = (
-            part.settle(variables, self.generator, rng) for part, variables in self._parts(code)
-        )
-        maps = {f"noise.{index}": tensor for index, tensor in enumerate(noise)}
-        return {"styles": styles[0], "content": content[0], **maps}
+        """What the parts settle on: "styles" or "scales.{i}"; "content" or "features.{layer}" and
+        perhaps "skip"; "noise.{i}".
+        """
+        realised: dict[str, Tensor] = {}
+        for part, variables in self._parts(code):
+            realised.update(part.settle(variables, self.generator, rng))
+        return realised
 
     def render(self, realised: Mapping[str, Tensor]) -> Images:
-        """Draw the image of realised style rows, content and noise maps."""
-        maps = [realised[f"noise.{index}"] for index in range(len(self.generator.noise_shapes))]
-        return self.generator.synthesis(realised["styles"], realised["content"], maps)
+        """Draw the image of what was realised."""
+        return synthesise(self.generator, realised)
 
     @torch.no_grad()
     def mean_image(self) -> Images:

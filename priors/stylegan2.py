@@ -161,26 +161,107 @@ class Generator(nn.Module):
         `content` None takes the learned constant, `noise` None the stored maps; a map is
         (batch or 1, 1, h, w), in the order of `noise_shapes`. Raises `ShapeError`.
         """
-        self._check(styles, content, noise)
-        maps = self.noise_maps() if noise is None else noise
+        self._check_styles(styles, content)
         x = self.constant.expand(styles.shape[0], -1, -1, -1) if content is None else content
+        return self.synthesis_from(0, x, self.scales(styles), noise)
+
+    def scales(self, styles: Styles) -> list[Tensor]:
+        """The input scales, (batch, inputs) each, of `modulations` that style rows give."""
         rows = styles.unbind(1)
-        x = self.layers[0](x, rows[0], maps[0])
-        image: Tensor = self.to_rgb[0](x, rows[1])
-        for block in range(1, self.config.num_blocks):
-            first = 2 * block - 1
-            x = self.layers[first](x, rows[first], maps[first])
-            x = self.layers[first + 1](x, rows[first + 1], maps[first + 1])
-            image = upsample(image) + self.to_rgb[block](x, rows[first + 2])
+        return [module.affine(rows[row]) for row, module in self.modulations()]
+
+    def modulations(self) -> list[tuple[int, SynthesisLayer | ToRGB]]:
+        """The modulated convolutions in the order they are used, each with its style row.
+
+        Synthesis layer i takes row i; after an even one comes the ToRGB of its size, with row
+        i + 1.
+        """
+        found: list[tuple[int, SynthesisLayer | ToRGB]] = []
+        for index, layer in enumerate(self.synthesis_layers()):
+            found.append((index, layer))
+            if index % 2 == 0:
+                to_rgb = self.to_rgb[index // 2]
+                assert isinstance(to_rgb, ToRGB)
+                found.append((index + 1, to_rgb))
+        return found
+
+    def feature_shape(self, layer: int) -> Shape:
+        """(C, h, w) of the features that enter synthesis layer `layer`; raises `ArgumentError`."""
+        last = self.num_layers - 2
+        if not 0 <= layer <= last:
+            raise ArgumentError(
+                f"layer must be a synthesis layer from 0 to {last} of this generator, not {layer}"
+            )
+        size = 4 << (layer // 2)
+        return (self.synthesis_layers()[layer].weight.shape[1], size, size)
+
+    def synthesis_from(
+        self,
+        layer: int,
+        features: Tensor,
+        scales: Sequence[Tensor],
+        noise: Sequence[NoiseMap] | None = None,
+        *,
+        skip: Images | None = None,
+    ) -> Images:
+        """Draw images from the features (batch, C, h, w) that enter a synthesis layer.
+
+        `scales` are those of `scales(styles)` or, for W++, free ones; what lies below `layer` is
+        not used. `skip` is the RGB image that the blocks below have made, None drops it. Raises
+        `ArgumentError` for the layer, `ShapeError`.
+        """
+        self._check_features(layer, features, noise)
+        maps = self.noise_maps() if noise is None else noise
+        _, image = self._run(layer, self.num_layers - 1, features, skip, scales, maps)
+        assert image is not None  # the last layer is even, so that a ToRGB ran
         return image
+
+    def partial(
+        self,
+        start: int,
+        stop: int,
+        features: Tensor,
+        scales: Sequence[Tensor],
+        noise: Sequence[NoiseMap] | None = None,
+        *,
+        skip: Images | None = None,
+    ) -> tuple[Tensor, Images | None]:
+        """The features that enter layer `stop`, and the RGB image made below it, if any.
+
+        Runs the synthesis layers from `start` to before `stop` (see `synthesis_from`). Raises
+        `ArgumentError` for the layers, `ShapeError`.
+        """
+        self.feature_shape(stop)
+        self._check_features(start, features, noise)
+        maps = self.noise_maps() if noise is None else noise
+        return self._run(start, stop, features, skip, scales, maps)
+
+    def _run(
+        self,
+        start: int,
+        stop: int,
+        x: Tensor,
+        image: Tensor | None,
+        scales: Sequence[Tensor],
+        maps: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor | None]:
+        """Layers `start` to before `stop` with their ToRGBs, each image added to the doubled one.
+
+        Scale 3(i // 2) + 2(i % 2) belongs to layer i, the one after an even layer's to its ToRGB.
+        """
+        for index in range(start, stop):
+            place = 3 * (index // 2) + 2 * (index % 2)
+            x = self.layers[index](x, scales[place], maps[index])
+            if index % 2 == 0:
+                rgb: Tensor = self.to_rgb[index // 2](x, scales[place + 1])
+                image = rgb if image is None else upsample(image) + rgb
+        return x, image
 
     def forward(self, z: Vectors) -> Images:
         """Draw images from z with one w for all layers and the stored noise maps."""
         return self.synthesis(self.mapping(z).unsqueeze(1).expand(-1, self.num_layers, -1))
 
-    def _check(
-        self, styles: Tensor, content: Tensor | None, noise: Sequence[Tensor] | None
-    ) -> None:
+    def _check_styles(self, styles: Tensor, content: Tensor | None) -> None:
         if styles.ndim != 3 or tuple(styles.shape[1:]) != (self.num_layers, self.style_width):
             raise ShapeError(
                 f"styles must be (batch, {self.num_layers}, {self.style_width}), "
@@ -191,9 +272,17 @@ class Generator(nn.Module):
             raise ShapeError(
                 f"content must be {(batch, *self.content_shape)}, not {tuple(content.shape)}"
             )
+
+    def _check_features(self, layer: int, features: Tensor, noise: Sequence[Tensor] | None) -> None:
+        expected = self.feature_shape(layer)
+        if tuple(features.shape[1:]) != expected:
+            raise ShapeError(
+                f"the features that enter layer {layer} must be (batch, *{expected}), "
+                f"not {tuple(features.shape)}"
+            )
         if noise is None:
             return
-        shapes = self.noise_shapes
+        batch, shapes = features.shape[0], self.noise_shapes
         if len(noise) != len(shapes):
             raise ShapeError(f"noise must hold {len(shapes)} maps, not {len(noise)}")
         for index, (given, (height, width)) in enumerate(zip(noise, shapes, strict=True)):

@@ -41,8 +41,7 @@ def _grouped(x: Tensor, weight: Tensor, *, doubling: bool = False) -> Tensor:
 
 
 class _PublishedLayer(SynthesisLayer):
-    def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        scale = self.affine(style)
+    def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         weight = self.weight[None] * scale[:, None, :, None, None]
         weight = weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + 1e-8)
         y = _grouped(x, weight, doubling=self.doubling)
@@ -51,8 +50,8 @@ class _PublishedLayer(SynthesisLayer):
 
 
 class _PublishedColours(ToRGB):
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        weight = self.weight[None] * self.affine(style)[:, None, :, None, None]
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        weight = self.weight[None] * scale[:, None, :, None, None]
         return _grouped(x, weight) + self.bias[:, None, None]
 
 

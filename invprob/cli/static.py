@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_PLACES = {"operator": "operators", "noise": "operators", "method": "methods.py"}
+_PLACES = {"operator": "operators", "noise": "operators", "method": "methods"}
 _GIVEN = ("self", "image_shape", "seed", "setting", "steps")
 
 

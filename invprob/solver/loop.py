@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from invprob.callbacks import (
     Callback,
@@ -165,12 +165,21 @@ class _State:
         self.terms: list[tuple[Term, BoundTerm]] = [
             (term, term.bind(target, operator)) for term in (terms or [DataMisfit()])
         ]
+        # Terms with a memory are modules: it belongs to the state of the solve.
+        self._remembering = nn.ModuleDict(
+            {
+                str(i): bound
+                for i, (_, bound) in enumerate(self.terms)
+                if isinstance(bound, nn.Module)
+            }
+        )
         self.stepper: Stepper = (optimiser or Adam()).start(prior.groups(self.code))
         self._names: list[str] = []
         self._rows: list[Tensor] = []  # one (terms + 1, batch) a step, left on the device
 
     def step(self, scale: float, steps: int) -> Iterate:
         """Evaluate, descend, project; returns what was evaluated."""
+        self.prior.anneal_(self.code, self.taken / steps)
         image = self.prior.decode(self.code, stream(self.seed, "solve", self.taken))
         prediction = self.operator.surrogate(image)
         if self.renoise is not None:
@@ -214,6 +223,7 @@ class _State:
         groups: dict[str, Mapping[str, Tensor]] = {
             "code": self.code.state_dict(),
             "optimiser": self.stepper.state(),
+            "terms": self._remembering.state_dict(),
             "trace": self.trace(),
             "callbacks": gather_states(self.callbacks),
         }
@@ -241,6 +251,7 @@ class _State:
         self.code.load_state_dict(groups["code"])
         self.stepper.restore(groups["optimiser"])
         restore_states(self.callbacks, groups["callbacks"])
+        self._remembering.load_state_dict(groups["terms"])
         self.taken = int(snapshot["taken"])
         self._names = list(groups["trace"])
         device = next(self.code.parameters()).device

@@ -94,9 +94,10 @@ def test_around_mean_adds_the_generators_own() -> None:
         (ProjectedContent, generator.constant[None]),
     ):
         zero, mean = part(SHAPE), part(SHAPE, around="mean")
+        variables, shifted = (each.start(generator, 1, rng()) for each in (zero, mean))
         torch.testing.assert_close(
-            mean.draw(mean.start(generator, 1, rng()), generator, rng(1))[0],
-            zero.draw(zero.start(generator, 1, rng()), generator, rng(1))[0] + own,
+            mean.draw(shifted, generator, rng(1))[mean.name],
+            zero.draw(variables, generator, rng(1))[zero.name] + own,
         )
 
 

@@ -238,10 +238,10 @@ def test_heads_add_to_what_they_adopted() -> None:
     generator = networks.random_generator()
     style = ProjectedStyles(head_shape(generator), around="mean")
     variables = style.start(generator, 2, stream(0, "start"))
-    (before,) = style.draw(variables, generator, stream(0, "draw"))
+    before = style.draw(variables, generator, stream(0, "draw"))["styles"]
     rows = torch.randn(2, generator.num_layers, generator.style_width)
     style.adopt_(variables, generator, {"styles": rows})
-    (after,) = style.draw(variables, generator, stream(0, "draw"))
+    after = style.draw(variables, generator, stream(0, "draw"))["styles"]
     torch.testing.assert_close(after - rows, before - generator.mean_w)
     assert "anchor" in variables.state_dict()
     with pytest.raises(PriorError, match="cannot be adopted"):

@@ -1,9 +1,10 @@
-"""Methods by name: each row of the paper's Table 1 as prior, terms, optimiser and schedule."""
+"""What a method makes and of what: setting, recipe, and the way from a name to a solution."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -16,27 +17,16 @@ from invprob.measurements import Measurements
 from invprob.operators.noise import Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
+from invprob.priors.extras import statistics_for
 from invprob.priors.files import load_generator
-from invprob.priors.heads import HeadShape, Preset
-from invprob.priors.parts import (
-    FreeContent,
-    FreeNoise,
-    LearnedConstant,
-    Part,
-    ProjectedContent,
-    ProjectedStyles,
-    Readout,
-    StoredNoise,
-    WPlus,
-)
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.statistics import Statistics
 from invprob.priors.stylegan2 import Generator
-from invprob.registry import build, register, suggest
+from invprob.registry import build, suggest
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.loop import check_stochastic
-from invprob.solver.optimisers import Adam, Optimiser
+from invprob.solver.optimisers import Optimiser
 from invprob.solver.solution import Solution
-from invprob.solver.stages import Initial, Stage, solve_stages
+from invprob.solver.stages import Initial, Stage, allot, solve_stages
 from invprob.types import Shape
 
 
@@ -92,6 +82,11 @@ class Setting:
         made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
         return [made], ()
 
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Moments of the generator's W: those that ship beside it, or drawn now."""
+        return statistics_for(self.generator)
+
     def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
         """These terms and the cosine trapezoid, from beginning to end."""
         return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
@@ -127,6 +122,13 @@ ON_DATA = (
     "this method's own loss is perceptual, and no perceptual network serves here: it runs on the "
     "data term instead"
 )
+
+# Below this many measurements an image element free noise maps fit the data and spoil the image.
+ENOUGH = 0.5
+
+Rate = Annotated[float, "maximum learning rate of Adam"]
+Steps = Annotated[int, "optimisation steps"]
+Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
 
 Method: TypeAlias = Callable[..., Recipe]
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
@@ -224,78 +226,17 @@ def restore(
     )
 
 
-Choice = Literal["auto", "free", "stored"]
-Rate = Annotated[float, "maximum learning rate of Adam"]
-
-# Below this many measurements an image element free noise maps fit the data and spoil the image.
-ENOUGH = 0.5
-
-
-def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
-    if choice not in ("auto", "free", "stored"):
-        raise ArgumentError(f"noise_maps must be auto, free or stored, not {choice!r}")
-    free = choice == "free" or (choice == "auto" and setting.determined)
-    return FreeNoise(regulariser=regulariser, lr_scale=lr_scale) if free else StoredNoise()
-
-
-@register.method("sphinx")
-def sphinx(
-    setting: Setting,
+def in_stages(
+    stages: Sequence[Stage],
+    steps: int,
     *,
-    preset: Annotated[Preset, "head widths: paper (d=16) or official (d=32)"] = "paper",
-    d: Annotated[int | None, "bottleneck width; default: the preset's"] = None,
-    around: Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"] = "mean",
-    content: Annotated[
-        Literal["auto", "head", "constant"], "content: P_c or the constant"
-    ] = "auto",
-    noise_maps: Annotated[
-        Choice, "noise maps: free (B), stored, or free where data suffice"
-    ] = "auto",
-    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
-    noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 10.0,
-    readout: Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"] = "mean_w",
-    learning_rate: Rate = 0.003,
-    steps: Annotated[int, "optimisation steps"] = 400,
+    initial: Initial | None = None,
+    notes: Sequence[str] = (),
 ) -> Recipe:
-    """SPHInX: heads P_s and P_c trained on fresh draws, noise maps B (ICML 2022, algorithm 1)."""
-    shape = HeadShape.preset(preset, setting.generator.style_width, d)
-    head = content == "head" or (content == "auto" and setting.determined)
-    prior = StyleGANPrior(
-        setting.generator,
-        style=ProjectedStyles(shape, readout=readout, around=around),
-        content=ProjectedContent(shape, readout=readout, around=around)
-        if head
-        else LearnedConstant(),
-        noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
+    """A recipe of `steps` in all, split in the proportions of the stages' own numbers."""
+    numbers = allot(stages, steps)
+    split = (
+        dataclasses.replace(stage, steps=number)
+        for stage, number in zip(stages, numbers, strict=True)
     )
-    return setting.one_stage(prior, Adam(learning_rate), steps)
-
-
-@register.method("w-plus")
-def w_plus(
-    setting: Setting,
-    *,
-    learning_rate: Rate = 0.03,
-    steps: Annotated[int, "optimisation steps"] = 400,
-) -> Recipe:
-    """W+: one free w a layer from the mean w (Image2StyleGAN's space, ICCV 2019)."""
-    prior = StyleGANPrior(setting.generator, style=WPlus())
-    return setting.one_stage(prior, Adam(learning_rate), steps)
-
-
-@register.method("w-plus-s-b")
-def w_plus_s_b(
-    setting: Setting,
-    *,
-    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
-    learning_rate: Rate = 0.02,
-    steps: Annotated[int, "optimisation steps"] = 400,
-) -> Recipe:
-    """(W+, S, B): free w+, content and noise maps, the paper's strongest plain baseline."""
-    prior = StyleGANPrior(
-        setting.generator,
-        style=WPlus(),
-        content=FreeContent(),
-        noise=FreeNoise(regulariser=noise_regulariser),
-    )
-    return setting.one_stage(prior, Adam(learning_rate), steps)
+    return Recipe(tuple(split), initial=initial, notes=tuple(notes))

@@ -1,0 +1,100 @@
+"""Contracts that every registered method keeps, on a small generator and full observations."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import networks
+import pytest
+import torch
+
+import invprob
+from invprob.callbacks import Callback, Iterate, Snapshot
+from invprob.methods import Recipe, make
+from invprob.operators import Identity
+from invprob.registry import register
+from invprob.solver.stages import solve_stages
+
+STEPS = 6
+# Where a default needs what a small generator has not, and forms that are methods of their own.
+FORMS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in register.method),
+    ("ilo", {"skip": "dropped", "ball": 0.01}),
+    ("i2s++", {"second": "content", "begin": "uniform"}),
+    ("p-norm+", {"form": "clip"}),
+    ("pgd-z", {"rows": "each", "gaussian": 1e-3}),
+    ("wulff", {"rows": "one"}),
+    ("z-plus-s-b", {"through": "mapping"}),
+]
+
+
+def recipe(name: str, options: Mapping[str, Any]) -> Recipe:
+    generator = networks.random_generator(dtype=torch.float64)
+    shape = generator.image_shape
+    return make(name, generator, shape, measurement_shape=shape, **options)
+
+
+def data(batch: int) -> tuple[invprob.Measurements, invprob.Operator]:
+    operator = Identity((3, 32, 32)).double()
+    rng = torch.Generator().manual_seed(5)
+    truth = torch.rand(batch, 3, 32, 32, generator=rng, dtype=torch.float64) * 2 - 1
+    return invprob.measure(truth, operator), operator
+
+
+def run(made: Recipe, batch: int = 2, index: int | None = None, **more: Any) -> invprob.Solution:
+    measurements, operator = data(batch)
+    if index is not None:
+        one = measurements.values[index : index + 1]
+        measurements = invprob.Measurements.from_array(one, operator)
+    return solve_stages(
+        measurements,
+        operator,
+        made.stages,
+        initial=made.initial,
+        renoise=made.renoise,
+        **{"steps": STEPS, **more},
+    )
+
+
+class Keep(Callback):
+    """Keeps a snapshot after every step."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot] = []
+
+    def on_step(self, iterate: Iterate) -> None:
+        self.snapshots.append(iterate.snapshot())
+
+
+def same(one: invprob.Solution, other: invprob.Solution) -> bool:
+    return (
+        torch.equal(one.image, other.image)
+        and all(torch.equal(one.code[name], other.code[name]) for name in one.code)
+        and torch.equal(one.trace["total"], other.trace["total"])
+    )
+
+
+@pytest.mark.parametrize(("name", "options"), FORMS)
+def test_a_batch_is_solved_as_its_images_would_be_and_goes_on_from_anywhere(
+    name: str, options: dict[str, Any]
+) -> None:
+    keep = Keep()
+    together = run(recipe(name, options), callbacks=[keep])
+    assert together.image.shape == (2, 3, 32, 32) and together.image.isfinite().all()
+    assert torch.equal(together.render(), together.image)
+    assert together.steps == len(keep.snapshots)
+    alone = run(recipe(name, options), index=1)
+    difference = (alone.image[0] - together.image[1]).norm() / alone.image.norm()
+    assert difference < 1e-8
+    for snapshot in keep.snapshots:
+        assert same(run(recipe(name, options), snapshot=snapshot), together)
+
+
+@pytest.mark.parametrize(("name", "options"), FORMS)
+def test_the_misfit_falls(name: str, options: dict[str, Any]) -> None:
+    measurements, _ = data(2)
+    made = recipe(name, options)
+    rates = [
+        (run(made, steps=steps).image - measurements.values).square().mean((1, 2, 3))
+        for steps in (len(made.stages), 40)
+    ]
+    assert (rates[1] < rates[0]).all(), rates
