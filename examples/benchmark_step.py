@@ -19,30 +19,22 @@ it held before (on a GPU: allocated), `early` the same after three steps. `--clo
 process's own time, which with one thread is fair on a busy machine.
 """
 
+import itertools
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import torch
 import typer
-
-import invprob
-from invprob import methods
-from invprob.callbacks import Callback, Iterate
-from invprob.measurements import Measurements
-from invprob.operators import Identity
-from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
-from invprob.priors import Generator, GeneratorConfig, load_generator
-from invprob.trunks import NETWORKS, Network
 from timing.floors import (
+    Convolution,
     Job,
     Machine,
     bare,
@@ -52,6 +44,16 @@ from timing.floors import (
     wait,
 )
 from timing.published import published, published_step
+
+import invprob
+from invprob import methods
+from invprob.callbacks import Callback, Iterate
+from invprob.measurements import Measurements
+from invprob.operators import Identity
+from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
+from invprob.priors import Generator, GeneratorConfig, load_generator
+from invprob.run.build import build_device
+from invprob.trunks import NETWORKS, Network
 
 CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024
 BASELINE_COPIES = 12  # tensors that the baseline keeps for each layer's output, or a little fewer
@@ -65,11 +67,17 @@ class Case:
     batch: int
     method: str
     perceptual: str
+    memory: str
     device: str
     smoke: bool = False
 
     def generator(self) -> Generator:
         """The shipped generator at 128 px, else random weights."""
+        generator = self._generator()
+        generator.memory = "low" if self.memory == "low" else "normal"
+        return generator
+
+    def _generator(self) -> Generator:
         if self.size == 128:
             return load_generator("faces-128")
         channels = (16,) * 8 if self.smoke else CONFIG_F
@@ -128,16 +136,30 @@ class Setup:
 
     def solve(self, steps: int, callback: Callback) -> None:
         """Take steps of the solver."""
+        (stage,) = self.recipe.stages
         invprob.solve(
             self.measurements,
             self.operator,
-            self.recipe.prior,
-            terms=self.recipe.terms,
-            optimiser=self.recipe.optimiser,
-            schedule=self.recipe.schedule,
+            stage.prior,
+            terms=stage.terms,
+            optimiser=stage.optimiser,
+            schedule=stage.schedule,
             steps=steps,
             callbacks=[callback],
         )
+
+    def baseline(self) -> Job:
+        """The published step with the same variables."""
+        shape = self.generator.image_shape
+        prior = methods.make(self.case.method, published(self.generator), shape).prior
+        return published_step(prior, self.target, self.network, 0.01)
+
+    def convolutions(self) -> list[Convolution]:
+        """Those of generator and perceptual network."""
+        found = synthesis_convolutions(self.generator)
+        if self.network is not None:
+            found += perceptual_convolutions(self.network, self.target[:1])
+        return found
 
 
 class Turns(Callback):
@@ -187,18 +209,122 @@ def _peak(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def probe(case: Case, steps: int, options: list[str]) -> dict[str, float]:
-    """Solve in a process of its own; GiB."""
-    words = [json.dumps(asdict(case)), str(steps)]
+def probe(case: Case, steps: int, threads: int) -> Memory:
+    """Solve once in this process, and nothing else."""
+    torch.set_num_threads(threads)
+    setup = Setup(case)
+    memory = Memory(setup.device)
+    setup.solve(steps, memory)
+    return memory
+
+
+def probed(case: Case, steps: int, threads: int) -> tuple[float, float]:
+    """The most memory in a process of its own, GiB: after three steps, and after all."""
+    words = ["--probe", json.dumps(asdict(case)), "--memory-steps", str(steps)]
     done = subprocess.run(
-        [sys.executable, __file__, "--probe", *words, *options],
+        [sys.executable, __file__, *words, "--threads", str(threads)],
         check=True,
         capture_output=True,
         text=True,
     )
-    return dict(json.loads(done.stdout))
+    early, late = json.loads(done.stdout)
+    return early, late
 
 
-def available() -> float:
+def available(device: torch.device) -> float:
     """Bytes of memory that are free for use."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info()[0])
     return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machine) -> list[str]:
+    """The cells of a row, from `first` on."""
+    setup = Setup(case)
+    convolutions = setup.convolutions()
+    others: dict[str, Job] = {
+        "first": bare(convolutions, case.batch, setup.device, last=False),
+        "last": bare(convolutions, case.batch, setup.device, last=True),
+    }
+    kept = 4 * case.batch * sum(one.elements for one in convolutions)
+    fits = BASELINE_COPIES / 2 * kept < available(setup.device)
+    if fits:
+        others["baseline"] = setup.baseline()
+    turns = Turns(others, setup.device, clock)
+    setup.solve(repeats + 1, turns)
+    medians = turns.medians()
+    floor, step = min(medians["first"], medians["last"]), medians["step"]
+    baseline = medians.get("baseline")
+    return [
+        _milliseconds(turns.seconds["step"][0]),
+        _milliseconds(machine.floor(convolutions, case.batch)),
+        _milliseconds(floor),
+        _milliseconds(step),
+        "" if baseline is None else _milliseconds(baseline),
+        f"{step / floor:.2f}",
+        "" if baseline is None else f"{baseline / step:.2f}",
+    ]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f}" if seconds > 0.1 else f"{1e3 * seconds:.1f}"
+
+
+HEADER = (
+    *("size", "batch", "method", "perceptual", "memory"),
+    *("first ms", "roofline ms", "floor ms", "step ms", "baseline ms", "step/floor"),
+    *("baseline/step", "early GiB", "peak GiB"),
+)
+
+
+def main(
+    size: Annotated[list[int] | None, typer.Option(help="pixels; may repeat")] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="images at once; may repeat")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="may repeat")] = None,
+    perceptual: Annotated[
+        list[str] | None, typer.Option(help="none, a network on disk, or NAME-random; may repeat")
+    ] = None,
+    memory: Annotated[list[str] | None, typer.Option(help="normal or low; may repeat")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
+    repeats: Annotated[int, typer.Option(help="timed turns of each job; 0: only memory")] = 15,
+    memory_steps: Annotated[int, typer.Option(help="steps of the memory runs; 0: none")] = 0,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: this process's own time")] = "wall",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    smoke: Annotated[bool, typer.Option(help="a random 32 px generator, two turns")] = False,
+    probe_case: Annotated[str | None, typer.Option("--probe", hidden=True)] = None,
+) -> None:
+    """Print a table of milliseconds, their ratios and GiB."""
+    torch.set_num_threads(threads)
+    if probe_case is not None:
+        held = probe(Case(**json.loads(probe_case)), memory_steps, threads)
+        print(json.dumps([held.early, held.late]))
+        return
+    where = build_device(device)
+    if smoke:
+        size, batch, method, perceptual = [32], [2], ["w-plus-s-b"], ["none", "alex-random"]
+        memory, repeats, memory_steps = ["low"], 2, 4
+    machine = measure_machine(where, 256 if smoke else 4096 if where.type == "cuda" else 1024)
+    print(f"invprob {invprob.__version__}, torch {torch.__version__}, {threads} threads, {where}")
+    print(
+        f"float32 products: {machine.flops / 1e9:.0f} GFLOP/s, "
+        f"copies: {machine.bandwidth / 1e9:.0f} GB/s; clock: {clock}; "
+        f"medians of {repeats} turns\n"
+    )
+    print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|")
+    ticks = time.process_time if clock == "cpu" else time.perf_counter
+    for cells in itertools.product(
+        size or [128],
+        batch or [1],
+        method or ["sphinx"],
+        perceptual or ["none"],
+        memory or ["normal"],
+    ):
+        case = Case(*cells, device=where.type, smoke=smoke)
+        timed = measure(case, repeats, ticks, machine) if repeats else [""] * 7
+        held = probed(case, memory_steps, threads) if memory_steps else ()
+        row = [*map(str, cells), *timed, *(f"{value:.2f}" for value in held)]
+        print("| " + " | ".join(row + [""] * (len(HEADER) - len(row))) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

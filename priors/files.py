@@ -133,8 +133,6 @@ def read_generator(path: Path, *, source: str) -> Generator:
     if bad:
         raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
     generator.load_state_dict(tensors, assign=True)
-    for layer in generator.synthesis_layers():
-        layer.lay_out()
     generator.requires_grad_(False)
     generator.source = source
     return generator

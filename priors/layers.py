@@ -1,6 +1,7 @@
 """The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -73,6 +74,10 @@ class SynthesisLayer(ModulatedConv):
         turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
         turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.lay_out()
 
     def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""

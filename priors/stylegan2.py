@@ -1,16 +1,21 @@
 """The StyleGAN2 generator: a mapping network z -> w and a synthesis network w+ -> image."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.filters import upsample
 from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise
 from invprob.types import Content, Images, NoiseMap, Shape, Spec, Styles, Vectors
+
+Memory = Literal["normal", "low"]
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,13 @@ class Generator(nn.Module):
     constant: Tensor
     mean_w: Tensor
     source: str  # the name or path it was loaded from; "memory" where there is none
+    memory: Memory  # "low": backward draws each block again, for the same numbers
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         self.source = "memory"
+        self.memory = "normal"
         width, channels = config.style_width, config.channels
         self.mapping_layers = nn.ModuleList(
             nn.Linear(width, width) for _ in range(config.mapping_layers)
@@ -245,11 +252,30 @@ class Generator(nn.Module):
         scales: Sequence[Tensor],
         maps: Sequence[Tensor],
     ) -> tuple[Tensor, Tensor | None]:
-        """Layers `start` to before `stop` with their ToRGBs, each image added to the doubled one.
+        """Layers `start` to before `stop`, each ToRGB's image added to the doubled one."""
+        for _, block in itertools.groupby(range(start, stop), key=lambda index: (index + 1) // 2):
+            arguments = (list(block), x, image, scales, maps)
+            if self.memory == "low" and torch.is_grad_enabled():
+                x, image = checkpoint(
+                    self._block, *arguments, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                x, image = self._block(*arguments)
+        return x, image
+
+    def _block(
+        self,
+        indices: Sequence[int],
+        x: Tensor,
+        image: Tensor | None,
+        scales: Sequence[Tensor],
+        maps: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor | None]:
+        """The layers of one size.
 
         Scale 3(i // 2) + 2(i % 2) belongs to layer i, the one after an even layer's to its ToRGB.
         """
-        for index in range(start, stop):
+        for index in indices:
             place = 3 * (index // 2) + 2 * (index % 2)
             x = self.layers[index](x, scales[place], maps[index])
             if index % 2 == 0:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from invprob.perceptual import PerceptualDistance
 from invprob.priors import Generator
+from invprob.priors.base import Prior
 from invprob.priors.layers import SynthesisLayer, ToRGB, activate
-from invprob.priors.stylegan import StyleGANPrior
 from timing.floors import Job
 
 
@@ -67,7 +67,7 @@ def published(generator: Generator) -> Generator:
 
 
 def published_step(
-    prior: StyleGANPrior, target: Tensor, network: PerceptualDistance | None, rate: float
+    prior: Prior, target: Tensor, network: PerceptualDistance | None, rate: float
 ) -> Job:
     """One step towards `target` with the variables of `prior`, whose generator is `published`."""
     code = prior.start(len(target), torch.Generator().manual_seed(0)).to(target.device)

@@ -46,7 +46,7 @@ def _along(x: Tensor, axis: int) -> Tensor:
 
 
 def _enlarged(image: Tensor) -> Tensor:
-    """`invprob.priors.filters.upsample`: bilinear, fading by a quarter at the zero-padded border."""
+    """`filters.upsample` of the priors: bilinear, fading by a quarter at the zero-padded border."""
     doubled = F.interpolate(image, scale_factor=2.0, mode="bilinear", align_corners=False)
     edge = torch.ones(doubled.shape[-1], dtype=image.dtype, device=image.device)
     edge[0] = edge[-1] = 0.75
