@@ -194,17 +194,17 @@ def discrepancy(
     seed: int = 0,
     *,
     tau: Annotated[float, "how many times the noise's level the residual may be"] = 1.0,
-    sigma: Annotated[float | None, "the noise's level; default: that of the named noise"] = None,
+    level: Annotated[float | None, "the noise's sigma; default: that of the named noise"] = None,
 ) -> Guarded:
     """Stop once the data are fitted to their noise: ||A x - y||² / m <= (tau · sigma)²."""
     if not 0 < tau < float("inf"):
         raise ArgumentError(f"tau must be positive and finite, not {tau}")
-    if sigma is None:
+    if level is None:
         levels = noise_levels(measurements, seed)
-    elif 0 < sigma < float("inf"):
-        levels = torch.full((len(measurements.values),), sigma)
+    elif 0 < level < float("inf"):
+        levels = torch.full((len(measurements.values),), level)
     else:
-        raise ArgumentError(f"sigma must be positive and finite, not {sigma}")
+        raise ArgumentError(f"level must be positive and finite, not {level}")
     return Guarded(
         measurements, operator, DiscrepancyPrinciple(measurements, operator, levels, tau)
     )
@@ -216,13 +216,15 @@ def held_out(
     operator: Operator,
     seed: int = 0,
     *,
-    share: Annotated[float, "share of the measurements that the solver does not see"] = 0.05,
+    hidden: Annotated[float, "share of the measurements that the solver does not see"] = 0.05,
     patience: Annotated[int, "steps without a better prediction after which to stop"] = 30,
 ) -> Guarded:
     """Hide some measurements, and return the iterate that predicts them best."""
+    if not 0 < hidden < 1:
+        raise ArgumentError(f"hidden must be a share in (0, 1), not {hidden}")
     if patience < 1:
         raise ArgumentError(f"patience must be at least 1, not {patience}")
-    window = HoldOut(operator.measurement_shape, share=share, seed=derive(seed, "held-out"))
+    window = HoldOut(operator.measurement_shape, share=hidden, seed=derive(seed, "held-out"))
     rule = HeldOutMisfit(measurements, operator, ~window.kept, patience)
     seen = Measurements.from_array(
         window(measurements.values), window @ operator, noise=measurements.noise()
@@ -240,7 +242,7 @@ def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:
     if noise is None:
         raise ArgumentError(
             "the discrepancy principle needs the noise's level, and these measurements name no "
-            "noise; give it (--stop discrepancy --sigma 0.1), or use --stop held-out"
+            "noise; give it (--stop discrepancy --level 0.1), or use --stop held-out"
         )
     values = measurements.values
     if isinstance(noise, GaussianNoise):

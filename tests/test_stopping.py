@@ -95,8 +95,8 @@ def test_the_discrepancy_principle_stops_each_image_at_the_right_step() -> None:
     torch.testing.assert_close(found.code["brightness"].flatten(), wanted.double())
 
 
-def test_tau_and_sigma_move_the_bound() -> None:
-    for settings, bound in (({"tau": 2.0}, 0.4), ({"sigma": 0.5}, 0.5)):
+def test_tau_and_level_move_the_bound() -> None:
+    for settings, bound in (({"tau": 2.0}, 0.4), ({"level": 0.5}, 0.5)):
         guarded = build(
             "stop",
             "discrepancy",
@@ -116,7 +116,7 @@ def test_tau_and_sigma_move_the_bound() -> None:
 def split(targets: tuple[float, ...], patience: int) -> tuple[Guarded, Tensor]:
     """What is seen asks for brightness 1, what is hidden for that of each image."""
     blank = Measurements.from_array(torch.zeros(len(targets), *SHAPE), Identity(SHAPE))
-    settings = {"share": 0.25, "patience": patience, "seed": 3}
+    settings = {"hidden": 0.25, "patience": patience, "seed": 3}
     probe = build(
         "stop", "held-out", {"measurements": blank, "operator": Identity(SHAPE), **settings}
     )
@@ -236,9 +236,9 @@ def test_noise_levels_are_those_of_the_noise() -> None:
     ("name", "settings", "message"),
     [
         ("discrepancy", {}, "name no noise"),
-        ("discrepancy", {"sigma": 0.0}, "sigma must be positive"),
-        ("discrepancy", {"sigma": 1.0, "tau": -1.0}, "tau must be positive"),
-        ("held-out", {"share": 1.0}, "share must be in"),
+        ("discrepancy", {"level": 0.0}, "level must be positive"),
+        ("discrepancy", {"level": 1.0, "tau": -1.0}, "tau must be positive"),
+        ("held-out", {"hidden": 1.0}, "hidden must be a share"),
         ("held-out", {"patience": 0}, "patience must be at least 1"),
     ],
 )

@@ -73,11 +73,13 @@ def priors(as_json: AsJson = False) -> None:
 
 
 def methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the methods, with their options."""
+    """List the methods, and the rules that stop them early, with their options."""
     from invprob.registry import register as registers
 
     load_plugins(plugin)
-    _show(_rows(registers.method), as_json)
+    rules = _rows(registers.stop)
+    rows = [dataclasses.replace(row, name=f"--stop {row.name}") for row in rules]
+    _show([*_rows(registers.method), *rows], as_json)
 
 
 def samples(as_json: AsJson = False) -> None:

@@ -25,6 +25,7 @@ class Parts:
     operators: tuple[Named, ...]
     noise: Named | None
     method: Named | None
+    stop: Named | None = None
 
 
 @dataclass
@@ -49,6 +50,7 @@ def read_parts(
     operators: Sequence[str] = (),
     noise: str | None = None,
     method: str | None = None,
+    stop: str | None = None,
     declared: Sequence[str] = (),
 ) -> Parts:
     """Give each undeclared option of `rest` to its owner; `declared` are the command's own options.
@@ -60,7 +62,8 @@ def read_parts(
     chain = [_owner("operator", text) for text in operators]
     noises = [_owner("noise", noise)] if noise is not None else []
     methods = [_owner("method", method)] if method is not None else []
-    owners = [*chain, *noises, *methods]
+    rules = [_owner("stop", stop)] if stop is not None else []
+    owners = [*chain, *noises, *methods, *rules]
     words = _assign(rest, owners, declared)
     for owner in owners:
         _check_complete(owner)
@@ -69,6 +72,7 @@ def read_parts(
         tuple(owner.named() for owner in chain),
         noises[0].named() if noises else None,
         methods[0].named() if methods else None,
+        rules[0].named() if rules else None,
     )
 
 
@@ -210,7 +214,7 @@ def _find(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> tuple
 
 
 def _unknown(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> InvprobError:
-    for kind in ("noise", "operator", "method"):
+    for kind in ("noise", "operator", "method", "stop"):
         for name, entry in register.of(kind).items():
             if any(_dashed(option.name) == flag for option in options_of(entry)):
                 return ArgumentError(f"{flag} is an option of --{kind} {name}, which was not given")

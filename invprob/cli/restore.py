@@ -72,6 +72,19 @@ def solve(
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Optimisation steps. Default: the method's.")
     ] = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Solve from N seeds, keep what fits the data best. Default: 1."
+        ),
+    ] = None,
+    stop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|discrepancy|held-out",
+            help="What ends a solve before noise is fitted. Default: none, or the config's.",
+        ),
+    ] = None,
     seed: Seed = None,
     operator_seed: OperatorSeed = None,
     fit: Fit = None,
@@ -113,16 +126,23 @@ def solve(
     if base is not None:
         load_plugins([Path(path) for path in base.plugins])
     usual = Named("sphinx") if base is None else base.method
+    rule = None if base is None or stop is not None else base.stop
+    without = stop == "none"
+    stop = None if without else stop
     parts = read_parts(
         words or [],
         operators=operator or [],
         noise=noise,
         method=method or usual.name,
+        stop=stop if rule is None else rule.name,
         declared=declared_options(context),
     )
     searched = parts.method or usual
     if method is None:
         searched = Named(usual.name, {**usual.settings, **searched.settings})
+    stopped = parts.stop
+    if rule is not None and stopped is not None:
+        stopped = Named(rule.name, {**rule.settings, **stopped.settings})
     given: dict[str, Any] = {
         "images": parts.words,
         "samples": tuple(sample or ()),
@@ -136,6 +156,8 @@ def solve(
         "method": searched,
         "data_term": data_term,
         "steps": steps,
+        "restarts": restarts,
+        "stop": stopped,
         "seed": seed,
         "operator_seed": operator_seed,
         "perceptual": perceptual,
@@ -145,6 +167,8 @@ def solve(
         "plugins": plugins,
     }
     given = {name: value for name, value in given.items() if value is not None and value != ()}
+    if without:
+        given["stop"] = None
     return _show(_merged(base, given), out, overwrite=overwrite, as_json=as_json, quiet=quiet)
 
 

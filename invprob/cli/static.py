@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_PLACES = {"operator": "operators", "noise": "operators", "method": "methods"}
+_PLACES = {
+    "operator": "operators",
+    "noise": "operators",
+    "method": "methods",
+    "stop": "stopping.py",
+}
 _GIVEN = ("self", "image_shape", "seed", "setting", "steps")
 
 
@@ -39,7 +44,13 @@ def parts_help() -> str:
         "parts have one of that name, at once: --operator rotate:degrees=10. A repeated --operator "
         "is a chain in reading order: the last one sees the image first.",
     ]
-    for title, kind in (("Operators", "operator"), ("Noise", "noise"), ("Methods", "method")):
+    titles = {
+        "Operators": "operator",
+        "Noise": "noise",
+        "Methods": "method",
+        "Rules for --stop": "stop",
+    }
+    for title, kind in titles.items():
         paragraphs.append(f"{title} (with their options):")
         paragraphs += [_line(entry) for entry in described(kind)]
     paragraphs.append("`invprob operators` and `invprob methods` say more, plugins included.")

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError
+from invprob.measurements import Measurements
 from invprob.methods import DataTerm, Recipe, make
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
@@ -18,6 +19,7 @@ from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
 from invprob.run.saved import rebuild
 from invprob.solver.stages import allot
+from invprob.stopping import Guarded
 from invprob.streams import derive
 from invprob.types import Shape
 
@@ -40,6 +42,7 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
         noise=config.noise and _spelt_out("noise", config.noise),
         method=_spelt_out("method", config.method, leave=("steps",)),
         steps=steps or config.steps,
+        stop=config.stop and _spelt_out("stop", config.stop),
     )
 
 
@@ -99,6 +102,20 @@ def build_example(
 def build_noise(named: Named | None) -> Noise | None:
     """Build the noise, if there is to be any."""
     return None if named is None else Noise.from_spec({"type": named.name, **named.settings})
+
+
+def build_guard(
+    config: RunConfig, measurements: Measurements, operator: Operator
+) -> Guarded | None:
+    """Build the rule that ends a solve early, if there is to be one, and what it lets be seen.
+
+    Raises `UnknownNameError`, `ArgumentError`.
+    """
+    if config.stop is None:
+        return None
+    given = {"measurements": measurements, "operator": operator, "seed": config.seed}
+    guarded: Guarded = build("stop", config.stop.name, {**given, **config.stop.settings})
+    return guarded
 
 
 def build_recipe(

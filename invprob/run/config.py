@@ -52,7 +52,8 @@ class RunConfig:
     Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
     with `noise`. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps` None
-    takes the method's own number, `operator_seed` None derives one. Raises `ArgumentError` where
+    takes the method's own number, `operator_seed` None derives one. `stop` names a rule that ends a
+    solve early (`invprob.stopping`). Raises `ArgumentError` where
     values are out of range or contradict each other.
     """
 
@@ -68,6 +69,8 @@ class RunConfig:
     method: Named = Named("sphinx")
     data_term: str = "misfit"
     steps: int | None = None
+    restarts: int = 1
+    stop: Named | None = None
     seed: int = 0
     operator_seed: int | None = None
     perceptual: str = "auto"
@@ -81,7 +84,7 @@ class RunConfig:
             raise ArgumentError(
                 f"fit must be crop, pad or stretch, got {self.fit!r}.{suggest(self.fit, FITS)}"
             )
-        for name in ("steps", "threads"):
+        for name in ("steps", "restarts", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"{name} must be at least 1, got {value}")
@@ -203,11 +206,11 @@ _WORDS = (
     "lpips_weights",
     "device",
 )
-_NUMBERS = ("steps", "seed", "operator_seed", "threads")
+_NUMBERS = ("steps", "restarts", "seed", "operator_seed", "threads")
 
 
 def _read(key: str, value: Any) -> Any:
-    if key in ("noise", "method"):
+    if key in ("noise", "method", "stop"):
         return Named.from_table(value, key)
     if key in _WORDS:
         return _of_type(key, value, str, "a string")

@@ -21,6 +21,7 @@ from invprob.run import environment as surroundings
 from invprob.run import folder as files
 from invprob.run.build import (
     build_device,
+    build_guard,
     build_noise,
     build_operator,
     build_recipe,
@@ -34,7 +35,8 @@ from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, Watcher
-from invprob.solver.stages import allot, solve_stages
+from invprob.solver.restarts import solve_restarts
+from invprob.solver.stages import allot
 from invprob.types import Images, Shape
 
 
@@ -96,6 +98,7 @@ def start(
     operator = measurements.operator()
     noise = measurements.noise()
     recipe = build_recipe(config, generator, operator, network, noise=noise)
+    build_guard(config, measurements, operator)  # refused here, it leaves nothing behind
     job = Job(
         resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
     )
@@ -146,7 +149,7 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
             )
             job.measurements.save(saved)
         else:
-            steps = sum(allot(job.recipe.stages, job.config.steps))
+            steps = sum(allot(job.recipe.stages, job.config.steps)) * job.config.restarts
             display.message(f"going on after step {checkpoint.taken} of {steps}")
             folder.truncate_trace(checkpoint.taken)
         return _work(job, folder, checkpoint, display, draw)
@@ -220,18 +223,30 @@ def _work(
     if job.truth is not None:
         fidelity = grading.fidelity(job.truth.to(job.device))
     callbacks: Sequence[Callback] = (recorder, Watcher(display, fidelity))
+    operator = job.operator.to(job.device)
+    measurements, seen = job.measurements, operator
+    guarded = build_guard(job.config, measurements, operator)
+    if guarded is not None:
+        measurements, seen = guarded.measurements, guarded.operator.to(job.device)
+
+    def rules() -> list[Callback]:
+        fresh = build_guard(job.config, job.measurements, operator)
+        return [] if fresh is None else [fresh.rule]
+
     if isinstance(job.network, PerceptualDistance):
         job.network.to(job.device)
     try:
         recipe = job.recipe.to(job.device)
-        solution = solve_stages(
-            job.measurements,
-            job.operator.to(job.device),
+        solution = solve_restarts(
+            measurements,
+            seen,
             recipe.stages,
+            restarts=job.config.restarts,
             initial=recipe.initial,
             steps=job.config.steps,
             seed=job.config.seed,
             renoise=recipe.renoise,
+            rules=rules,
             callbacks=callbacks,
             snapshot=None if checkpoint is None else checkpoint.snapshot,
         )

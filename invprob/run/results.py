@@ -120,7 +120,7 @@ def conclude(
         views = view(job.measurements, operator, mean)
         rows = score(image, job.truth, views, job.measurements, operator, job.network, grading)
     ends = {"steps": solution.steps, "seconds": seconds, "outcome": str(solution.outcome)}
-    rows = [{**row, **ends} for row in rows]
+    rows = [{**row, **ends, **_restarts(solution, index)} for index, row in enumerate(rows)]
     graded = grading(image)
     truth = None if job.truth is None else grading(job.truth)
     measured = _measured_panels(views.measured, views.pinv, grading)
@@ -142,9 +142,21 @@ def conclude(
             folder.write_json(prefix + files.SCORES, row)
     images = dict(zip(job.names, rows, strict=True))
     means = mean_scores(rows)
+    if several:  # which of its restarts an image kept is its own affair
+        means = {name: value for name, value in means.items() if not name.startswith("restart")}
     folder.write_json(files.SCORES, {**means, "images": images} if several else means)
     diverged = solution.outcome.status == "diverged"
     return Finished(folder.path, means, images if several else {}, diverged)
+
+
+def _restarts(solution: Solution, index: int) -> Scores:
+    """What each restart of an image ended with, and which one was kept."""
+    if solution.restarts is None:
+        return {}
+    misfits = solution.restarts[:, index]
+    kept = int(misfits.nan_to_num(torch.inf).argmin())
+    listed = [float(one) if one.isfinite() else None for one in misfits]
+    return {"restart": kept, "restart_misfits": listed}
 
 
 def _measured_panels(

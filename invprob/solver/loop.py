@@ -250,8 +250,8 @@ class _State:
             )
         self.code.load_state_dict(groups["code"])
         self.stepper.restore(groups["optimiser"])
-        restore_states(self.callbacks, groups["callbacks"])
         self._remembering.load_state_dict(groups["terms"])
+        restore_states(self.callbacks, groups["callbacks"])
         self.taken = int(snapshot["taken"])
         self._names = list(groups["trace"])
         device = next(self.code.parameters()).device

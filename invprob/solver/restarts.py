@@ -78,18 +78,25 @@ def solve_restarts(
             callbacks=[*rules(), run],
             snapshot=inside,
         )
+        over = run.stop is not None or run.restart == restarts - 1
+        if over:
+            for callback in callbacks:
+                callback.on_end()
         run.leave(solution, _final_misfit(solution, measurements, operator))
-        inside = None
-        if run.stop is not None or run.restart == restarts:
+        if over:
             break
-    for callback in callbacks:
-        callback.on_end()
+        inside = None
+    # As in `solve`: a file keeps values, not strides or alignment, with which rounding may change.
+    realised = {
+        name: value.clone(memory_format=torch.contiguous_format)
+        for name, value in run.best["realised"].items()
+    }
     with torch.no_grad():
-        image = stages[-1].prior.render(run.best["realised"])
+        image = stages[-1].prior.render(realised)
     return dataclasses.replace(
         solution,
         image=image,
-        realised=run.best["realised"],
+        realised=realised,
         code=run.best["code"],
         outcome=run.outcome(solution),
         trace=run.best["past"],

@@ -56,7 +56,7 @@ def test_the_program_is_a_module_too() -> None:
     assert done.stdout == f"invprob {invprob.__version__}\n"
 
 
-@pytest.mark.parametrize("kind", ["operator", "noise", "method"])
+@pytest.mark.parametrize("kind", ["operator", "noise", "method", "stop"])
 def test_help_describes_what_is_registered(kind: str) -> None:
     """What is read from the source is what the registers say."""
     read = {entry.name: entry for entry in described(kind)}

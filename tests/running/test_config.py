@@ -16,6 +16,8 @@ FULL = RunConfig(
     prior="/g.safetensors",
     method=Named("sphinx", {"readout": "last"}),
     steps=12,
+    restarts=2,
+    stop=Named("held-out", {"patience": 5}),
     seed=3,
     operator_seed=4,
     perceptual="alex",
@@ -48,6 +50,8 @@ def test_none_is_left_out() -> None:
     [
         ("stpes = 3", "Did you mean 'steps'"),
         ("steps = 0", "steps must be at least 1"),
+        ("restarts = 0", "restarts must be at least 1"),
+        ("stop = 'held-out'", "stop must be a table"),
         ("steps = true", "steps must be a whole number"),
         ("grey = 1", "grey must be true or false"),
         ("images = 'a.png'", "images must be a list"),

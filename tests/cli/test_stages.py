@@ -1,0 +1,157 @@
+"""Stages, restarts and early stopping, from end to end on a 32 px generator."""
+
+import filecmp
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from invprob.run.config import RunConfig
+from invprob.run.execute import resume
+from invprob.run.folder import Checkpoint, RunFolder
+from invprob.run.watch import Recorder
+
+STAGED = '''
+from invprob.losses import DataMisfit
+from invprob.methods import Recipe, Setting
+from invprob.priors.heads import HeadShape
+from invprob.priors.parts import FreeNoise, ProjectedStyles, WPlus
+from invprob.priors.stylegan import StyleGANPrior
+from invprob.registry import register
+from invprob.schedules import constant
+from invprob.solver.optimisers import Adam, NormalisedGradientDescent
+from invprob.solver.stages import Stage
+
+
+@register.method("staged-test")
+def staged(setting: Setting) -> Recipe:
+    """W+ first, then heads around it with noise that is kept near white."""
+    shape = HeadShape.preset("paper", setting.generator.style_width, None)
+    first = StyleGANPrior(setting.generator, style=WPlus())
+    second = StyleGANPrior(
+        setting.generator, style=ProjectedStyles(shape), noise=FreeNoise(regulariser=0.1)
+    )
+    terms = [DataMisfit()]
+    descent = NormalisedGradientDescent(0.1)
+    return Recipe((
+        Stage(first, terms, descent, constant(), 4),
+        Stage(first, terms, descent, constant(), 0),
+        Stage(second, terms, Adam(0.01), constant(), 6),
+    ))
+
+
+@register.method("start-test")
+def start(setting: Setting) -> Recipe:
+    """The start is the solution."""
+    prior = StyleGANPrior(setting.generator, style=WPlus())
+    return Recipe((Stage(prior, [DataMisfit()], Adam(), constant(), 0),), notes=("nothing moves",))
+'''
+RUN = ("--operator", "circulant", "--ratio", 0.1, "--noise", "gaussian", "--sigma", 0.5)
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    path = tmp_path_factory.mktemp("plugin") / "staged.py"
+    path.write_text(STAGED)
+    return "--plugin", path
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Write a checkpoint at each step, and keep them all; returns their steps."""
+    monkeypatch.setattr(Recorder, "SHORTEST", 0.0)
+    monkeypatch.setattr(Recorder, "LONGEST", 0.0)
+    save, taken = RunFolder.save_checkpoint, []
+
+    def keep(folder: RunFolder, checkpoint: Checkpoint) -> None:
+        save(folder, checkpoint)
+        if folder.path.name == "whole":
+            taken.append(checkpoint.taken)
+            shutil.copy(folder.path / "checkpoint.safetensors", f"at-{checkpoint.taken}")
+
+    monkeypatch.setattr(RunFolder, "save_checkpoint", keep)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ((), 5),
+        (("--restarts", 2), 10),
+        (("--stop", "held-out", "--patience", 2, "--restarts", 2), None),
+        (("--stop", "discrepancy", "--tau", 1.05), None),
+    ],
+    ids=["stages", "restarts", "held-out", "discrepancy"],
+)
+def test_a_run_resumes_bit_for_bit_at_every_step(
+    call, plugin, every_step: list[int], options: tuple[object, ...], steps: int | None
+) -> None:
+    run = ("solve", *RUN, "--method", "staged-test", "--steps", 5, *plugin, *options)
+    run = (*run, "--perceptual", "none")
+    done = call(*run, "--sample", "face", "--sample", "cat", "--out", "whole")
+    assert done.status == 0, done
+    whole = Path("whole")
+    lines = [json.loads(line) for line in (whole / "trace.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    assert steps is None or len(lines) == steps
+    assert set(every_step) == set(range(len(lines) + 1))
+    assert "noise" not in lines[1] and (steps is None or "noise" in lines[4])
+    for taken in sorted(set(every_step)):
+        again = Path(f"again-{taken}")
+        shutil.copytree(whole, again)
+        shutil.copy(f"at-{taken}", again / "checkpoint.safetensors")
+        for name in ("scores.json", "solution.safetensors"):
+            (again / name).unlink()
+        assert not resume(again).again
+        for name in ("solution.safetensors", "trace.jsonl", "face/image.png"):
+            assert filecmp.cmp(whole / name, again / name, shallow=False), (taken, name)
+
+
+def test_restarts_are_recorded_and_the_best_is_kept(call, plugin) -> None:
+    run = ("solve", *RUN, "--method", "staged-test", "--steps", 4, *plugin)
+    assert call(*run, "--restarts", 3, "--out", "many").status == 0
+    scores = json.loads(Path("many/scores.json").read_text())
+    misfits = scores["restart_misfits"]
+    assert len(misfits) == 3 and misfits[scores["restart"]] == min(misfits)
+    assert scores["data_misfit"] == pytest.approx(min(misfits), rel=1e-5)
+    assert scores["steps"] == 12
+    assert RunConfig.load(Path("many/config.toml")).restarts == 3
+    assert call(*run, "--out", "one").status == 0
+    single = json.loads(Path("one/scores.json").read_text())
+    assert single["data_misfit"] == pytest.approx(misfits[0], rel=1e-5)
+    assert "restart" not in single
+
+
+def test_a_method_without_steps_accepts_steps_and_takes_none(call, plugin) -> None:
+    for number, options in enumerate(((), ("--steps", 9))):
+        done = call("solve", *RUN, "--method", "start-test", *plugin, *options, "--out", number)
+        assert done.status == 0, done
+        assert "nothing moves" in done.err
+        assert json.loads(Path(f"{number}/scores.json").read_text())["steps"] == 0
+        for name in ("scores.json", "solution.safetensors"):
+            Path(str(number), name).unlink()
+        again = call("resume", number)
+        assert again.status == 0, again
+
+
+def test_rules_that_cannot_be(refuse, plugin) -> None:
+    run = ("solve", "--operator", "circulant", "--ratio", 0.1)
+    assert "name no noise" in refuse(*run, "--stop", "discrepancy")
+    assert "Did you mean 'held-out'" in refuse(*run, "--stop", "hold-out")
+    assert "patience must be at least 1" in refuse(*run, "--stop", "held-out", "--patience", 0)
+    assert "option of --stop held-out" in refuse(*run, "--patience", 3)
+    staged = (*run, "--method", "staged-test", *plugin)
+    assert "steps must be at least 2, one for each stage" in refuse(*staged, "--steps", 1)
+    assert "restarts must be at least 1" in refuse(*run, "--restarts", 0)
+
+
+def test_a_rule_in_a_config_can_be_changed_and_left_out(call, place: Path) -> None:
+    run = ("solve", *RUN, "--steps", 4, "--stop", "held-out:patience=3", "--out", "first")
+    assert call(*run).status == 0
+    again = ("solve", "--config", "first/config.toml", "--prior", "../tiny.safetensors")
+    assert call(*again, "--patience", 2, "--out", "second").status == 0
+    stop = RunConfig.load(Path("second/config.toml")).stop
+    assert stop is not None and stop.settings == {"hidden": 0.05, "patience": 2}
+    assert call(*again, "--stop", "none", "--out", "third").status == 0
+    assert RunConfig.load(Path("third/config.toml")).stop is None
