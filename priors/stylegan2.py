@@ -16,6 +16,7 @@ from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise
 from invprob.types import Content, Images, NoiseMap, Shape, Spec, Styles, Vectors
 
 Memory = Literal["normal", "low"]
+Precision = Literal["float32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,14 @@ class Generator(nn.Module):
     mean_w: Tensor
     source: str  # the name or path it was loaded from; "memory" where there is none
     memory: Memory  # "low": backward draws each block again, for the same numbers
+    precision: Precision  # "bf16": features in bfloat16 while gradients are recorded
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         self.source = "memory"
         self.memory = "normal"
+        self.precision = "float32"
         width, channels = config.style_width, config.channels
         self.mapping_layers = nn.ModuleList(
             nn.Linear(width, width) for _ in range(config.mapping_layers)
@@ -253,6 +256,9 @@ class Generator(nn.Module):
         maps: Sequence[Tensor],
     ) -> tuple[Tensor, Tensor | None]:
         """Layers `start` to before `stop`, each ToRGB's image added to the doubled one."""
+        exact = x.dtype
+        if self.precision == "bf16" and torch.is_grad_enabled():
+            x = x.bfloat16()
         for _, block in itertools.groupby(range(start, stop), key=lambda index: (index + 1) // 2):
             arguments = (list(block), x, image, scales, maps)
             if self.memory == "low" and torch.is_grad_enabled():
@@ -261,7 +267,7 @@ class Generator(nn.Module):
                 )
             else:
                 x, image = self._block(*arguments)
-        return x, image
+        return x.to(exact), image
 
     def _block(
         self,

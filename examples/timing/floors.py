@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from invprob.perceptual import PerceptualDistance
 from invprob.priors import Generator
@@ -107,9 +108,7 @@ def bare(convolutions: list[Convolution], batch: int, device: torch.device, last
                 F.conv2d(g, weight, stride=2)
             else:
                 F.conv2d(x, weight, stride=one.stride, padding=one.padding)
-                torch.nn.grad.conv2d_input(
-                    x.shape, weight, g, stride=one.stride, padding=one.padding
-                )
+                conv2d_input(x.shape, weight, g, stride=one.stride, padding=one.padding)
 
     return run
 

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from invprob.priors.layers import EPSILON, GAIN, SLOPE
+from invprob.priors.fused import SLOPE
+from invprob.priors.layers import EPSILON, GAIN
 from invprob.priors.stylegan2 import Generator
 
 
