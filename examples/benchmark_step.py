@@ -53,6 +53,7 @@ from invprob.operators import Identity
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
 from invprob.priors import Generator, GeneratorConfig, load_generator
 from invprob.run.build import build_device
+from invprob.run.precision import tensor_cores
 from invprob.trunks import NETWORKS, Network
 
 CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024
@@ -68,6 +69,7 @@ class Case:
     method: str
     perceptual: str
     memory: str
+    precision: str
     device: str
     smoke: bool = False
 
@@ -75,6 +77,7 @@ class Case:
         """The shipped generator at 128 px, else random weights."""
         generator = self._generator()
         generator.memory = "low" if self.memory == "low" else "normal"
+        generator.precision = "bf16" if self.precision == "bf16" else "float32"
         return generator
 
     def _generator(self) -> Generator:
@@ -251,7 +254,8 @@ def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machi
     if fits:
         others["baseline"] = setup.baseline()
     turns = Turns(others, setup.device, clock)
-    setup.solve(repeats + 1, turns)
+    with tensor_cores(case.precision):
+        setup.solve(repeats + 1, turns)
     medians = turns.medians()
     floor, step = min(medians["first"], medians["last"]), medians["step"]
     baseline = medians.get("baseline")
@@ -271,7 +275,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 HEADER = (
-    *("size", "batch", "method", "perceptual", "memory"),
+    *("size", "batch", "method", "perceptual", "memory", "precision"),
     *("first ms", "roofline ms", "floor ms", "step ms", "baseline ms", "step/floor"),
     *("baseline/step", "early GiB", "peak GiB"),
 )
@@ -285,6 +289,7 @@ def main(
         list[str] | None, typer.Option(help="none, a network on disk, or NAME-random; may repeat")
     ] = None,
     memory: Annotated[list[str] | None, typer.Option(help="normal or low; may repeat")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="float32, tf32 or bf16")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
     repeats: Annotated[int, typer.Option(help="timed turns of each job; 0: only memory")] = 15,
     memory_steps: Annotated[int, typer.Option(help="steps of the memory runs; 0: none")] = 0,
@@ -302,7 +307,7 @@ def main(
     where = build_device(device)
     if smoke:
         size, batch, method, perceptual = [32], [2], ["w-plus-s-b"], ["none", "alex-random"]
-        memory, repeats, memory_steps = ["low"], 2, 4
+        memory, precision, repeats, memory_steps = ["low"], ["bf16"], 2, 4
     machine = measure_machine(where, 256 if smoke else 4096 if where.type == "cuda" else 1024)
     print(f"invprob {invprob.__version__}, torch {torch.__version__}, {threads} threads, {where}")
     print(
@@ -318,6 +323,7 @@ def main(
         method or ["sphinx"],
         perceptual or ["none"],
         memory or ["normal"],
+        precision or ["float32"],
     ):
         case = Case(*cells, device=where.type, smoke=smoke)
         timed = measure(case, repeats, ticks, machine) if repeats else [""] * 7
