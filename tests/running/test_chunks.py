@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from invprob.callbacks import Iterate
 from invprob.errors import MemoryShortage
 from invprob.run import chunks, execute
 from invprob.run.chunks import Estimate, estimate, is_shortage, join
 from invprob.run.config import Named, RunConfig
 from invprob.run.execute import resume, start
-from invprob.run.folder import open_folder
+from invprob.run.folder import RunFolder, open_folder
 from invprob.run.watch import Display, Status
 from invprob.solver.solution import Outcome, Solution
 
@@ -85,12 +86,12 @@ def test_a_broken_run_in_chunks_ends_as_if_it_never_broke(
     monkeypatch.setattr(execute.Recorder, "LONGEST", 0.0)
     original, taken = execute.Watcher.on_step, 0
 
-    def breaking(self: execute.Watcher, iterate: object) -> None:
+    def breaking(self: execute.Watcher, iterate: Iterate) -> None:
         nonlocal taken
         taken += 1
         if taken == step:
             raise KeyboardInterrupt
-        original(self, iterate)  # type: ignore[arg-type]
+        original(self, iterate)
 
     with monkeypatch.context() as patch:
         patch.setattr(execute.Watcher, "on_step", breaking)
@@ -98,6 +99,35 @@ def test_a_broken_run_in_chunks_ends_as_if_it_never_broke(
             start(settings(prior, 2), out=tmp_path / "broken")
     resume(tmp_path / "broken")
     for name in ("solution.safetensors", "trace.jsonl", "cat/image.png"):
+        assert filecmp.cmp(whole.path / name, tmp_path / "broken" / name, shallow=False), name
+
+
+def test_a_run_broken_between_portions_repeats_nothing(
+    prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = start(settings(prior, 1), out=tmp_path / "whole")
+    original = RunFolder.save_part
+
+    def breaking(self: RunFolder, images: range, part: Solution) -> None:
+        original(self, images, part)
+        if images.start == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_part", breaking)
+        with pytest.raises(KeyboardInterrupt):
+            start(settings(prior, 1), out=tmp_path / "broken")
+    steps = []
+    step_of = execute.Watcher.on_step
+
+    def counting(self: execute.Watcher, iterate: Iterate) -> None:
+        steps.append(iterate.taken)
+        step_of(self, iterate)
+
+    monkeypatch.setattr(execute.Watcher, "on_step", counting)
+    resume(tmp_path / "broken")
+    assert steps == [1, 2, 3, 4]  # the last image's
+    for name in ("solution.safetensors", "trace.jsonl", "retina/image.png"):
         assert filecmp.cmp(whole.path / name, tmp_path / "broken" / name, shallow=False), name
 
 
