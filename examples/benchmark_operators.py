@@ -3,9 +3,9 @@
     python examples/benchmark_operators.py [--size 1024] [--threads 2] [--only circulant]
 
 Every job of a row takes the same float32 image in turns within one run, so that ratios are fair on
-a busy machine too; each time is the median. Operators have the options of their examples, and those
-that their row names; names that are not registered, or that refuse the image, are named and left
-out. What is compared with deepinv's:
+a busy machine too; each time is the median. Operators have the options of their examples, MRI its
+default acceleration of 4, and those that their row names; names that are not registered, or that
+refuse the image, are named and left out. What is compared with deepinv's:
 
 - circulant, dct, hadamard transform all elements in one line. deepinv's StructuredRandom does so of
   a one-row image ("in one line": as many measurements, by a sine transform; zeros are appended up
@@ -175,7 +175,9 @@ def row(title: str, image: Tensor, theirs: Any, repeats: int) -> str:
     """Measure one operator and put the numbers in a line."""
     name, _, variant = title.partition(", ")
     image = image[:, :2].contiguous() if variant == "two channels" else image
-    settings = {"border": "periodic"} if variant == "periodic" else {}
+    settings: dict[str, Any] = {"border": "periodic"} if variant == "periodic" else {}
+    if name.endswith("mri"):
+        settings = {"acceleration": 4.0, "centre_fraction": 0.08}
     operator = build_example(name, image_shape=tuple(image.shape[1:]), settings=settings)
     floor_of, peers = COSTLY[title]
     told_peers: dict[str, str] = {}

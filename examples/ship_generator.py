@@ -16,10 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from invprob.errors import ArgumentError, InvprobError
-from invprob.files import atomic_write
+from invprob.files import atomic_write, sha256_of
 from invprob.priors import load_generator
 from invprob.priors.extras import extras_path, load_extras
-from invprob.priors.files import sha256_of
 
 DATA = Path(__file__).resolve().parent.parent / "priors" / "data"
 

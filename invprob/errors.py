@@ -49,5 +49,9 @@ class PerceptualError(InvprobError, RuntimeError):
     """A perceptual network was named that cannot be loaded."""
 
 
+class PullError(InvprobError, RuntimeError):
+    """A published file cannot be had: no network, another file, a licence not accepted."""
+
+
 class ContractError(InvprobError, AssertionError):
     """An operator or a prior breaks a law of its contract."""

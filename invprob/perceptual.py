@@ -5,7 +5,6 @@ length one, and a *head* says how much each channel of each layer counts. The he
 from the installed `lpips` wheel; the trunks are large and come from the user's machine.
 """
 
-import hashlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNameError
+from invprob.errors import ArgumentError, FileError, PerceptualError, ShapeError, UnknownNameError
+from invprob.files import sha256_of
+from invprob.published import read_record
 from invprob.registry import suggest
 from invprob.trunks import NETWORKS, Network, in_wheel
 from invprob.types import Images, PerImage, Spec
@@ -199,6 +200,7 @@ def _first_on_disk() -> PerceptualDistance | Absent:
 
 def _load(path: Path) -> PerceptualDistance:
     """Recognise, check and load a trunk; raises PerceptualError, which names what is wrong."""
+    sha256 = _checked(path)
     tensors = dict(_layers_of(_read(path)))
     network = max(NETWORKS.values(), key=lambda known: known.fit(tensors))
     if not network.fit(tensors):
@@ -217,7 +219,7 @@ def _load(path: Path) -> PerceptualDistance:
     if len(ordered) != len(network.taps):
         raise PerceptualError(f"{path}: {len(ordered)} heads for {len(network.taps)} layers")
     record = {"network": network.name, "label": network.label, "file": path.name}
-    return PerceptualDistance(network, trunk, ordered, record | {"sha256": _sha256(path)})
+    return PerceptualDistance(network, trunk, ordered, record | {"sha256": sha256})
 
 
 def _compare(
@@ -233,10 +235,28 @@ def _compare(
             raise PerceptualError(f"{what} tensor {key!r} is {found[key]}, expected {shape}")
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without running anything that a pickle may carry."""
+def _checked(path: Path) -> str:
+    """The sha256 of a file, which must be the recorded one where the file was pulled."""
+    _require(path)
+    try:
+        sha256, pulled = sha256_of(path), read_record(path)
+    except FileError as error:
+        raise PerceptualError(str(error)) from error
+    if pulled is not None and pulled.sha256 != sha256:
+        raise PerceptualError(
+            f"{path} is not the file that was pulled; to get it again: {pulled.published.command}"
+        )
+    return sha256
+
+
+def _require(path: Path) -> None:
     if not path.is_file():
         raise PerceptualError(f"{path} is not a file; name a state dict of a perceptual trunk")
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Read a state dict without running anything that a pickle may carry."""
+    _require(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # how old a file's format is, is no news to its user
@@ -261,11 +281,3 @@ def _layers_of(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in state.items():
         if not name.startswith(("classifier.", "scaling_layer.")):
             yield re.sub(r"^(features|net\.slice\d+)\.", "", name), tensor
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -4,19 +4,18 @@ The first three are named and shaped as torchvision's (arXiv:1404.5997, 1602.073
 last as in ST-LPIPS (arXiv:2207.13686).
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import final
 
-import platformdirs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from invprob.errors import PerceptualError
+from invprob.published import published
 
 
 def in_wheel(package: str, name: str) -> Path:
@@ -37,8 +36,8 @@ class Network:
     layers: Callable[[], list[nn.Module]]
     taps: tuple[int, ...]
     smallest: int  # pixels a side
-    file: str  # torchvision's name in torch's cache, or the path inside `wheel`
-    wheel: str | None = None
+    pulled: str | None = None  # the name that `invprob pull` knows it by, or else
+    wheel: tuple[str, str] | None = None  # the package and the path in it
     heads: tuple[str, str] | None = None  # wheel and path; None: in the same file as the trunk
 
     def trunk(self) -> nn.Sequential:
@@ -54,22 +53,19 @@ class Network:
 
     def places(self) -> Iterator[Path]:
         """List where the weights may lie, best first."""
-        if self.wheel is not None:
-            if find_spec(self.wheel) is not None:
-                yield in_wheel(self.wheel, self.file)
-            return
-        home = os.environ.get("INVPROB_HOME") or platformdirs.user_cache_dir("invprob")
-        yield Path(torch.hub.get_dir(), "checkpoints", self.file)
-        yield Path(home, "perceptual", self.file)
+        if self.wheel is not None and find_spec(self.wheel[0]) is not None:
+            yield in_wheel(*self.wheel)
+        if self.pulled is not None:
+            ours = published()[self.pulled].path
+            yield Path(torch.hub.get_dir(), "checkpoints", ours.name)
+            yield ours
 
     @property
     def command(self) -> str:
         """Give the shell command that brings the weights."""
         if self.wheel is not None:
-            return f"pip install {self.wheel}"
-        url = f"https://download.pytorch.org/models/{self.file}"
-        call = f"load_state_dict_from_url('{url}', check_hash=True, weights_only=True)"
-        return f'python -c "import torch; torch.hub.{call}"'
+            return f"pip install {self.wheel[0]}"
+        return f"invprob pull {self.pulled}"
 
 
 @final
@@ -151,7 +147,7 @@ NETWORKS: Mapping[str, Network] = {
             layers=_alex,
             taps=(1, 4, 7, 9, 11),
             smallest=31,
-            file="alexnet-owt-7be5be79.pth",
+            pulled="lpips-alex",
             heads=("lpips", "weights/v0.1/alex.pth"),
         ),
         Network(
@@ -160,7 +156,7 @@ NETWORKS: Mapping[str, Network] = {
             layers=_squeeze,
             taps=(1, 4, 7, 9, 10, 11, 12),
             smallest=17,
-            file="squeezenet1_1-b8a52dc0.pth",
+            pulled="lpips-squeeze",
             heads=("lpips", "weights/v0.1/squeeze.pth"),
         ),
         Network(
@@ -169,7 +165,7 @@ NETWORKS: Mapping[str, Network] = {
             layers=lambda: _vgg(lambda channels: [nn.MaxPool2d(2)]),
             taps=(3, 8, 15, 22, 29),
             smallest=16,
-            file="vgg16-397923af.pth",
+            pulled="lpips-vgg",
             heads=("lpips", "weights/v0.1/vgg.pth"),
         ),
         Network(
@@ -178,8 +174,7 @@ NETWORKS: Mapping[str, Network] = {
             layers=lambda: _vgg(lambda channels: [nn.MaxPool2d(2, 1), BlurPool(channels)]),
             taps=(3, 9, 17, 25, 33),
             smallest=18,
-            file="weights/vST0.0/vgg_shift_tolerant.pth",
-            wheel="stlpips_pytorch",
+            wheel=("stlpips_pytorch", "weights/vST0.0/vgg_shift_tolerant.pth"),
         ),
     )
 }

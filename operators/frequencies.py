@@ -52,9 +52,22 @@ def pick(spectrum: Tensor, places: Tensor) -> Tensor:
     return values
 
 
-def put(values: Tensor, places: Tensor, height: int, width: int) -> Tensor:
-    """The transpose of `pick`: planes of zeros, and the values added at their places."""
-    flat = values.new_zeros(*values.shape[:-2], height * width)
-    index = places.flatten().expand(*flat.shape[:-1], -1)
-    planes: Tensor = flat.scatter_add_(-1, index, values.flatten(-2))
-    return planes.view(*values.shape[:-2], height, width)
+def put(lines: Tensor, columns: Tensor, width: int) -> Tensor:
+    """Planes of zeros (..., H, width), and the lines (..., H, L) added at their columns."""
+    planes = lines.new_zeros(*lines.shape[:-1], width)
+    return planes.index_add_(-1, columns, lines)
+
+
+def from_lines(lines: Tensor, turned_factors: Tensor) -> Tensor:
+    """The inverse transform along the columns (..., H, L), whose frequency zero is in the middle,
+    of lines times factors, which are (L, H).
+
+    Columns that were not measured are zero and need none. Turned explicitly, because a transform
+    along another axis than the last leaves its result turned, which slows down what follows; and
+    moved to the middle by a factor, which is cheaper than by moving.
+    """
+    height = lines.shape[-2]
+    turned = torch.fft.ifft(turned_factors * lines.transpose(-1, -2), norm="ortho")
+    columns: Tensor = turned.transpose(-1, -2).contiguous()
+    shift = origin_phases(torch.arange(height, device=lines.device), height).conj()
+    return columns.mul_(shift.to(lines.dtype).unsqueeze(-1))

@@ -13,6 +13,7 @@ from invprob.operators.derived import Derived
 from invprob.operators.frequencies import (
     as_complex,
     as_real,
+    from_lines,
     origin_phases,
     pick,
     put,
@@ -132,22 +133,20 @@ class MRI(LinearOperator):
         turns = torch.view_as_complex(phases)
         return torch.where(self._mirrored(), turns.conj(), turns)
 
-    def _back_turns(self, phases: Tensor) -> Tensor:
-        """Their conjugates."""
-        return self._turns(phases).conj().resolve_conj()
-
     def _fill(self, measurement: Measured, weights: Tensor) -> Images:
         """Put the weighted lines into the half spectrum and transform back."""
         self.check_measurement(measurement)
         if len(measurement) == 0:
             return measurement.new_zeros(0, *self.image_shape)
-        _, height, width = self.image_shape
+        width = self.image_shape[2]
         values = measurement.to(working(measurement.dtype))
-        flips = self._flips(values) * weights.to(values).unsqueeze(1)
-        factors = self._back_factors.of(self.phases, values, self._back_turns)
-        turned = torch.view_as_complex(values * flips).mul_(factors)
-        half = put(turned, self.places, height, width // 2 + 1)
-        image: Images = torch.fft.irfft2(half, s=(height, width), norm="ortho")
+        factors = self._back_factors.of(self.phases, values, _turned_back)
+        lines = from_lines(as_complex(values), factors)
+        parts = torch.view_as_real(lines)
+        parts.mul_(self._flips(parts) * weights.to(parts).unsqueeze(1))
+        frequency = uncentred(self.lines, width)
+        half = put(lines, torch.minimum(frequency, width - frequency), width // 2 + 1)
+        image: Images = torch.fft.irfft(half, n=width, norm="ortho")
         return image.to(measurement.dtype)
 
 
@@ -217,11 +216,12 @@ class MulticoilMRI(LinearOperator):
         image = values.new_zeros(len(values), *self.image_shape)
         if len(values) == 0:
             return image.to(measurement.dtype)
-        factors = self._back_factors.of(self.phases, values, _conjugates)
+        factors = self._back_factors.of(self.phases, values, _turned_back)
         weights = self._weights.of(self.sensitivities, values, torch.view_as_complex)
+        columns = uncentred(self.lines, self.image_shape[2])
         for lines, weight in zip(as_complex(values).unbind(1), weights, strict=True):
-            spectrum = put(lines * factors, self.places, *self.image_shape[1:])
-            coil = torch.fft.ifft2(spectrum, norm="ortho")
+            rows = put(from_lines(lines, factors), columns, self.image_shape[2])
+            coil = torch.fft.ifft(rows, norm="ortho")
             image = image.addcmul(coil.real, weight.real).addcmul(coil.imag, weight.imag)
         return image.to(measurement.dtype)
 
@@ -278,9 +278,9 @@ def _weighed(real: Tensor, weights: Tensor) -> Tensor:
     return real.to(weights.dtype).mul_(weights)
 
 
-def _conjugates(parts: Tensor) -> Tensor:
-    """The conjugates of complex numbers that are given by their parts."""
-    return torch.view_as_complex(parts).conj().resolve_conj()
+def _turned_back(parts: Tensor) -> Tensor:
+    """The conjugates (L, H) of factors that are given by their parts (H, L, 2)."""
+    return torch.view_as_complex(parts).conj().resolve_conj().T.contiguous()
 
 
 def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ that numbers of another training are never applied, and holds plain arrays: noth
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from invprob.errors import FileError, GeneratorFileError
 from invprob.files import atomic_write
-from invprob.priors.files import find_generator, fingerprint
+from invprob.priors.files import find_generator, fingerprint, load_generator
 from invprob.priors.statistics import Statistics, sample_statistics, statistics_from
 from invprob.priors.stylegan2 import Generator
 from invprob.streams import stream
@@ -90,8 +90,10 @@ def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
 def load_extras(name: str | Path, generator: Generator) -> Extras:
     """Read what ships beside a generator, by its registered name or its file.
 
-    Raises `FileError` where there is no companion, `GeneratorFileError` where it is damaged or was
-    made for other weights than those of `generator`.
+    For a truncated generator they are those of the whole one, whose W it has; directions lose the
+    rows that it lacks, and go where none is left. Raises `FileError` where there is no companion,
+    `GeneratorFileError` where it is damaged or was made for other weights than those of
+    `generator`.
     """
     path = extras_path(find_generator(name))
     if not path.exists():
@@ -104,7 +106,7 @@ def load_extras(name: str | Path, generator: Generator) -> Extras:
             f"{path} has format version {about.get('version')}; this release reads {VERSION}"
         )
     own = fingerprint(generator)
-    if about.get("generator") != own:
+    if about.get("generator") not in (own, _fingerprint_of_whole(name, generator, own)):
         raise GeneratorFileError(
             f"{path} was made for the generator {str(about.get('generator'))[:12]}…, not for "
             f"{own[:12]}…; make it again for this one"
@@ -118,7 +120,19 @@ def load_extras(name: str | Path, generator: Generator) -> Extras:
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise GeneratorFileError(f"{path} is incomplete: {error}") from None
-    return Extras(statistics, MappingProxyType({d.name: d for d in directions}))
+    cut = (
+        replace(d, rows=tuple(r for r in d.rows if r < generator.num_layers)) for d in directions
+    )
+    return Extras(statistics, MappingProxyType({d.name: d for d in cut if d.rows}))
+
+
+def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> str:
+    """The fingerprint of the file's generator where `generator` is its lower part, else its own."""
+    if not generator.dropped:
+        return own
+    whole = load_generator(name)
+    part = generator.resolution < whole.resolution and whole.truncate(generator.resolution)
+    return fingerprint(whole) if part and fingerprint(part) == own else own
 
 
 def statistics_for(generator: Generator) -> Statistics:

@@ -1,4 +1,4 @@
-"""The native generator file: safetensors, with the configuration as JSON in its header."""
+"""Generator files by name or path: the native one, safetensors with a JSON header, and others."""
 
 import hashlib
 import json
@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from invprob.errors import ArgumentError, FileError, GeneratorFileError
-from invprob.files import atomic_write
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
-from invprob.registry import register
+from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
+from invprob.files import atomic_write, sha256_of
+from invprob.priors.checkpoints.convert import to_generator
+from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
+from invprob.priors.shapes import GeneratorConfig, compare
+from invprob.priors.stylegan2 import Generator
+from invprob.published import Published, find_pulled, known
+from invprob.registry import register, suggest
 
 FORMAT = "stylegan2"
-VERSION = 1
+WIDEST = 1 << 16  # channels of a layer
+VERSIONS = (1, 2)  # the second has configurations that say more than the four fields of the first
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,20 @@ class GeneratorEntry:
 
 
 def save_generator(
-    generator: Generator, path: str | Path, *, dtype: torch.dtype = torch.float32
+    generator: Generator,
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the native file, floating-point tensors as `dtype` (half precision halves the file)."""
-    header = {"format": FORMAT, "version": VERSION, "config": generator.config.to_json()}
+    """Write the native file, floating-point tensors as `dtype` (half precision halves the file).
+
+    `origin` says, as JSON values, what the generator was converted from.
+    """
+    version = VERSIONS[generator.config.extended]
+    header = {"format": FORMAT, "version": version, "config": generator.config.to_json()}
+    if origin is not None:
+        header["origin"] = dict(origin)
     tensors = {
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in generator.state_dict().items()
@@ -49,31 +63,65 @@ def save_generator(
         temporary.write_bytes(content)
 
 
-def load_generator(name: str | Path) -> Generator:
-    """Load a generator by its registered name or from a native file, in float32 on the CPU.
+def load_generator(
+    name: str | Path, *, resolution: int | None = None, label: int | None = None
+) -> Generator:
+    """Load a generator by its registered name or from a file, in float32 on the CPU.
 
-    Nothing in the file is executed. Raises `UnknownNameError` for a name that is neither registered
-    nor a file, `GeneratorFileError` for a file that is damaged or holds another network.
+    The file is one of this package, or of rosinality's, NVIDIA's or genforce's program, or one with
+    a pSp or e4e decoder: its content tells which, and nothing in it is executed. `resolution`
+    leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of a
+    conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
+    neither registered nor published nor a file, `PullError` for a published one that was not
+    pulled, `GeneratorFileError` for a file that is damaged or holds another network,
+    `ArgumentError` for a resolution or a label that there is not.
     """
     path = find_generator(name)
-    if not is_path(name):
+    if not is_path(name) and name in register.generator:
         digest, card = sha256_of(path), card_of(name)
         if digest != card["sha256"]:
             raise GeneratorFileError(
                 f"{path}: its sha256 is {digest[:12]}…, but its card says "
                 f"{card['sha256'][:12]}…; install the package again"
             )
-    return read_generator(path, source=str(name))
+    generator = build_generator(read_checkpoint(path), path, source=str(name))
+    if bad := not_finite(generator):
+        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
+    if resolution is not None:
+        generator = generator.truncate(resolution)
+    return generator if label is None else generator.with_label(label)
 
 
 def find_generator(name: str | Path) -> Path:
-    """The file of a generator given by its registered name or as a path, which is not opened."""
-    return Path(name) if is_path(name) else register.generator[str(name)].path
+    """The file of a generator given by its name, registered or pulled, or as a path, unopened."""
+    if is_path(name):
+        return Path(name)
+    name = str(name)
+    if name in register.generator:
+        return Path(register.generator[name].path)
+    names = [*register.generator, *published_generators()]
+    if name not in names:
+        raise UnknownNameError(
+            f"no generator is named {name!r}.{suggest(name, names)} Known: {', '.join(names)}."
+        )
+    return find_pulled("generator", name)
+
+
+def published_generators() -> dict[str, Published]:
+    """What `invprob pull` can bring or has brought, by name."""
+    return {name: entry for name, entry in known().items() if entry.kind == "generator"}
 
 
 def card_of(name: str | Path) -> Mapping[str, Any]:
-    """What is said of a registered generator; nothing of a file."""
-    return {} if is_path(name) else register.generator[str(name)].card
+    """What is said of a registered or a published generator; nothing of a file."""
+    if is_path(name):
+        return {}
+    if name in register.generator:
+        card: Mapping[str, Any] = register.generator[str(name)].card
+        return card
+    entry = published_generators()[str(name)]
+    terms = f"{entry.licence.name}, {entry.licence.address}"
+    return {"purpose": entry.purpose, "licence": terms, "card": entry.address}
 
 
 def is_path(name: str | Path) -> bool:
@@ -83,86 +131,58 @@ def is_path(name: str | Path) -> bool:
     return looks_like_path or path.exists()
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a native file, without reading tensors."""
-    if path.is_dir():
-        raise GeneratorFileError(f"{path} is a directory, not a generator file")
-    if not path.exists():
-        raise GeneratorFileError(f"there is no generator file {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        header = json.loads(metadata["invprob"])
-        if header["format"] != FORMAT:
-            raise GeneratorFileError(
-                f"{path} holds {header['format']!r}, not a {FORMAT!r} generator"
-            )
-        if header["version"] != VERSION:
-            raise GeneratorFileError(
-                f"{path} has format version {header['version']}; this release reads {VERSION}"
-            )
-    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+def build_generator(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
+    """The generator of what a file says: every tensor must be there, no other, of its shape.
+
+    Raises `GeneratorFileError`; values may be NaN, see `not_finite`.
+    """
+    if raw.format == "native":
+        return _build_native(raw, path, source=source)
+    return to_generator(raw, source=source)
+
+
+def not_finite(generator: Generator) -> list[str]:
+    """Names of the tensors that hold NaN or infinite values."""
+    # A sum is finite only if every value is, unless it overflows; it takes no memory.
+    suspects = {k: v for k, v in generator.state_dict().items() if not bool(v.sum().isfinite())}
+    return [name for name, value in suspects.items() if not bool(value.isfinite().all())]
+
+
+def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
+    header = raw.attributes
+    missing = [name for name in ("format", "version", "config") if name not in header]
+    if missing:
         raise GeneratorFileError(
-            f"{path} is not a generator file of this package (safetensors with an `invprob` "
-            f"header): {error}"
-        ) from None
-    return dict(header)
-
-
-def read_generator(path: Path, *, source: str) -> Generator:
-    """Read a native file; every tensor must be there, no other, each of the right shape."""
-    header = read_header(path)
+            f"{path} is not a generator file of this package: its header has no {missing[0]!r}"
+        )
+    if header["format"] != FORMAT:
+        raise GeneratorFileError(
+            f"{path} holds {str(header['format'])[:40]!r}, not a {FORMAT!r} generator"
+        )
+    if header["version"] not in VERSIONS:
+        raise GeneratorFileError(
+            f"{path} has format version {str(header['version'])[:40]!r}; this release reads "
+            f"{' and '.join(map(str, VERSIONS))}"
+        )
     try:
         config = GeneratorConfig.from_json(header["config"])
     except (ArgumentError, KeyError, TypeError) as error:
-        raise GeneratorFileError(f"{path}: {error}") from None
+        raise GeneratorFileError(f"{path}: {str(error)[:300]}") from None
+    # Before a network of such a size is laid out, even without memory for its numbers.
+    inner = (config.z_width, config.hidden_width, config.labels, config.label_width)
+    widest = max(*config.channels, config.style_width, *inner)
+    if widest > WIDEST or config.mapping_layers > len(raw.tensors):
+        raise GeneratorFileError(f"{path}: its header describes a network larger than the file")
     with torch.device("meta"):
         generator = Generator(config)
     expected = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            _compare(path, expected, found)
-            # Copies: a mapped file is aligned otherwise than new tensors, and rounds otherwise.
-            tensors = {
-                name: file.get_tensor(name).to(torch.float32, copy=True) for name in expected
-            }
-    except (SafetensorError, OSError) as error:
-        raise GeneratorFileError(f"{path} cannot be read: {error}") from None
-    bad = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
-    if bad:
-        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
+    found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
+    compare(path, expected, found)
+    tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source
     return generator
-
-
-def _compare(
-    path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
-) -> None:
-    problems = [f"{name} is missing" for name in expected if name not in found]
-    problems += [f"{name} is not part of the network" for name in found if name not in expected]
-    problems += [
-        f"{name} is {found[name]}, not {shape}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    if problems:
-        more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise GeneratorFileError(f"{path}: {'; '.join(problems[:5])}{more}")
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
 
 
 def fingerprint(generator: Generator) -> str:

@@ -25,6 +25,11 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
+def clamped(x: Tensor, bound: float | None) -> Tensor:
+    """Keep values within ±bound, as networks trained in half precision do; None: leave them."""
+    return x if bound is None else x.clamp(-bound, bound)
+
+
 class ModulatedConv(nn.Module):
     """A convolution with its inputs scaled by a style and its outputs back to unit variance.
 
@@ -57,13 +62,26 @@ class ModulatedConv(nn.Module):
 
 
 class SynthesisLayer(ModulatedConv):
-    """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two."""
+    """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two.
+
+    The activation, its gain included, is kept within ±`clamp`.
+    """
 
     noise: Tensor
 
-    def __init__(self, inputs: int, outputs: int, width: int, *, size: int, doubling: bool) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        *,
+        size: int,
+        doubling: bool,
+        clamp: float | None = None,
+    ) -> None:
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
+        self.clamp = clamp
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
@@ -85,21 +103,23 @@ class SynthesisLayer(ModulatedConv):
         leave, noise = GAIN * self.demodulation(scale), (GAIN * self.noise_strength) * noise
         bias = GAIN * self.bias
         if not (self.weight.requires_grad or self.bias.requires_grad):
-            return fused.layer(x, scale, leave, noise, self.weight, bias, doubling=self.doubling)
+            x = fused.layer(x, scale, leave, noise, self.weight, bias, doubling=self.doubling)
+            return clamped(x, self.clamp)
         x = x * scale[:, :, None, None]
         if self.doubling:
             x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
         else:
             x = F.conv2d(x, self.weight, padding=1)
         x = x * leave[:, :, None, None] + noise + bias[:, None, None]
-        return F.leaky_relu(x, SLOPE)
+        return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
-    """Modulated 1x1 convolution to three channels, without demodulation."""
+    """Modulated 1x1 convolution to three channels within ±`clamp`, without demodulation."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, *, clamp: float | None = None) -> None:
         super().__init__()
+        self.clamp = clamp
         self.affine = nn.Linear(width, inputs)
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
@@ -107,4 +127,4 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs) -> (batch, 3, h, w)."""
         weight = self.weight[None, :, :, 0, 0] * scale[:, None, :]
-        return fused.colours(x, weight, self.bias)
+        return clamped(fused.colours(x, weight, self.bias), self.clamp)

@@ -202,7 +202,7 @@ class Buffers(nn.Module):
         super().__init__()
         self._names = list(tensors)
         for name, tensor in tensors.items():
-            self.register_buffer(name.replace(".", "_"), repeated(tensor, batch).clone())
+            self.register_buffer(name.replace(".", "_"), repeated(tensor.detach(), batch).clone())
 
     def tensors(self) -> Drawn:
         """The tensors by name."""

@@ -5,7 +5,7 @@ there the distribution is close to a Gaussian (PULSE and II2S both use it). The 
 stays inside the mean and the covariance.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -142,19 +142,21 @@ def statistics_from(
     )
 
 
-@torch.no_grad()
 def sample_statistics(
     generator: Generator, rng: torch.Generator, *, count: int = 100_000, batch: int = 5_000
 ) -> Statistics:
     """Statistics of `count` draws of w = mapping(z), z ~ N(0, I) from `rng`."""
+    return statistics_of(draws_of_w(generator, rng, count=count, batch=batch))
 
-    def draws() -> Iterable[Tensor]:
-        for start in range(0, count, batch):
-            size = min(batch, count - start)
-            z = torch.randn(size, generator.style_width, generator=rng)
-            yield generator.mapping(z.to(generator.mean_w))
 
-    return statistics_of(draws())
+@torch.no_grad()
+def draws_of_w(
+    generator: Generator, rng: torch.Generator, *, count: int, batch: int = 5_000
+) -> Iterator[Vectors]:
+    """`count` draws of w = mapping(z), z ~ N(0, I) from `rng`, in batches of (batch, width)."""
+    for start in range(0, count, batch):
+        z = torch.randn(min(batch, count - start), generator.z_width, generator=rng)
+        yield generator.mapping(z.to(generator.mean_w))
 
 
 class _Moments:

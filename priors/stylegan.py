@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from invprob.errors import GeneratorFileError
+from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.priors.base import Code, ParamGroup, Prior
 from invprob.priors.files import fingerprint, load_generator
 from invprob.priors.heads import HeadShape, Preset
@@ -38,7 +38,8 @@ class StyleGANCode(Code):
 class StyleGANPrior(Prior):
     """generator × style × content × noise: the rows of the paper's Table 1.
 
-    The parts default to W+, the learned constant and the stored noise maps.
+    The parts default to W+, the learned constant and the stored noise maps. Raises `ArgumentError`
+    for a conditional generator of which no class was chosen.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class StyleGANPrior(Prior):
         content: Part | None = None,
         noise: Part | None = None,
     ) -> None:
+        if generator.config.labels:
+            raise ArgumentError(generator.ask_for_label())
         super().__init__(generator.image_shape)
         self.generator = generator
         self.style = style or WPlus()
@@ -124,10 +127,11 @@ class StyleGANPrior(Prior):
         return self.generator.synthesis(rows)
 
     def spec(self) -> dict[str, Any]:
-        """Name or path of the generator, and the hash of its weights."""
+        """Name or path of the generator, what was made of it, and the hash of its weights."""
         return {
             "type": "stylegan",
             "generator": self.generator.source,
+            **self.generator.options,
             "fingerprint": fingerprint(self.generator),
         }
 
@@ -139,7 +143,8 @@ class StyleGANPrior(Prior):
                 "this solution was made with a generator that was never saved; "
                 "build its prior again and call `prior.render(solution.realised)`"
             )
-        generator = load_generator(spec["generator"])
+        options = {name: spec.get(name) for name in ("resolution", "label")}
+        generator = load_generator(spec["generator"], **options)
         found = fingerprint(generator)
         if found != spec["fingerprint"]:
             raise GeneratorFileError(

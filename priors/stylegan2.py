@@ -3,8 +3,8 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,69 +13,14 @@ from torch.utils.checkpoint import checkpoint
 from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.filters import upsample
 from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise
-from invprob.types import Content, Images, NoiseMap, Shape, Spec, Styles, Vectors
+from invprob.priors.shapes import SIZES
+from invprob.priors.shapes import GeneratorConfig as GeneratorConfig
+from invprob.streams import stream
+from invprob.types import Content, Images, NoiseMap, Shape, Styles, Vectors
 
+MEAN_DRAWS = 10_000  # draws of w behind a mean w that a file does not hold
 Memory = Literal["normal", "low"]
 Precision = Literal["float32", "bf16"]
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """What shapes a StyleGAN2 generator takes.
-
-    `channels` lists the feature channels at 4, 8, ..., `resolution` pixels; `resolution` is a power
-    of two from 32 to 1024. Raises `ArgumentError` where they do not agree.
-    """
-
-    resolution: int
-    channels: tuple[int, ...]
-    style_width: int
-    mapping_layers: int
-
-    def __post_init__(self) -> None:
-        size = self.resolution
-        if size not in (32, 64, 128, 256, 512, 1024):
-            raise ArgumentError(f"resolution must be a power of two from 32 to 1024, not {size}")
-        if len(self.channels) != self.num_blocks or min(self.channels) < 1:
-            raise ArgumentError(
-                f"channels must hold {self.num_blocks} positive numbers for {size} px "
-                f"(4, 8, ..., {size}), not {list(self.channels)}"
-            )
-        if self.style_width < 1 or self.mapping_layers < 1:
-            raise ArgumentError(
-                "style_width and mapping_layers must be at least 1, "
-                f"not {self.style_width} and {self.mapping_layers}"
-            )
-
-    @property
-    def num_blocks(self) -> int:
-        """Number of resolutions, 4 px included."""
-        return int(math.log2(self.resolution)) - 1
-
-    @property
-    def num_layers(self) -> int:
-        """Number of style rows, 2·log2(size) - 2."""
-        return 2 * self.num_blocks
-
-    def to_json(self) -> dict[str, int | list[int]]:
-        """The four fields as JSON values."""
-        return {**asdict(self), "channels": list(self.channels)}
-
-    @classmethod
-    def from_json(cls, spec: Spec) -> "GeneratorConfig":
-        """The inverse of `to_json`; raises `ArgumentError` for missing, extra or wrong fields."""
-        expected = {"resolution", "channels", "style_width", "mapping_layers"}
-        if set(spec) != expected:
-            raise ArgumentError(
-                f"a generator config has the fields {sorted(expected)}, not {sorted(spec)}"
-            )
-        channels = spec["channels"]
-        whole = [spec["resolution"], spec["style_width"], spec["mapping_layers"]]
-        if not isinstance(channels, list) or not all(
-            isinstance(value, int) for value in (*channels, *whole)
-        ):
-            raise ArgumentError(f"a generator config holds whole numbers, not {dict(spec)}")
-        return cls(spec["resolution"], tuple(channels), *whole[1:])
 
 
 class Generator(nn.Module):
@@ -89,6 +34,8 @@ class Generator(nn.Module):
     constant: Tensor
     mean_w: Tensor
     source: str  # the name or path it was loaded from; "memory" where there is none
+    options: dict[str, int]  # what `load_generator` needs beside the source, and
+    dropped: tuple[str, ...]  # which parts of the source it leaves out then
     memory: Memory  # "low": backward draws each block again, for the same numbers
     precision: Precision  # "bf16": features in bfloat16 while gradients are recorded
 
@@ -96,21 +43,26 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.source = "memory"
+        self.options = {}
+        self.dropped = ()
         self.memory = "normal"
         self.precision = "float32"
-        width, channels = config.style_width, config.channels
+        width, channels, clamp = config.style_width, config.channels, config.clamp
+        if config.labels:
+            self.label_embedding = nn.Linear(config.labels, config.label_width)
         self.mapping_layers = nn.ModuleList(
-            nn.Linear(width, width) for _ in range(config.mapping_layers)
+            nn.Linear(before, here) for before, here in itertools.pairwise(config.mapping_widths)
         )
         self.register_buffer("mean_w", torch.zeros(width))
         self.constant = nn.Parameter(torch.zeros(channels[0], 4, 4))
-        layers = [SynthesisLayer(channels[0], channels[0], width, size=4, doubling=False)]
+        shape: Any = {"width": width, "clamp": clamp}
+        layers = [SynthesisLayer(channels[0], channels[0], size=4, doubling=False, **shape)]
         for block in range(1, config.num_blocks):
             before, here, size = channels[block - 1], channels[block], 4 << block
-            layers.append(SynthesisLayer(before, here, width, size=size, doubling=True))
-            layers.append(SynthesisLayer(here, here, width, size=size, doubling=False))
+            layers.append(SynthesisLayer(before, here, size=size, doubling=True, **shape))
+            layers.append(SynthesisLayer(here, here, size=size, doubling=False, **shape))
         self.layers = nn.ModuleList(layers)
-        self.to_rgb = nn.ModuleList(ToRGB(count, width) for count in channels)
+        self.to_rgb = nn.ModuleList(ToRGB(count, width, clamp=clamp) for count in channels)
         self.requires_grad_(False)
 
     @property
@@ -120,8 +72,13 @@ class Generator(nn.Module):
 
     @property
     def style_width(self) -> int:
-        """Width of z and of each style row."""
+        """Width of w, of each style row."""
         return self.config.style_width
+
+    @property
+    def z_width(self) -> int:
+        """Width of z, mostly that of w."""
+        return self.config.z_width
 
     @property
     def num_layers(self) -> int:
@@ -151,14 +108,40 @@ class Generator(nn.Module):
         """The modulated 3x3 convolutions, in synthesis order."""
         return [layer for layer in self.layers if isinstance(layer, SynthesisLayer)]
 
-    def mapping(self, z: Vectors) -> Vectors:
-        """Map z ~ N(0, I) to w: normalisation, then fully connected layers."""
-        if z.ndim != 2 or z.shape[1] != self.style_width:
-            raise ShapeError(f"z must be (batch, {self.style_width}), not {tuple(z.shape)}")
+    def mapping(self, z: Vectors, label: Vectors | None = None) -> Vectors:
+        """Map z ~ N(0, I) to w: normalisation, then fully connected layers.
+
+        A conditional generator also takes a label, (batch or 1, labels), one-hot for a class.
+        Raises `ShapeError`, or `ArgumentError` for a label too few or too many.
+        """
+        if z.ndim != 2 or z.shape[1] != self.z_width:
+            raise ShapeError(f"z must be (batch, {self.z_width}), not {tuple(z.shape)}")
         x = normalise(z)
+        if self.config.labels:
+            embedded = self._embed(label)
+            x = torch.cat((x, embedded.expand(x.shape[0], -1)), 1)
+        elif label is not None:
+            raise ArgumentError("this generator is not conditional: it takes no label")
         for layer in self.mapping_layers:
             x = activate(layer(x))
         return x
+
+    def ask_for_label(self) -> str:
+        """What to do where a conditional generator has no class: a mean over classes is none."""
+        count = self.config.labels
+        return (
+            f"the generator {self.source!r} draws one of {count} classes: choose one, --label N "
+            f"from 0 to {count - 1} (or `with_label(N)`)"
+        )
+
+    def _embed(self, label: Tensor | None) -> Tensor:
+        """A label's embedding, normalised like z."""
+        count = self.config.labels
+        if label is None:
+            raise ArgumentError(self.ask_for_label())
+        if label.ndim != 2 or label.shape[1] != count:
+            raise ShapeError(f"label must be (batch, {count}), not {tuple(label.shape)}")
+        return normalise(self.label_embedding(label))
 
     def synthesis(
         self,
@@ -292,6 +275,82 @@ class Generator(nn.Module):
     def forward(self, z: Vectors) -> Images:
         """Draw images from z with one w for all layers and the stored noise maps."""
         return self.synthesis(self.mapping(z).unsqueeze(1).expand(-1, self.num_layers, -1))
+
+    def truncate(self, resolution: int) -> "Generator":
+        """The same network up to `resolution` pixels: what its blocks have drawn by then.
+
+        Its images are the sum of the lower colour layers, which StyleGAN2 trains to be a picture;
+        style rows and noise maps are the first ones, W and its mean are the same. Tensors are
+        shared. Raises `ArgumentError` for a resolution that it does not have.
+        """
+        if resolution not in SIZES or resolution > self.resolution:
+            raise ArgumentError(
+                f"resolution must be a power of two from 8 to {self.resolution}, the size of the "
+                f"generator {self.source!r}, not {resolution}"
+            )
+        if resolution == self.resolution:
+            return self
+        blocks = int(math.log2(resolution)) - 1
+        config = replace(self.config, resolution=resolution, channels=self.config.channels[:blocks])
+        layers = [f"layers.{index}" for index in range(2 * blocks - 1, len(self.layers))]
+        colours = [f"to_rgb.{index}" for index in range(blocks, len(self.to_rgb))]
+        return self._derived(
+            config,
+            dict(self.state_dict()),
+            {**self.options, "resolution": resolution},
+            (*layers, *colours, *self.dropped),
+        )
+
+    def with_label(self, label: int) -> "Generator":
+        """The unconditional generator of one class: the label's embedding becomes a bias.
+
+        Its mean w is that of the class, over 10,000 draws of a fixed seed. Raises `ArgumentError`
+        for a label that there is not.
+        """
+        count, width = self.config.labels, self.z_width
+        if not count:
+            raise ArgumentError(
+                f"the generator {self.source!r} is not conditional: leave --label out"
+            )
+        if not 0 <= label < count:
+            raise ArgumentError(f"label must be from 0 to {count - 1}, not {label}")
+        tensors = dict(self.state_dict())
+        embedded = self._embed(torch.eye(count).to(self.constant)[label : label + 1])
+        del tensors["label_embedding.weight"], tensors["label_embedding.bias"]
+        first = tensors["mapping_layers.0.weight"]
+        tensors["mapping_layers.0.weight"] = first[:, :width].clone()
+        tensors["mapping_layers.0.bias"] = (
+            tensors["mapping_layers.0.bias"] + first[:, width:] @ embedded[0]
+        )
+        config = replace(self.config, labels=0, label_width=0)
+        chosen = self._derived(config, tensors, {**self.options, "label": label}, self.dropped)
+        chosen.mean_w = chosen.measured_mean_w()
+        return chosen
+
+    @torch.no_grad()
+    def measured_mean_w(self) -> Tensor:
+        """The mean of w over 10,000 draws of a fixed seed, (width,)."""
+        rng, total = stream(0, "mean w"), torch.zeros(self.style_width, dtype=torch.float64)
+        for _ in range(0, MEAN_DRAWS, 1000):
+            z = torch.randn(1000, self.z_width, generator=rng).to(self.constant)
+            total += self.mapping(z).double().sum(0).cpu()
+        return (total / MEAN_DRAWS).to(self.constant)
+
+    def _derived(
+        self,
+        config: GeneratorConfig,
+        tensors: dict[str, Tensor],
+        options: dict[str, int],
+        dropped: tuple[str, ...],
+    ) -> "Generator":
+        """A generator of this one's tensors, of which it takes those it has."""
+        with torch.device("meta"):
+            derived = Generator(config)
+        own = {name: tensors[name] for name in derived.state_dict()}
+        derived.load_state_dict(own, assign=True)
+        derived.requires_grad_(False)
+        derived.source, derived.options, derived.dropped = self.source, options, dropped
+        return derived.train(self.training)
 
     def _check_styles(self, styles: Tensor, content: Tensor | None) -> None:
         if styles.ndim != 3 or tuple(styles.shape[1:]) != (self.num_layers, self.style_width):

@@ -188,7 +188,7 @@ class Z(FreePart):
         self.rows: Rows = rows
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        width = generator.style_width
+        width = generator.z_width
         z = normal((1, _count(self.rows, generator), width), generator.mean_w, rng)
         z = z * (math.sqrt(width) / z.norm(dim=-1, keepdim=True))
         return self.free([repeated(z, batch)])
@@ -304,7 +304,7 @@ class MappedStyles(Part):
         return MappingHead(layers, batch, rng if self.weights == "new" else None)
 
     def _code(self, generator: Generator, rng: torch.Generator) -> Tensor:
-        shape = (1, _count(self.rows, generator), generator.style_width)
+        shape = (1, _count(self.rows, generator), generator.z_width)
         return normal(shape, generator.mean_w, rng)
 
     def draw(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:

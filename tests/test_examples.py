@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 # What each prints at its end, and how it is kept short.
 EXPECTED = {
+    "benchmark_loading.py": (["--smoke"], "x torch.load"),
     "benchmark_operators.py": (["--smoke"], "x its FFTs"),
     "benchmark_step.py": (["--smoke"], "| 32 | 2 | w-plus-s-b | alex-random | low | bf16 |"),
     "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),

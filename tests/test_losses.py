@@ -11,6 +11,7 @@ from invprob.losses import (
     FeatureMisfit,
     MultiScalePerceptual,
     PerceptualTerm,
+    ProjectedGradient,
     is_image,
 )
 from invprob.operators import Identity, PartialCirculant
@@ -141,3 +142,34 @@ def test_image2stylegan_compares_four_layers_of_vgg() -> None:
     torch.testing.assert_close(found, expected)
     with pytest.raises(ArgumentError, match="those of VGG16, not of fake"):
         FeatureMisfit(FakeDistance())  # type: ignore[arg-type]
+
+
+def test_projected_gradient_goes_for_the_gradient_step_and_renews_it_when_due() -> None:
+    """The goal is x₀ - η Aᵀ(A x₀ - y), with the dense A; x₀ is renewed every three calls."""
+    operator = PartialCirculant((3, 4, 4), ratio=0.5, seed=3).double()
+    columns = torch.eye(48, dtype=torch.float64).reshape(48, 3, 4, 4)
+    matrix = operator(columns).T
+    y = images(0, 2, *operator.measurement_shape).double()
+    bound = ProjectedGradient(0.25, 3, weight=2.0).bind(y, operator)
+    for call in range(7):
+        x = images(10 + call, 2, 3, 4, 4).double()
+        if call % 3 == 0:
+            flat = x.flatten(1)
+            goal = flat - 0.25 * (flat @ matrix.T - y) @ matrix
+        found = bound(x, operator(x))
+        torch.testing.assert_close(found, ((x.flatten(1) - goal) ** 2).mean(1))
+    for step, inner in ((0.0, 1), (float("nan"), 1), (0.5, 0)):
+        with pytest.raises(ArgumentError, match="must be"):
+            ProjectedGradient(step, inner)
+
+
+def test_the_first_inner_step_is_a_step_down_the_misfit() -> None:
+    """At x = x₀ the gradient of ||x - v||² is 2 η Aᵀ(A x - y): η times that of the misfit."""
+    operator = PartialCirculant((3, 4, 4), ratio=0.5, seed=3).double()
+    y = images(0, 1, *operator.measurement_shape).double()
+    x = images(1, 1, 3, 4, 4).double().requires_grad_()
+    projection = ProjectedGradient(0.25, 9).bind(y, operator)(x, operator(x))
+    misfit = DataMisfit().bind(y, operator)(x, operator(x))
+    (one,) = torch.autograd.grad(projection.sum(), x)
+    (other,) = torch.autograd.grad(misfit.sum(), x)
+    torch.testing.assert_close(one, 0.25 * other)

@@ -16,6 +16,7 @@ from PIL import Image
 from shared_files import shared
 from torch import Tensor, nn
 
+from invprob import trunks
 from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNameError
 from invprob.perceptual import CHOICES, Absent, PerceptualDistance, find_perceptual
 from invprob.trunks import NETWORKS
@@ -92,21 +93,48 @@ def test_published_values_of_noise(name: str, values: list[float]) -> None:
     assert per_layer(distance, x, y) == pytest.approx(NOISE_LAYERS[name], abs=1e-5)
 
 
+def face(number: str) -> Tensor:
+    with Image.open(shared(f"images/face_{number}.jpg")) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
+    return torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1).unsqueeze(0)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "flipped"), [("alex", 0.57775, 0.27708), ("squeeze", 0.49986, 0.22303)]
 )
 def test_published_values_of_faces(name: str, value: float, flipped: float) -> None:
-    def face(number: str) -> Tensor:
-        with Image.open(shared(f"images/face_{number}.jpg")) as image:
-            pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
-        return torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1).unsqueeze(0)
-
     distance = loaded(name, shared(f"weights/{SHARED_TRUNKS[name]}"))
     x, y = face("001"), face("006")
     assert float(distance(x, y)) == pytest.approx(value, abs=1e-3)
     assert per_layer(distance, x, y) == pytest.approx(FACE_LAYERS[name], abs=1e-3)
     assert float(distance(x, x.flip(3))) == pytest.approx(flipped, abs=1e-3)
     assert float(distance(x, x)) == 0
+
+
+@pytest.fixture
+def st_vgg() -> PerceptualDistance:
+    if find_spec("stlpips_pytorch") is None:
+        pytest.skip("stlpips_pytorch is not installed: pip install 'invprob[stlpips]'")
+    return loaded("st-vgg")
+
+
+def test_st_lpips_is_that_of_its_package(st_vgg: PerceptualDistance) -> None:
+    """Values that the package's own network gives for the same noise (its release 0.0.2)."""
+    assert st_vgg.record() == {
+        "network": "st-vgg",
+        "label": "ST-LPIPS-VGG16",
+        "file": "vgg_shift_tolerant.pth",
+        "sha256": "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
+    }
+    assert st_vgg(*pair(100)).tolist() == pytest.approx([0.0665735, 0.0676613], abs=1e-6)
+    assert "stlpips_pytorch" not in sys.modules  # it imports packages that it does not declare
+
+
+def test_st_lpips_of_faces(st_vgg: PerceptualDistance) -> None:
+    x, y = face("001"), face("006")
+    assert float(st_vgg(x, y)) == pytest.approx(0.602877, abs=1e-3)
+    assert float(st_vgg(x, x.flip(3))) == pytest.approx(0.354622, abs=1e-3)
+    assert float(st_vgg(x, x)) == 0
 
 
 # ------------------------------------------------------------------------- the `lpips` package
@@ -286,7 +314,7 @@ def test_auto_without_any_weights_says_what_would_bring_them() -> None:
     assert isinstance(absent, Absent)
     assert "no perceptual network" in absent.reason
     assert absent.command is not None
-    assert "squeezenet1_1-b8a52dc0.pth" in absent.command
+    assert absent.command == "invprob pull lpips-squeeze"
     assert "\n" not in str(absent)
 
 
@@ -317,12 +345,12 @@ def test_none_leaves_it_out() -> None:
 
 
 def test_a_named_network_must_be_there(name: str) -> None:
-    with pytest.raises(PerceptualError, match=f"{name}.*load_state_dict_from_url"):
+    with pytest.raises(PerceptualError, match=f"'{name}'.*invprob pull lpips-{name}$"):
         find_perceptual(name)
 
 
-@pytest.mark.skipif(find_spec("stlpips_pytorch") is not None, reason="stlpips_pytorch is here")
-def test_st_vgg_names_its_wheel() -> None:
+def test_st_vgg_names_its_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trunks, "find_spec", lambda name: None)
     with pytest.raises(PerceptualError, match="pip install stlpips_pytorch"):
         find_perceptual("st-vgg")
 

@@ -12,8 +12,9 @@ from typing import Annotated, cast
 import typer
 
 import invprob
-from invprob.cli import catalogue, gallery, restore, tools
+from invprob.cli import bench, catalogue, convert, gallery, restore, tools
 from invprob.cli import measure as measuring
+from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
 
 # Typer re-exports one of click's errors; recent releases carry click inside, earlier ones need it.
@@ -54,7 +55,10 @@ restore.register(app)
 measuring.register(app)
 catalogue.register(app)
 tools.register(app)
+convert.register(app)
 gallery.register(app)
+pulling.register(app)
+bench.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -62,21 +62,47 @@ def operators(
 
 
 def priors(as_json: AsJson = False) -> None:
-    """List the generators that go by a name; a file serves as well (`solve --prior FILE`)."""
+    """List the generators that go by a name, those that `invprob pull` brings too.
+
+    A file serves as well: `solve --prior FILE`.
+    """
+    from invprob.cli.pull import size
+    from invprob.priors.files import published_generators
+    from invprob.published import pulled
     from invprob.registry import register as registers
 
     rows = [
         Row(name, entry.purpose, source=str(entry.path))
         for name, entry in registers.generator.items()
     ]
+    here = pulled("generator")
+    for name, entry in published_generators().items():
+        if name in registers.generator:
+            continue
+        record = here.get(name)
+        state = f"not pulled: {entry.command}" if record is None else "pulled"
+        told = ", ".join(filter(None, (size(entry.size if record is None else record.size), state)))
+        source = entry.address if record is None else str(record.path)
+        rows.append(Row(name, f"{entry.purpose} ({told})", source=source))
     _show(rows, as_json)
 
 
-def methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the methods, and the rules that stop them early, with their options."""
+def methods(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Say all there is to say of one method."),
+    ] = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the methods (style × content × noise), and the rules that stop them; or describe one."""
     from invprob.registry import register as registers
 
     load_plugins(plugin)
+    if name is not None:
+        example = f"invprob solve --operator identity --method {name}"
+        _tell(name, "method", registers.method[name], example, as_json)
+        return
     rules = _rows(registers.stop)
     rows = [dataclasses.replace(row, name=f"--stop {row.name}") for row in rules]
     _show([*_rows(registers.method), *rows], as_json)
@@ -100,14 +126,23 @@ def _describe(name: str, as_json: bool) -> None:
     entry: Any = registers.noise[name] if noise else registers.operator[name]
     options = options_of(entry)
     kind = "noise" if noise else "linear operator" if entry.linear else "operator, not linear"
-    about = inspect.cleandoc(entry.__doc__ or "")
-    source = f"{entry.__module__}.{entry.__qualname__}"
     command = (
         f"invprob solve --operator identity --noise {name} "
         + " ".join(describe(option).partition("  ")[0] for option in options)
         if noise
         else example_command(name, options, entry.example().spec())
     )
+    _tell(name, kind, entry, command, as_json)
+
+
+def _tell(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None:
+    """One entry: its docstring, its options, where it is written, a command that uses it."""
+    from invprob.cli.options import describe
+    from invprob.registry import options_of
+
+    options = options_of(entry)
+    about = inspect.cleandoc(entry.__doc__ or "")
+    source = f"{entry.__module__}.{entry.__qualname__}"
     if as_json:
         told = [
             {

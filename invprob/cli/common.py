@@ -48,6 +48,13 @@ Plugins: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file that registers operators."),
 ]
+Resolution: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Draw with the generator's blocks up to N pixels alone."),
+]
+Label: TypeAlias = Annotated[
+    int | None, typer.Option(metavar="N", help="The class, where the generator is conditional.")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print only where the result is.")

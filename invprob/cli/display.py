@@ -2,11 +2,13 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from invprob.run.watch import Display, Status
 
@@ -105,3 +107,16 @@ def numbers(status: Status, *, eta: bool = True) -> list[str]:
     if eta and status.remaining is not None and status.taken < status.steps:
         said.append(f"{status.remaining:.0f} s left")
     return said
+
+
+def track(batches: Iterable[Tensor], total: int, what: str, *, quiet: bool) -> Iterator[Tensor]:
+    """Pass batches on, with a bar of the rows that went by where the error stream is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield from batches
+        return
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total)
+        for batch in batches:
+            yield batch
+            progress.advance(task, len(batch))

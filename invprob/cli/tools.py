@@ -1,16 +1,19 @@
 """`invprob sample`, `inspect` and `check`: generators and operators by themselves."""
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from invprob.cli.common import (
     FREE_OPTIONS,
     AsJson,
+    Label,
     OperatorSeed,
     Plugins,
     Quiet,
+    Resolution,
     Spec,
     declared_options,
     load_plugins,
@@ -31,6 +34,8 @@ def register(app: typer.Typer) -> None:
 def sample(
     out: Annotated[Path, typer.Option(metavar="FILE", help="A PNG file.")] = Path("samples.png"),
     prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")] = "faces-128",
+    resolution: Resolution = None,
+    label: Label = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many images.")] = 24,
     truncation: Annotated[
         float, typer.Option(metavar="T", help="1: as they come; 0: the mean image.")
@@ -47,7 +52,7 @@ def sample(
         raise FileError(f"{str(out)!r} must end in .png")
     if out.exists() and not overwrite:
         raise FileError(f"{str(out)!r} exists; choose another --out, or replace it: --overwrite")
-    generator = load_generator(prior)
+    generator = load_generator(prior, resolution=resolution, label=label)
     write_sheet(draw_samples(generator, count, truncation=truncation, seed=seed), out)
     typer.echo(str(out))
 
@@ -56,37 +61,15 @@ def inspect(
     file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a generator file holds, after checking every tensor of it, and what is beside it."""
-    from invprob.priors.extras import extras_path, load_extras
-    from invprob.priors.files import card_of, find_generator, fingerprint, load_generator, sha256_of
+    """Say what a generator file of any known format holds, after checking every tensor of it.
 
-    generator = load_generator(file)
-    config, path = generator.config, find_generator(file)
-    about: dict[str, Any] = {
-        "generator": file,
-        "format": "native StyleGAN2, safetensors",
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "sha256": sha256_of(path),
-        "resolution": config.resolution,
-        "channels": list(config.channels),
-        "style_width": config.style_width,
-        "style_rows": config.num_layers,
-        "mapping_layers": config.mapping_layers,
-        "parameters": sum(value.numel() for value in generator.parameters()),
-        "fingerprint": fingerprint(generator),
-    }
-    card = card_of(file)
-    about.update({name: card[name] for name in ("purpose", "licence", "card") if name in card})
-    about.update({f"figure: {name}": value for name, value in card.get("figures", {}).items()})
-    if extras_path(path).exists():
-        extras = load_extras(file, generator)
-        statistics = extras.statistics
-        about["W statistics"] = (
-            f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
-            f"effective rank {statistics.effective_rank()} of {config.style_width}"
-        )
-        about["edit directions"] = list(extras.directions)
+    Nothing in the file is executed. NaN and infinite weights are told, where `solve` refuses them.
+    """
+    from invprob.priors.describe import describe_file
+
+    about = describe_file(file)
+    for warning in about.pop("warnings"):
+        warnings.warn(warning, stacklevel=1)
     if as_json:
         print_json(about)
         return

@@ -6,10 +6,12 @@ reproductions of the published ones, which saw real images, and fall back to the
 
 from typing import Annotated, Literal
 
+from invprob.encoder_start import EncoderStart
 from invprob.losses import PerceptualTerm, Term
 from invprob.methods.recipe import Floor, Rate, Recipe, Setting, Steps
 from invprob.priors.domain import DomainGuided
-from invprob.priors.encoders import BASE_LAYER, load_encoder
+from invprob.priors.encoder_files import load_encoder
+from invprob.priors.encoders import BASE_LAYER
 from invprob.priors.parts import FreeFeatures, WPlus
 from invprob.priors.penalties import Distance, PNorm
 from invprob.priors.statistics import Whitening

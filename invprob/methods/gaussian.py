@@ -77,7 +77,7 @@ def ilo(
     learning_rate: Rate = 0.1,
     steps: Steps = 150,
 ) -> Recipe:
-    """ILO (ICML 2021): Gaussianised Z+, then features ever higher up × first maps, on spheres.
+    """ILO (ICML 2021): Gaussianised Z+ × features ever higher up × first maps, on spheres.
 
     Round 0 moves z+ and 5 noise maps; round k adds the features that enter the block of 4·2^k px
     and two more maps, with a fresh Adam. MSE + LPIPS + 0.01·geocross, rate 0.1 falling from a

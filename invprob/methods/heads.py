@@ -148,7 +148,7 @@ def mapping_finetuned(
     learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
-    """Ablation (Fig. 2): the mapping network as head, fine-tuned × constant × stored noise.
+    """Ablation (ICML 2022, Fig. 2): fine-tuned mapping network as head × constant × stored noise.
 
     The learning rate is that of the variables of training, which equalisation scales down; it is
     ours, the paper names none.
@@ -165,7 +165,7 @@ def mapping_reinit(
     learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
-    """Ablation (Fig. 2): the mapping network as head, begun anew × constant × stored noise.
+    """Ablation (ICML 2022, Fig. 2): a new mapping network as head × constant × stored noise.
 
     Weights N(0, 1) / 0.01 at an equalised rate, as before training; see `mapping-finetuned`.
     """

@@ -61,9 +61,9 @@ def i2s_plus_plus(
     second_rate: Annotated[float, "learning rate of the second stage"] = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
-    """Image2StyleGAN++ (CVPR 2020): W+ as `i2s`, then B (or S) alone with w+ held.
+    """Image2StyleGAN++ (CVPR 2020): W+ × constant × stored noise, then B (or S) with w+ held.
 
-    Never both at once: "stable noise optimisation can only be conducted sequentially with W+".
+    The first stage is `i2s`; the two are never moved at once, which the paper found unstable.
     5000 and 3000 steps, MSE alone in the second stage; a rate of 5 there is recalled [R], and ours
     is 0.1. The paper under study calls this row (W+, B) in Table 1 and (W+, S) in Fig. 9.
     """

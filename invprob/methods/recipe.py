@@ -1,6 +1,7 @@
 """What a method makes and of what: setting, recipe, and the way from a name to a solution."""
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,33 +15,34 @@ from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
 from invprob.measurements import Measurements
-from invprob.operators.noise import Noise
+from invprob.operators.noise import GaussianNoise, Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
 from invprob.priors.extras import statistics_for
 from invprob.priors.files import load_generator
 from invprob.priors.statistics import Statistics
 from invprob.priors.stylegan2 import Generator
-from invprob.registry import build, suggest
+from invprob.registry import build, register, suggest
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.loop import check_stochastic
 from invprob.solver.optimisers import Optimiser
+from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
-from invprob.solver.stages import Initial, Stage, allot, solve_stages
+from invprob.solver.stages import Initial, Stage, allot
 from invprob.types import Shape
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a method is made for: generator, shapes on both sides of the operator, network."""
+class Problem:
+    """What a method is made for: shapes on both sides of the operator, noise, network."""
 
-    generator: Generator
     image_shape: Shape
     measurement_shape: Shape
     perceptual: PerceptualDistance | None = None
     noisy: bool = False
     likelihood: Noise | None = None
     renoise: Noise | None = None
+    sigma: float | None = None  # of Gaussian noise
 
     @property
     def determined(self) -> bool:
@@ -82,14 +84,21 @@ class Setting:
         made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
         return [made], ()
 
+    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
+        """These terms and the cosine trapezoid, from beginning to end."""
+        return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(Problem):
+    """A problem together with a generator, for the methods that search one."""
+
+    generator: Generator
+
     @cached_property
     def statistics(self) -> Statistics:
         """Moments of the generator's W: those that ship beside it, or drawn now."""
         return statistics_for(self.generator)
-
-    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
-        """These terms and the cosine trapezoid, from beginning to end."""
-        return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ DATA_TERMS = ("misfit", "likelihood", "stochastic")
 
 def make(
     name: str,
-    generator: Generator,
+    generator: Generator | None,
     image_shape: Shape,
     *,
     measurement_shape: Shape | None = None,
@@ -148,6 +157,7 @@ def make(
 ) -> Recipe:
     """Build the recipe of a named method; `options` are the method's keyword parameters.
 
+    `generator` may be None for a method that does without (`needs_generator`).
     `measurement_shape` None means that of the image; `noise` is what the measurements hold, which
     fitting them exactly would fit as well. `data_term` is the squared "misfit", the noise's
     "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise at each
@@ -164,25 +174,43 @@ def make(
             f"the data term {data_term!r} needs to know the noise, and these measurements name "
             "none; name it when measuring (--noise), or use the misfit (--data-term misfit)"
         )
-    if tuple(generator.image_shape) != tuple(image_shape):
-        raise ShapeError(
-            f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
-            f"are of images of shape {tuple(image_shape)}; measure at the generator's size"
-        )
     measured = measurement_shape or image_shape
     if data_term == "stochastic":
         check_stochastic(measured)
-    setting = Setting(
-        generator,
-        image_shape,
+    problem = Problem(
+        tuple(image_shape),
         measured,
         perceptual,
         noisy=noise is not None,
         likelihood=noise if data_term == "likelihood" else None,
         renoise=noise if data_term == "stochastic" else None,
+        sigma=noise.sigma if isinstance(noise, GaussianNoise) else None,
     )
-    recipe: Recipe = build("method", name, {"setting": setting, **options})
-    return dataclasses.replace(recipe, renoise=setting.renoise)
+    given: dict[str, Problem] = {"problem": problem}
+    if needs_generator(name):
+        given = {"setting": _with_generator(problem, name, generator)}
+    recipe: Recipe = build("method", name, {**given, **options})
+    return dataclasses.replace(recipe, renoise=problem.renoise)
+
+
+def needs_generator(name: str) -> bool:
+    """Whether the method of that name searches a generator: it asks for a `setting`.
+
+    One that asks for a `problem` does without. Raises `UnknownNameError`.
+    """
+    return "setting" in inspect.signature(register.method[name]).parameters
+
+
+def _with_generator(problem: Problem, name: str, generator: Generator | None) -> Setting:
+    if generator is None:
+        raise ArgumentError(f"the method {name!r} searches a generator: give one")
+    if tuple(generator.image_shape) != problem.image_shape:
+        raise ShapeError(
+            f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
+            f"are of images of shape {problem.image_shape}; measure at the generator's size"
+        )
+    fields = {item.name: getattr(problem, item.name) for item in dataclasses.fields(problem)}
+    return Setting(**fields, generator=generator)
 
 
 def restore(
@@ -193,16 +221,19 @@ def restore(
     perceptual: PerceptualDistance | None = None,
     data_term: DataTerm = "misfit",
     steps: int | None = None,
+    restarts: int = 1,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
-    """Restore images from measurements with a named method: `make` and `solve_stages` in one.
+    """Restore images from measurements with a named method: `make` and `solve_restarts` in one.
 
     `steps` None takes the method's own number, any other is split over its stages; `options` are
-    the method's.
+    the method's. A method that does without a generator passes over the one that is given.
     """
-    network = generator if isinstance(generator, Generator) else load_generator(generator)
+    network = None
+    if needs_generator(method):
+        network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
     recipe = make(
         method,
@@ -214,10 +245,11 @@ def restore(
         data_term=data_term,
         **(options or {}),
     )
-    return solve_stages(
+    return solve_restarts(
         measurements,
         operator,
         recipe.stages,
+        restarts=restarts,
         initial=recipe.initial,
         steps=steps,
         seed=seed,

@@ -31,7 +31,7 @@ def draw_samples(
     images = []
     with torch.no_grad():
         for index in range(count):
-            z = torch.randn(1, generator.style_width, generator=stream(seed, "sample", index))
+            z = torch.randn(1, generator.z_width, generator=stream(seed, "sample", index))
             w = generator.mean_w + truncation * (generator.mapping(z) - generator.mean_w)
             images.append(generator.synthesis(w.unsqueeze(1).expand(-1, generator.num_layers, -1)))
     return torch.cat(images)

@@ -38,6 +38,7 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
     steps = sum(allot(recipe.stages, config.steps))
     return dataclasses.replace(
         config,
+        transforms=tuple(_spelt_out("operator", named) for named in config.transforms),
         operators=tuple(_spelt_out("operator", named) for named in config.operators),
         noise=config.noise and _spelt_out("noise", config.noise),
         method=_spelt_out("method", config.method, leave=("steps",)),

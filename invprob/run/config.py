@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,25 +54,32 @@ class RunConfig:
 
     Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
     reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
-    with `noise`. `data_term` is misfit, likelihood or stochastic (`methods.make`). `steps` None
-    takes the method's own number, `operator_seed` None derives one. `stop` names a rule that ends a
-    solve early (`invprob.stopping`). `batch` images are solved at once, None: as many as fit into
-    memory; which changes their last digits, as `precision` and `threads` do. Raises `ArgumentError`
-    where values are out of range or contradict each other.
+    with `noise`. `transforms` are operators, too, in reading order: what they make of a picture is
+    the truth that is measured. `resolution` takes the lower blocks of the generator alone, `label`
+    one class of a conditional one. `data_term` is misfit, likelihood or stochastic
+    (`methods.make`). `steps` None takes the method's own number, `operator_seed` None derives one.
+    `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds` in the loop,
+    if they are given, a run stops where it is. `batch` images are solved at once, None: as many as
+    fit into memory; it changes their last digits, as `precision` and `threads` do. Raises
+    `ArgumentError` where values are out of range or contradict each other.
     """
 
     images: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     measurements: str | None = None
+    transforms: tuple[Named, ...] = ()
     operators: tuple[Named, ...] = ()
     spec: str | None = None
     noise: Named | None = None
     grey: bool = False
     fit: str = "crop"
     prior: str = "faces-128"
+    resolution: int | None = None
+    label: int | None = None
     method: Named = Named("sphinx")
     data_term: str = "misfit"
     steps: int | None = None
+    seconds: float | None = None
     restarts: int = 1
     stop: Named | None = None
     seed: int = 0
@@ -100,6 +108,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"{name} must be at least 1, got {value}")
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
+            raise ArgumentError(f"seconds must be a number above 0, got {self.seconds}")
         for name in ("seed", "operator_seed"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 2**63:
@@ -120,6 +130,7 @@ class RunConfig:
         """A file of measurements says by itself how they came about."""
         default = {item.name: item.default for item in dataclasses.fields(self)}
         settled = (
+            "transforms",
             "operators",
             "spec",
             "noise",
@@ -220,7 +231,9 @@ _WORDS = (
     "precision",
     "memory",
 )
-_NUMBERS = ("steps", "restarts", "seed", "operator_seed", "batch", "threads")
+_NUMBERS = (
+    *("steps", "restarts", "seed", "operator_seed", "batch", "threads", "resolution", "label"),
+)
 
 
 def _read(key: str, value: Any) -> Any:
@@ -230,15 +243,17 @@ def _read(key: str, value: Any) -> Any:
         return _of_type(key, value, str, "a string")
     if key in _NUMBERS:
         return _of_type(key, value, int, "a whole number")
+    if key == "seconds":
+        return float(_of_type(key, value, (int, float), "a number"))
     if key == "grey":
         return _of_type(key, value, bool, "true or false")
     items = _of_type(key, value, list, "a list")
-    if key == "operators":
-        return tuple(Named.from_table(item, f"operators[{at}]") for at, item in enumerate(items))
+    if key in ("operators", "transforms"):
+        return tuple(Named.from_table(item, f"{key}[{at}]") for at, item in enumerate(items))
     return tuple(_of_type(f"{key}[{at}]", item, str, "a string") for at, item in enumerate(items))
 
 
-def _of_type(key: str, value: Any, kind: type, article: str) -> Any:
+def _of_type(key: str, value: Any, kind: type | tuple[type, ...], article: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
         raise ArgumentError(f"{key} must be {article}, got {value!r}")
     return value

@@ -37,7 +37,9 @@ def describe(
         "generator": {
             "source": generator.source,
             "sha256": fingerprint(generator),
+            **generator.options,
             **generator.config.to_json(),
+            **({"dropped": list(generator.dropped)} if generator.dropped else {}),
         },
         "operator": {"repr": repr(operator), "fingerprint": operator.fingerprint()},
         "perceptual": {"absent": str(network)} if isinstance(network, Absent) else network.record(),

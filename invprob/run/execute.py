@@ -12,6 +12,7 @@ from invprob.callbacks import Callback, Snapshot
 from invprob.errors import FileError, ShapeError
 from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
+from invprob.methods import needs_generator
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
@@ -36,16 +37,17 @@ from invprob.run.precision import tensor_cores
 from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
-from invprob.run.watch import Display, Recorder, Silent, Watcher
+from invprob.run.watch import Display, Recorder, Silent, TimeBudget, Watcher
 from invprob.solver.loop import solve
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
 from invprob.solver.stages import allot
+from invprob.streams import derive
 from invprob.types import Images, Shape
 
 
 def _generator(config: RunConfig) -> Generator:
-    generator = load_generator(config.prior)
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
     generator.memory = "low" if config.memory == "low" else "normal"
     generator.precision = "bf16" if config.precision == "bf16" else "float32"
     return generator
@@ -53,7 +55,7 @@ def _generator(config: RunConfig) -> Generator:
 
 def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
     """Read the pictures of a configuration, fit them to `size` and measure them."""
-    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    inputs = load_truth(config, size)
     operator = make_operator(config, tuple(inputs.images.shape[1:]))
     noise = build_noise(config.noise)
     record = {
@@ -62,6 +64,34 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
         **grading_record(inputs.grey, luminance=config.grey),
     }
     return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
+
+
+def load_truth(config: RunConfig, size: int) -> Inputs:
+    """Read the pictures of a configuration, fit them to `size` and transform them as it says.
+
+    Raises `ShapeError` where the transforms change an image's shape.
+    """
+    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    if not config.transforms:
+        return inputs
+    transform = make_transform(config, tuple(inputs.images.shape[1:]))
+    images = transform(inputs.images).clamp(-1, 1)
+    alike = (images == images[:, :1]).all(1).all(-1).all(-1).tolist()
+    grey = tuple(was and now for was, now in zip(inputs.grey, alike, strict=True))
+    return dataclasses.replace(inputs, images=images, grey=grey)
+
+
+def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
+    """Build what pictures go through before they are the truth; raises as `load_truth` does."""
+    seed = derive(config.seed, "transform")
+    transform = build_operator(config.transforms or [Named("identity")], image_shape, seed=seed)
+    if transform.measurement_shape != tuple(image_shape):
+        raise ShapeError(
+            f"the transforms make {transform.measurement_shape} of images of shape "
+            f"{tuple(image_shape)}; a truth keeps its shape, so name what changes it among the "
+            "operators"
+        )
+    return transform
 
 
 def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
@@ -116,13 +146,16 @@ def start(
     display = display or Silent()
     with new_folder(out, job.name, overwrite=overwrite) as folder:
         job.config.save(folder.path / files.CONFIG)
-        folder.write_json(
-            files.ENVIRONMENT, surroundings.describe(device, generator, operator, network)
-        )
+        folder.write_json(files.ENVIRONMENT, _environment(job))
         folder.write_json(files.OPERATOR, operator.spec())
         measurements.save(folder.path / files.MEASUREMENTS)
         if isinstance(network, Absent) and config.perceptual == "auto":
             display.message(f"LPIPS is left out: {network}")
+        if not needs_generator(config.method.name):
+            role = (
+                "only says how large images are" if config.measurements is None else "is not used"
+            )
+            display.message(f"{config.method.name} has no generator: {config.prior} {role}")
         for note in recipe.notes:
             display.message(note)
         unlike = (
@@ -154,10 +187,7 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
         if checkpoint is None:
             display.message("no checkpoint was reached: the run starts anew")
             folder.truncate_trace(0)
-            folder.write_json(
-                files.ENVIRONMENT,
-                surroundings.describe(job.device, job.generator, job.operator, job.network),
-            )
+            folder.write_json(files.ENVIRONMENT, _environment(job))
             job.measurements.save(saved)
         else:
             steps = sum(allot(job.recipe.stages, job.config.steps)) * job.config.restarts
@@ -172,7 +202,7 @@ def _measurements(config: RunConfig, generator: Generator) -> tuple[Measurements
         measurements, inputs = measure_inputs(config, generator.resolution)
         return measurements, inputs.images
     measurements = Measurements.load(config.measurements)
-    if measurements.image_shape != generator.image_shape:
+    if needs_generator(config.method.name) and measurements.image_shape != generator.image_shape:
         raise ShapeError(
             f"the measurements {config.measurements} are of images of shape "
             f"{measurements.image_shape}, but the generator {generator.source!r} draws "
@@ -208,12 +238,17 @@ def _resumed(
     return Job(config, device, generator, network, measurements, operator, recipe, truth)
 
 
+def _environment(job: Job) -> dict[str, Any]:
+    """The surroundings, and whether the generator among them has a part in the solution."""
+    about = surroundings.describe(job.device, job.generator, job.operator, job.network)
+    return {**about, "generator_used": needs_generator(job.config.method.name)}
+
+
 def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:
     if config.measurements is not None:
         return None
     try:
-        size = generator.resolution
-        return load_inputs(config.images, config.samples, size, config.fit).images
+        return load_truth(config, generator.resolution).images
     except FileError as error:
         display.message(f"there will be no scores against the truth: {error}")
         return None
@@ -244,7 +279,9 @@ def _work(
         if snapshot is not None:
             lines += int(snapshot["taken"])
         recorder = Recorder(folder, images, total, seconds=seconds, lines=lines)
-        callbacks = (recorder, Watcher(display, fidelity))
+        callbacks: list[Callback] = [recorder, Watcher(display, fidelity)]
+        if job.config.seconds is not None:
+            callbacks.append(TimeBudget(recorder, job.config.seconds))
         try:
             return _solve(job, rows, callbacks, snapshot)
         finally:

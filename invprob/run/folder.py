@@ -194,7 +194,7 @@ def open_folder(path: Path) -> Iterator[RunFolder]:
         )
     if not is_run_folder(path):
         raise RunError(f"{str(path)!r} is not the folder of a run: it has no {CONFIG} of one")
-    with _locked(path):
+    with locked(path):
         yield RunFolder(path)
 
 
@@ -214,7 +214,7 @@ def new_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Itera
             replaced = _clear(out, undo, overwrite=overwrite)
             path = _make(out, undo)
         folder = RunFolder(path, replaced)
-        with _locked(path):
+        with locked(path):
             try:
                 yield folder
             finally:
@@ -238,7 +238,7 @@ def _clear(out: Path, undo: contextlib.ExitStack, *, overwrite: bool) -> Path | 
             f"{CONFIG} of one"
         )
     aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    with _locked(out), _file_errors(out, "replaced"):
+    with locked(out), _file_errors(out, "replaced"):
         out.rename(aside)
     undo.callback(aside.rename, out)
     return aside
@@ -300,8 +300,11 @@ def _file_errors(path: Path, verb: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the operating system drops when the process dies."""
+def locked(path: Path) -> Iterator[None]:
+    """Hold a folder's lock, which the operating system drops when the process dies.
+
+    Raises `RunError` where another process holds it.
+    """
     lock = FileLock(path / LOCK)
     try:
         lock.acquire(timeout=0)

@@ -91,7 +91,7 @@ def score(
     lpips, reason = _lpips(grading(image), truth, network, grading)
     columns: dict[str, PerImage | None] = {
         "psnr": _against(truth, image, grading),
-        "ssim": None if truth is None else ssim(grading(image), grading(truth)),
+        "ssim": None if truth is None else _ssim(grading(image), grading(truth)),
         "lpips": lpips,
         "psnr_pinv": _against(truth, views.pinv, grading),
         "psnr_mean": _against(truth, views.mean, grading),
@@ -121,6 +121,14 @@ def mean_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
 def grading_record(grey: Sequence[bool], *, luminance: bool) -> Spec:
     """What `Grading.of` reads."""
     return {"grey": list(grey), "weighed": "luminance" if luminance else "mean"}
+
+
+def _ssim(image: Images, truth: Images) -> PerImage | None:
+    """The similarity, or nothing where images of 8 pixels have no room for its windows."""
+    try:
+        return ssim(image, truth)
+    except ShapeError:
+        return None
 
 
 def _against(truth: Images | None, image: Images | None, grading: Grading) -> PerImage | None:

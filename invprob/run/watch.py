@@ -13,7 +13,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from invprob.callbacks import Callback, Iterate, Snapshot
+from invprob.callbacks import Callback, Iterate, Snapshot, Stop
 from invprob.run.folder import Checkpoint, RunFolder
 from invprob.types import Images, PerImage
 
@@ -138,6 +138,20 @@ class Recorder(Callback):
                 lines.append(json.dumps({**self._about, "step": step, **named}))
         self._rows.clear()
         return lines
+
+
+@final
+class TimeBudget(Callback):
+    """Stop a solve once it has been `seconds` in the loop, earlier sessions included."""
+
+    def __init__(self, recorder: Recorder, seconds: float) -> None:
+        self._recorder, self._seconds = recorder, seconds
+
+    def on_step(self, iterate: Iterate) -> Stop | None:
+        del iterate
+        if self._recorder.seconds < self._seconds:
+            return None
+        return Stop(f"the time budget of {self._seconds:g} s was used up")
 
 
 @final

@@ -118,6 +118,18 @@ def test_each_is_described(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert [option["name"] for option in told["options"]] == [o.name for o in options_of(entry)]
 
 
+@pytest.mark.parametrize("name", register.method)
+def test_each_method_says_where_it_comes_from_and_what_it_frees(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["methods", name]) == 0
+    text = capsys.readouterr().out
+    purpose = text.splitlines()[2]
+    assert purpose.count(" × ") >= 2 or name in ("tv", "deep-image-prior")
+    assert any(year in text for year in map(str, range(1990, 2030))) or "arXiv" in purpose
+    assert f"--method {name}" in text
+
+
 @pytest.mark.parametrize("name", register.operator)
 def test_example_commands_work(call, place: Path, name: str) -> None:
     command = json.loads(call("operators", name, "--json").out)["example"]
@@ -133,6 +145,7 @@ def test_example_commands_work(call, place: Path, name: str) -> None:
 
 def test_what_is_not_there_is_not_described(refuse) -> None:
     assert "Did you mean 'rotate'" in refuse("operators", "rotat")
+    assert "Did you mean 'sphinx'" in refuse("methods", "sphynx")
 
 
 def test_the_gallery_shows_every_operator(call, refuse, place: Path) -> None:

@@ -6,7 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
+import invprob
 from invprob.run.config import RunConfig
 from invprob.run.execute import resume
 from invprob.run.folder import Checkpoint, RunFolder
@@ -155,3 +158,28 @@ def test_a_rule_in_a_config_can_be_changed_and_left_out(call, place: Path) -> No
     assert stop is not None and stop.settings == {"hidden": 0.05, "patience": 2}
     assert call(*again, "--stop", "none", "--out", "third").status == 0
     assert RunConfig.load(Path("third/config.toml")).stop is None
+
+
+@pytest.mark.parametrize("method", ["tv", "deep-image-prior"])
+def test_controls_need_no_generator_and_take_measurements_of_any_size(
+    call, place: Path, method: str
+) -> None:
+    picture = ("../picture.png", "--operator", "random-mask", "--ratio", 0.5)
+    assert call("measure", *picture, "--size", 24, "--out", "y.safetensors").status == 0
+    run = ("solve", "--measurements", "y.safetensors", "--method", method, "--steps", 4)
+    done = call(*run, "--out", "run")
+    assert done.status == 0, done
+    assert f"{method} has no generator: " in done.err and "is not used" in done.err
+    assert json.loads(Path("run/environment.json").read_text())["generator_used"] is False
+    with Image.open("run/image.png") as image:
+        assert image.size == (24, 24)
+    solution = invprob.Solution.load("run/solution.safetensors")
+    assert torch.equal(solution.render(), solution.image)
+    for name in ("scores.json", "solution.safetensors"):
+        Path("run", name).unlink()
+    assert call("resume", "run").status == 0
+    assert torch.equal(invprob.Solution.load("run/solution.safetensors").image, solution.image)
+    done = call("solve", *picture, "--method", method, "--steps", 2, "--out", "sized")
+    assert "only says how large images are" in done.err
+    with Image.open("sized/image.png") as image:
+        assert image.size == (32, 32)

@@ -9,7 +9,7 @@ import torch
 import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
 from invprob.losses import MultiScalePerceptual
-from invprob.methods import Recipe, Setting, make, restore
+from invprob.methods import Problem, Recipe, Setting, make, restore
 from invprob.operators import (
     GaussianNoise,
     Identity,
@@ -48,7 +48,7 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
 def test_every_method_names_its_options() -> None:
     for name in register.method:
         options = {option.name: option for option in options_of(register.method[name])}
-        assert {"steps", "learning_rate"} <= set(options)
+        assert "steps" in options or name == "psp"  # which takes none
         assert all(option.help for option in options.values())
 
 
@@ -163,11 +163,13 @@ def test_a_perceptual_method_says_where_it_runs_on_the_data_term() -> None:
     fake: Any = Fake()
     shape = (3, 32, 32)
     generator = networks.random_generator()
-    terms, notes = Setting(generator, shape, shape, fake).perceptual_only()
+    terms, notes = Setting(shape, shape, fake, generator=generator).perceptual_only()
     assert [(term.name, term.weight) for term in terms] == [("lpips-fake", 1.0)] and not notes
-    terms, _ = Setting(generator, shape, shape, fake).perceptual_only(MultiScalePerceptual)
+    terms, _ = Setting(shape, shape, fake, generator=generator).perceptual_only(
+        MultiScalePerceptual
+    )
     assert [term.name for term in terms] == ["pyramid-fake"]
-    for setting in (Setting(generator, shape, shape), Setting(generator, shape, (99,), fake)):
+    for setting in (Problem(shape, shape), Problem(shape, (99,), fake)):
         terms, (note,) = setting.perceptual_only()
         assert [term.name for term in terms] == ["misfit"]
         assert "runs on the data term instead" in note

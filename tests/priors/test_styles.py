@@ -143,6 +143,7 @@ def test_what_is_held_stays() -> None:
     part = Held(WPlus())
     variables = part.start(GENERATOR, 2, rng())
     assert not list(variables.parameters()) and not part.groups(variables)
+    assert not any(buffer.requires_grad for buffer in variables.buffers())
     part.adopt_(variables, GENERATOR, {"styles": rows()})
     assert torch.equal(part.draw(variables, GENERATOR, rng())["styles"], rows())
     assert torch.equal(variables.state_dict()["styles"], rows())

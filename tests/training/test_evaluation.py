@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from training.labels import LabelPredictor, effects, explained
 
+from invprob.files import sha256_of
 from invprob.perceptual import PerceptualDistance, find_perceptual
 from invprob.priors import load_generator, save_generator
 from invprob.priors.extras import Direction, Extras, extras_path, load_extras, save_extras
-from invprob.priors.files import sha256_of
 from invprob.priors.statistics import sample_statistics
 from invprob.priors.stylegan2 import GeneratorConfig
 

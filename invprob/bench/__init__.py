@@ -1,0 +1,1 @@
+"""Sweeps: many runs from one file, the statistics over them, and their plots."""

@@ -1,0 +1,209 @@
+"""The tables of a sweep: `table.md` for people, `table.csv` and `runs.csv` for programs."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import invprob
+from invprob.bench.plan import Plan
+from invprob.bench.records import Record
+from invprob.bench.statistics import MEASURES, Group, Measure, Spread, groups
+from invprob.bench.sweep import AXES, Sweep
+from invprob.files import atomic_write
+
+SPREAD = ("count", "mean", "median", "q1", "q3", "deviation")
+_UNKNOWN = "–"
+
+
+def write_tables(plan: Plan, records: Mapping[str, Record], out: Path) -> list[Path]:
+    """Write the three tables; returns their paths."""
+    axes = plan.sweep.group_by
+    found = groups(plan, records, axes)
+    paths = [out / "table.md", out / "table.csv", out / "runs.csv"]
+    _write(paths[0], as_markdown(plan, records, found))
+    _write(paths[1], as_csv(_group_rows(plan, found)))
+    _write(paths[2], as_csv(_run_rows(plan, records)))
+    return paths
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV with a header; what is None stays empty, numbers keep nine digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def _group_rows(plan: Plan, found: Sequence[Group]) -> list[dict[str, Any]]:
+    rows = []
+    for group in found:
+        row: dict[str, Any] = {
+            **group.labels,
+            "runs": group.runs,
+            "finished": group.finished,
+            "failed": group.failed,
+            "lpips_network": plan.network,
+        }
+        for measure in MEASURES:
+            spread = group.spreads[measure.name]
+            row.update({f"{measure.name}_{key}": getattr(spread, key) for key in SPREAD})
+        rows.append(row)
+    return rows
+
+
+def _run_rows(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, Any]]:
+    rows = []
+    for run in plan.runs:
+        record = records.get(run.id)
+        scores = {} if record is None or record.scores is None else record.scores
+        measured = {one.name: None if record is None else one.read(record) for one in MEASURES}
+        rows.append(
+            {
+                "id": run.id,
+                **{axis: run.at[axis] for axis in AXES},
+                "status": "to do" if record is None else record.status,
+                **measured,
+                "lpips_network": scores.get("lpips_network"),
+                "psnr_pinv": scores.get("psnr_pinv"),
+                "psnr_mean": scores.get("psnr_mean"),
+                "outcome": scores.get("outcome"),
+                "error": None if record is None else record.error,
+                "budget_seconds": run.config.seconds,
+                "seconds_a_step_before": None if record is None else record.pace,
+                "threads": None if record is None else record.threads,
+                "sessions": None if record is None else record.sessions,
+            }
+        )
+    return rows
+
+
+# --------------------------------------------------------------------------------------- Markdown
+
+
+def as_markdown(plan: Plan, records: Mapping[str, Record], found: Sequence[Group]) -> str:
+    """The table of groups, how it came about, and what failed or was left out."""
+    sweep = plan.sweep
+    lines = [f"# {sweep.name}", ""]
+    if sweep.purpose:
+        lines += [sweep.purpose, ""]
+    lines += [*_settings(plan), ""]
+    lines += _table(sweep.group_by, found, plan.network)
+    lines += ["", *_notes(plan, found), ""]
+    told = [record for run in plan.runs if (record := records.get(run.id)) is not None]
+    failed = [one for one in told if one.status in ("failed", "diverged")]
+    if failed:
+        lines += ["## Failed runs", ""]
+        lines += [f"- `{record.id}`: {_plain(record.error or record.status)}" for record in failed]
+        lines += [""]
+    if plan.skipped:
+        lines += ["## Left out", "", *(f"- {_plain(reason)}" for reason in plan.skipped), ""]
+    return "\n".join(lines)
+
+
+def command_of(sweep: Sweep) -> str:
+    """The command that makes the sweep, without paths of this machine."""
+    scale = "" if sweep.scale is None else f" --scale {sweep.scale}"
+    return f"invprob bench {Path(sweep.source).name}{scale}"
+
+
+def _settings(plan: Plan) -> list[str]:
+    sweep = plan.sweep
+    steps = "each method's own number of" if sweep.steps is None else f"{sweep.steps}"
+    if sweep.seconds is not None:
+        cap = "" if sweep.steps is None else f", at most {sweep.steps} steps"
+        steps = f"as many as fit in {sweep.seconds:g} s a run{cap}"
+    elif any(method.steps is not None for method in sweep.methods):
+        steps += "; some methods have their own number"
+    pictures: dict[str, list[str]] = {}
+    for run in plan.runs:
+        names = pictures.setdefault(run.at["set"], [])
+        if run.at["image"] not in names:
+            names.append(run.at["image"])
+    told = "; ".join(f"{label}: {', '.join(names)}" for label, names in pictures.items())
+    network = plan.network or f"none ({_plain(plan.no_network.reason if plan.no_network else '')})"
+    generator = str(plan.runs[0].definition["generator"])
+    return [
+        f"`{command_of(sweep)}`",
+        "",
+        f"- prior `{Path(sweep.prior).stem}` (fingerprint {generator[:12]}…)",
+        f"- steps: {steps}",
+        f"- images: {_plain(told)}",
+        f"- seeds: {', '.join(map(str, sweep.seeds))}",
+        f"- perceptual network: {network}",
+        f"- invprob {invprob.__version__}, PyTorch {torch.__version__}",
+    ]
+
+
+def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> list[str]:
+    shown = [one for one in MEASURES if any(group.spreads[one.name].count for group in found)]
+    shown = [one for one in MEASURES if one in shown or one.name == "lpips"]
+    header = [*axes, "runs", *(title for one in shown for title in _titles(one, network))]
+    rows = [header, ["---"] * len(header)]
+    for group in found:
+        of = "" if group.finished == group.runs else f" of {group.runs}"
+        row = [*(_plain(group.labels[axis]) for axis in axes), f"{group.finished}{of}"]
+        rows.append(row + [cell for one in shown for cell in _cells(group.spreads[one.name], one)])
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+_COSTS = ("steps", "seconds_in_loop", "seconds", "peak_memory_mib", "gpu_memory_mib")
+
+
+def _titles(measure: Measure, network: str | None) -> list[str]:
+    title = network if measure.name == "lpips" and network else measure.title
+    title += {"higher": " ↑", "lower": " ↓", "": ""}[measure.better]
+    return (
+        [title] if measure.name in _COSTS else [f"{title}: mean ± deviation", "median [quartiles]"]
+    )
+
+
+def _cells(spread: Spread, measure: Measure) -> list[str]:
+    """Of costs the mean alone."""
+
+    def told(value: float | None) -> str:
+        return _UNKNOWN if value is None else f"{value:{measure.form}}"
+
+    if measure.name in _COSTS:
+        return [told(spread.mean)]
+    if spread.mean is None:
+        return [_UNKNOWN, _UNKNOWN]
+    return [
+        f"{told(spread.mean)} ± {told(spread.deviation)}",
+        f"{told(spread.median)} [{told(spread.q1)}, {told(spread.q3)}]",
+    ]
+
+
+def _notes(plan: Plan, found: Sequence[Group]) -> list[str]:
+    notes = [
+        "Means, medians and quartiles over all runs of a row. Peak memory is the most that a run's "
+        "own process had resident, Python and libraries included; seconds in all include loading "
+        "and scoring. –: not known, or too few runs.",
+    ]
+    incomplete = sum(group.runs - group.finished - group.failed for group in found)
+    failed = sum(group.failed for group in found)
+    if incomplete:
+        notes += ["", f"Of {len(plan.runs)} runs {incomplete} are still to be done."]
+    if failed:
+        notes += ["", f"{failed} of {len(plan.runs)} runs failed and are not in the statistics."]
+    return notes
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, "utf-8")

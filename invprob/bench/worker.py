@@ -1,0 +1,193 @@
+"""One run of a sweep, in a process of its own, so that its memory and its end are its own."""
+
+import dataclasses
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from invprob.bench.records import Status
+from invprob.errors import InvprobError
+from invprob.run.config import RunConfig
+from invprob.run.execute import resume, start
+from invprob.run.folder import is_run_folder
+from invprob.run.results import Draw
+from invprob.run.watch import Display
+from invprob.run.watch import Status as StepStatus
+
+TRIAL_STEPS = 12  # enough for a method of several stages
+TRIALS = 2  # the first one also warms up what the machine caches
+
+Tell = Callable[[float], None]  # takes the share of the run that is done
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run to make in `folder`; `anew` replaces what lies there instead of going on with it."""
+
+    id: str
+    config: RunConfig
+    folder: Path
+    anew: bool = False
+    draw: Draw | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a task ended, as far as its process can say; units as in `Record`."""
+
+    status: Status
+    error: str | None = None
+    traceback: str | None = None
+    scores: dict[str, Any] | None = None
+    seconds: float | None = None
+    peak_memory: float | None = None
+    gpu_memory: float | None = None
+    threads: int | None = None
+    pace: float | None = None
+
+
+def perform(task: Task, tell: Tell) -> Result:
+    """Make a run, or go on with it; every error becomes part of the result."""
+    began = time.monotonic()
+    pace = None
+    try:
+        if task.folder.exists() and is_run_folder(task.folder) and not task.anew:
+            finished = resume(task.folder, display=_Progress(tell), draw=task.draw)
+        else:
+            config, pace = _paced(task.config)
+            finished = start(
+                config,
+                out=task.folder,
+                overwrite=task.anew,
+                display=_Progress(tell),
+                draw=task.draw,
+            )
+    except KeyboardInterrupt:
+        return Result("interrupted", seconds=time.monotonic() - began)
+    except InvprobError as error:
+        return Result("failed", error=_line(str(error)), seconds=time.monotonic() - began)
+    except Exception as error:  # an author's operator or method may fail in any way
+        told = _line(f"{type(error).__name__}: {error}")
+        return Result("failed", told, traceback.format_exc(), seconds=time.monotonic() - began)
+    return Result(
+        status="diverged" if finished.diverged else "finished",
+        error=str(finished.scores["outcome"]) if finished.diverged else None,
+        scores=dict(finished.scores),
+        seconds=time.monotonic() - began,
+        peak_memory=peak_memory(),
+        gpu_memory=_gpu_memory(),
+        threads=torch.get_num_threads(),
+        pace=pace,
+    )
+
+
+def _paced(config: RunConfig) -> tuple[RunConfig, float | None]:
+    """With a time budget: as many steps as fit in it, so that the schedule reaches its end.
+
+    A run that was merely cut off would end at a high learning rate, which is no fair comparison.
+    """
+    if config.seconds is None:
+        return config, None
+    trial = dataclasses.replace(config, steps=TRIAL_STEPS, seconds=None, restarts=1, stop=None)
+    with tempfile.TemporaryDirectory() as scratch:
+        trials = [start(trial, out=Path(scratch) / str(number)) for number in range(TRIALS)]
+    paces = [one.scores["seconds"] / one.scores["steps"] for one in trials if one.scores["steps"]]
+    if not paces:
+        return config, None  # a method without steps, such as an encoder alone
+    steps = max(1, int(config.seconds / min(paces) / config.restarts))
+    if config.steps is not None:
+        steps = min(steps, config.steps)
+    return dataclasses.replace(config, steps=steps), min(paces)
+
+
+class _Progress(Display):
+    """Passes on how far a run is."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def folder(self, path: Path) -> None:
+        del path
+
+    def message(self, text: str) -> None:
+        del text
+
+    def status(self, status: StepStatus) -> None:
+        self._tell(status.taken / status.steps)
+
+
+def peak_memory() -> float | None:
+    """The most memory that this process had resident at once so far, in MiB, if that is known."""
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike ru_maxrss, this forgets the process that this one was forked from
+        for line in status.read_text("utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 1024**2 if sys.platform == "darwin" else most / 1024
+
+
+def _gpu_memory() -> float | None:
+    if not torch.cuda.is_initialized():
+        return None
+    return float(torch.cuda.max_memory_allocated() / 1024**2)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+# ------------------------------------------------------------------------------------ the process
+
+
+def main(task: Task, pipe: Connection) -> None:
+    """What the process runs: send shares while it works and a `Result` at the end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    last = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.5:
+            pipe.send(share)
+            last = time.monotonic()
+
+    try:
+        result = perform(task, tell)
+    except KeyboardInterrupt:
+        result = Result("interrupted")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left to do takes no time
+    pipe.send(result)
+    pipe.close()
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """Being ended is like Ctrl-C: half-written files go, checkpoints stay."""
+    del signum, frame
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    """Leave no process behind where the one that started this was killed."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

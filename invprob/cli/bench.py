@@ -1,0 +1,191 @@
+"""`invprob bench`: many runs from one file, their tables and plots."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from invprob.cli.common import AsJson, Quiet, print_json
+
+if TYPE_CHECKING:
+    from invprob.bench.execute import Summary, SweepDisplay
+    from invprob.bench.sweep import Sweep
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(bench)
+
+
+def bench(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="What to combine and run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Default: bench/NAME, or bench/NAME-SCALE."),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A scale of the sweep, such as smoke."),
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="More pictures: a file, a folder, a pattern; repeatable."
+        ),
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Another generator than the sweep's.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Steps of every run.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="An equal time in the loop for every run, instead of steps."
+        ),
+    ] = None,
+    perceptual: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another perceptual network.")
+    ] = None,
+    lpips_weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of the perceptual network.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Processes at once. Default: the sweep's, or 1.",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make runs again that failed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, list the runs, and run nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run every combination in a sweep file, and write table.md, table.csv, runs.csv and plots.
+
+    Calling it again does what is not finished; new entries in the file are new runs.
+    """
+    from invprob.bench.execute import run_sweep
+    from invprob.bench.plots import MISSING, can_draw
+    from invprob.bench.read import read_sweep
+    from invprob.report.comparison import write_comparison
+
+    sweep = read_sweep(file)
+    if scale is not None:
+        sweep = sweep.scaled(scale)
+    sweep = _changed(sweep, images or [], prior, steps, seconds, perceptual, lpips_weights)
+    if dry_run:
+        return _list(sweep, as_json=as_json)
+    name = sweep.name if scale is None else f"{sweep.name}-{scale}"
+    out = out or Path("bench") / name
+    display = _display(quiet=quiet or as_json)
+    summary = run_sweep(
+        sweep, out, jobs=jobs, retry_failed=retry_failed, display=display, draw=write_comparison
+    )
+    if not can_draw():
+        display.message(MISSING)
+    return _report(summary, as_json=as_json, quiet=quiet)
+
+
+def _changed(
+    sweep: "Sweep",
+    images: list[str],
+    prior: str | None,
+    steps: int | None,
+    seconds: float | None,
+    perceptual: str | None,
+    lpips_weights: Path | None,
+) -> "Sweep":
+    """The sweep with what the command line says instead."""
+    from invprob.bench.sweep import Pictures
+    from invprob.errors import ArgumentError
+
+    if seconds is not None and not seconds > 0:
+        raise ArgumentError(f"--seconds must be a number above 0, got {seconds}")
+    changes: dict[str, Any] = {
+        "prior": prior,
+        "steps": steps,
+        "seconds": seconds,
+        "perceptual": perceptual,
+        "lpips_weights": None if lpips_weights is None else str(lpips_weights),
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    if seconds is not None and steps is None:
+        given["steps"] = None  # those of the file are meant for its own budget
+    if steps is not None or seconds is not None:
+        methods = (dataclasses.replace(one, steps=None) for one in sweep.methods)
+        given["methods"] = tuple(methods)
+    more = tuple(
+        Pictures(label=_label(path), paths=(str(Path(path).expanduser()),), place="--images")
+        for path in images
+    )
+    return dataclasses.replace(sweep, pictures=(*sweep.pictures, *more), **given)
+
+
+def _label(path: str) -> str:
+    """What a set of pictures is called: its folder, or what a pattern begins with."""
+    return Path(path).stem.strip("*?_-. ") or Path(path).parent.name or "images"
+
+
+def _list(sweep: "Sweep", *, as_json: bool) -> int:
+    from invprob.bench.plan import make_plan
+
+    plan = make_plan(sweep)
+    if as_json:
+        runs = [{"id": run.id, **run.at, "definition": run.definition} for run in plan.runs]
+        print_json({"runs": runs, "skipped": list(plan.skipped)})
+        return 0
+    for reason in plan.skipped:
+        typer.echo(f"invprob: {reason}", err=True)
+    for run in plan.runs:
+        typer.echo(run.id)
+    typer.echo(f"{len(plan.runs)} runs", err=True)
+    return 0
+
+
+def _report(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
+    """Print what became of the sweep and, in the last line, its folder; 1 where runs failed."""
+    table = summary.out / "table.md"
+    if as_json:
+        print_json(
+            {
+                "folder": str(summary.out),
+                "runs": summary.total,
+                "finished": summary.finished,
+                "failed": summary.failed,
+                "interrupted": summary.interrupted,
+                "written": [str(path) for path in summary.written],
+            }
+        )
+    elif not quiet:
+        failed = f", {summary.failed} failed (see {table})" if summary.failed else ""
+        typer.echo(f"{summary.finished} of {summary.total} runs finished{failed}")
+    if summary.interrupted:
+        typer.echo("invprob: interrupted; go on with the same command", err=True)
+        return 130
+    if summary.failed and not (as_json or quiet):
+        typer.echo("invprob: to try failed runs again: the same command, --retry-failed", err=True)
+    if not as_json:
+        typer.echo(str(table))
+    return 1 if summary.failed else 0
+
+
+def _display(*, quiet: bool) -> "SweepDisplay":
+    """The display that suits the error stream."""
+    from invprob.bench.execute import SilentSweep
+    from invprob.cli.sweep_display import SweepBar, SweepLines
+
+    if quiet:
+        return SilentSweep()
+    return SweepBar() if sys.stderr.isatty() else SweepLines()

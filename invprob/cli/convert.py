@@ -1,0 +1,148 @@
+"""`invprob convert`: a generator file of any program into one of this package, or rosinality's."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from invprob.cli.common import AsJson, Label, Quiet, Resolution, print_json
+
+if TYPE_CHECKING:
+    from invprob.priors.extras import Extras
+    from invprob.priors.stylegan2 import Generator
+
+SUFFIX = {"native": ".safetensors", "rosinality": ".pt"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(convert)
+
+
+def convert(
+    file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="What to write; nothing is replaced.")],
+    to: Annotated[
+        str, typer.Option(metavar="native|rosinality", help="The format to write.")
+    ] = "native",
+    dtype: Annotated[
+        str, typer.Option(metavar="float|half", help="Half precision halves the file.")
+    ] = "float",
+    resolution: Resolution = None,
+    label: Label = None,
+    draws: Annotated[
+        int, typer.Option(metavar="N", help="Draws behind the statistics of W; 0: none.")
+    ] = 100_000,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Convert a generator file, and compute the statistics of its W, which go beside it."""
+    import torch
+
+    from invprob.errors import ArgumentError
+    from invprob.files import sha256_of
+    from invprob.priors.checkpoints.rosinality import multiplier
+    from invprob.priors.extras import extras_path, save_extras
+    from invprob.priors.files import find_generator, load_generator, save_generator
+
+    precision = {"float": torch.float32, "half": torch.float16}.get(dtype)
+    if precision is None:
+        raise ArgumentError(f"--dtype must be float or half, not {dtype!r}")
+    if to not in SUFFIX:
+        raise ArgumentError(f"--to must be native or rosinality, not {to!r}")
+    if draws != 0 and draws < 2:
+        raise ArgumentError(f"--draws must be 0 or at least 2, not {draws}")
+    _check_free(out, SUFFIX[to], extras_path(out) if to == "native" else None)
+    generator = load_generator(file, resolution=resolution, label=label)
+    # What is written is what is measured, and drawn with: rounded first.
+    generator = generator.to(precision).float()
+    about: dict[str, Any] = {
+        "file": str(out),
+        "format": to,
+        **generator.config.to_json(),
+        "parameters": sum(value.numel() for value in generator.parameters()),
+        "dtype": dtype,
+        "dropped": list(generator.dropped),
+    }
+    if to == "rosinality":
+        factor = multiplier(generator.config)
+        _write_rosinality(generator, out, precision)
+        about["channel_multiplier"] = factor
+        said = f"Generator({generator.resolution}, {generator.style_width}, "
+        said += f"{generator.config.mapping_layers}"
+        said += f", channel_multiplier={factor})" if factor else ") with these `channels` set"
+    else:
+        extras = _extras(file, generator, draws, quiet=quiet)
+        origin = {"source": file, "sha256": sha256_of(find_generator(file)), **generator.options}
+        save_generator(generator, out, dtype=precision, origin=origin)
+        if extras is not None:
+            save_extras(extras, generator, extras_path(out))
+        about["statistics"] = None if extras is None else str(extras_path(out))
+        said = _told(generator, extras)
+    about["sha256"] = sha256_of(out)
+    if as_json:
+        print_json(about)
+        return
+    if not quiet:
+        typer.echo(said)
+    typer.echo(str(out))
+
+
+def _check_free(out: Path, suffix: str, beside: Path | None) -> None:
+    """Refuse to replace anything, before the work begins."""
+    from invprob.errors import FileError
+
+    if out.suffix.lower() != suffix:
+        raise FileError(f"{str(out)!r} must end in {suffix}")
+    for path in (out, beside):
+        if path is not None and path.exists():
+            raise FileError(f"{str(path)!r} exists; choose another --out, or remove it first")
+    if not out.parent.is_dir():
+        raise FileError(f"{str(out)!r} cannot be written: make the folder {str(out.parent)!r}")
+
+
+def _extras(file: str, generator: "Generator", draws: int, *, quiet: bool) -> "Extras | None":
+    """Statistics of W, with the directions of the source; none for several classes at once."""
+    from invprob.cli.display import track
+    from invprob.priors.extras import Extras, extras_path, load_extras
+    from invprob.priors.files import find_generator, load_generator
+    from invprob.priors.statistics import draws_of_w, statistics_of
+    from invprob.streams import stream
+
+    if draws == 0 or generator.config.labels:
+        return None
+    batches = draws_of_w(generator, stream(0, "statistics of w"), count=draws)
+    statistics = statistics_of(track(batches, draws, "statistics of W", quiet=quiet))
+    if not extras_path(find_generator(file)).exists():
+        return Extras(statistics)
+    source = load_generator(file, resolution=generator.options.get("resolution"))
+    return Extras(statistics, load_extras(file, source).directions)
+
+
+def _write_rosinality(generator: "Generator", out: Path, precision: Any) -> None:
+    import torch
+
+    from invprob.files import atomic_write
+    from invprob.priors.checkpoints.rosinality import to_rosinality
+
+    content = to_rosinality(generator)
+    state = {name: value.to(precision) for name, value in content["g_ema"].items()}
+    # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
+    memory = io.BytesIO()
+    torch.save({"g_ema": state, "latent_avg": content["latent_avg"].to(precision)}, memory)
+    with atomic_write(out) as temporary:
+        temporary.write_bytes(memory.getbuffer())
+
+
+def _told(generator: "Generator", extras: "Extras | None") -> str:
+    """What was converted, in one line."""
+    config = generator.config
+    said = [f"{config.resolution} px", f"{config.num_layers} style rows of {config.style_width}"]
+    if generator.dropped:
+        said.append(f"without {len(generator.dropped)} upper layers")
+    if extras is not None:
+        said.append(f"statistics of {extras.statistics.count} draws of w")
+    elif config.labels:
+        said.append(f"{config.labels} classes, so no statistics of w: those of one need --label N")
+    return " · ".join(said)

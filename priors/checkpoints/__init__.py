@@ -1,0 +1,1 @@
+"""Generator files of other programs: read without running anything in them, and converted."""

@@ -1,0 +1,168 @@
+"""NVIDIA's pickled networks, PyTorch and TensorFlow: flat tensors and plain attributes of each."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from invprob.errors import GeneratorFileError
+from invprob.priors.checkpoints.objects import NETWORK, TF_NETWORK, array, plain
+from invprob.priors.checkpoints.pickles import Record
+from invprob.priors.checkpoints.spans import TensorRef
+
+Attributes = dict[str, dict[str, Any]]
+
+CLASSES = {
+    "Generator",
+    "MappingNetwork",
+    "SynthesisNetwork",
+    "SynthesisBlock",
+    "SynthesisLayer",
+    "ToRGBLayer",
+    "FullyConnectedLayer",
+    "Conv2dLayer",
+}
+REFUSED = {
+    "SynthesisInput": "this is StyleGAN3 (translation or rotation equivariant), another network",
+    "SuperresGenerator": "this is StyleGAN-XL, another network",
+    "TriPlaneGenerator": "this is EG3D, which renders a three-dimensional scene",
+    "SuperresolutionHybrid8XDC": "this is a part of EG3D",
+    "OSGDecoder": "this is a part of EG3D",
+}
+NETWORKS = 2_000  # modules of a generator; a 1024 px one has about 60
+
+
+def is_network(value: Any) -> bool:
+    """Whether a value is one of NVIDIA's PyTorch networks."""
+    return isinstance(value, Record) and value.name == NETWORK
+
+
+def is_tf_network(value: Any) -> bool:
+    """Whether a value is one of NVIDIA's TensorFlow networks."""
+    return isinstance(value, Record) and value.name == TF_NETWORK
+
+
+def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
+    """The state dict of a persistent generator and the attributes of every module, by its path.
+
+    The source text in the file is hashed (`source_sha256`), and given to nothing. Raises
+    `GeneratorFileError` for the classes of other networks, by name.
+    """
+    modules = list(_modules(root))
+    for wanted in (True, False):  # a known other network is told before an unknown part of it
+        for path, (name, _, _) in modules:
+            if (name in REFUSED) if wanted else (name not in CLASSES):
+                reason = REFUSED.get(name, "not a part of StyleGAN2's generator")
+                place = f" at {path!r}" if path else ""
+                raise GeneratorFileError(f"class {name[:60]!a}{place}: {reason}")
+    if modules[0][1][0] != "Generator":
+        raise GeneratorFileError(f"a {modules[0][1][0]} by itself, not a whole Generator")
+    tensors: dict[str, TensorRef] = {}
+    attributes: Attributes = {}
+    for path, (name, state, source) in modules:
+        prefix = f"{path}." if path else ""
+        for kind in ("_parameters", "_buffers"):
+            for key, value in _dict(state, kind).items():
+                if isinstance(value, TensorRef):
+                    tensors[prefix + key] = value
+                elif value is not None:
+                    raise GeneratorFileError(f"damaged: {prefix + key!a} is no tensor")
+        kept = {key: plain(value) for key, value in state.items() if not key.startswith("_")}
+        attributes[path] = {key: value for key, value in kept.items() if value is not ...}
+        attributes[path]["class_name"] = name
+        if not path:
+            attributes[path]["source_sha256"] = hashlib.sha256(source.encode()).hexdigest()
+    _check_architecture(attributes)
+    return tensors, attributes
+
+
+def _modules(root: Record) -> Iterator[tuple[str, tuple[str, dict[str, Any], str]]]:
+    """Every module with its path: its class, its state and the source text that came with it."""
+    waiting, count = [("", root)], 0
+    while waiting:
+        path, record = waiting.pop(0)
+        count += 1
+        if count > NETWORKS or path.count(".") > 8:
+            raise GeneratorFileError("a network of more parts than any generator has")
+        name, state, source = _meta(record)
+        yield path, (name, state, source)
+        for key, child in _dict(state, "_modules").items():
+            if child is None:
+                continue
+            place = f"{path}.{key}" if path else key
+            if not is_network(child):
+                raise GeneratorFileError(f"damaged: the module {place[:60]!a} is none")
+            waiting.append((place, child))
+
+
+def _meta(record: Record) -> tuple[str, dict[str, Any], str]:
+    meta = record.arguments[0] if len(record.arguments) == 1 else None
+    if not isinstance(meta, dict) or meta.get("type") != "class":
+        raise GeneratorFileError("damaged: a network without its description")
+    name, state, source = meta.get("class_name"), meta.get("state"), meta.get("module_src", "")
+    if not isinstance(name, str) or not isinstance(state, dict) or not isinstance(source, str):
+        raise GeneratorFileError("damaged: a network without class or state")
+    if not all(isinstance(key, str) for key in state):
+        raise GeneratorFileError("damaged: an attribute without a name")
+    return name, state, source
+
+
+def _dict(state: Mapping[str, Any], name: str) -> dict[str, Any]:
+    held = state.get(name, {})
+    if not isinstance(held, dict) or not all(isinstance(key, str) for key in held):
+        raise GeneratorFileError(f"damaged: a network's {name} have no names")
+    return held
+
+
+def _check_architecture(attributes: Attributes) -> None:
+    for path, held in attributes.items():
+        architecture = held.get("architecture", "skip")
+        if architecture != "skip":
+            raise GeneratorFileError(
+                f"{path} has architecture {architecture!a}; only 'skip' is supported"
+            )
+
+
+def flatten_tf(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
+    """The variables of a TensorFlow generator by their names, and the static arguments of it."""
+    tensors: dict[str, TensorRef] = {}
+    attributes: Attributes = {}
+    waiting, count = [("", root)], 0
+    while waiting:
+        prefix, record = waiting.pop(0)
+        count += 1
+        state = record.state
+        if not isinstance(state, dict) or count > 16:
+            raise GeneratorFileError("damaged: a TensorFlow network without its state")
+        version = state.get("version")
+        if type(version) is not int or version < 4:
+            raise GeneratorFileError(
+                f"a TensorFlow network of version {ascii(version)[:20]}: StyleGAN1 or older; "
+                "StyleGAN2 has 4 and above"
+            )
+        for name, value in _pairs(state.get("variables")):
+            made = array(value)
+            if made is None:
+                raise GeneratorFileError(f"damaged: {prefix + name!a} is no array of numbers")
+            tensors[prefix + name] = made
+        arguments = state.get("static_kwargs")
+        if not isinstance(arguments, dict):
+            raise GeneratorFileError("damaged: a TensorFlow network without its arguments")
+        held = {str(key): plain(value) for key, value in arguments.items()}
+        held.update(name=plain(state.get("name")), version=version)
+        attributes[prefix.removesuffix("/")] = {
+            key: value for key, value in held.items() if value is not ...
+        }
+        for name, child in _pairs(state.get("components", {})):
+            if not is_tf_network(child):
+                raise GeneratorFileError(f"damaged: the component {name[:60]!a} is no network")
+            waiting.append((f"{prefix}{name}/", child))
+    return tensors, attributes
+
+
+def _pairs(held: Any) -> list[tuple[str, Any]]:
+    items = list(held.items()) if isinstance(held, dict) else held
+    if not isinstance(items, list) or not all(
+        isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in items
+    ):
+        raise GeneratorFileError("damaged: a TensorFlow network's variables have no names")
+    return items

@@ -1,0 +1,134 @@
+"""Tensors that have been described but not read: where their bytes lie, and how they are cut."""
+
+import math
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import torch
+from torch import Tensor
+
+from invprob.errors import GeneratorFileError
+
+SLACK = 1 << 20  # bytes by which tensors may exceed the file (small ones share storages)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of bytes in an open file."""
+
+    file: BinaryIO
+    start: int
+    length: int
+
+    def read(self, limit: int = 1 << 16) -> bytes:
+        """Its bytes, of which there must not be more than `limit`; the file's position stays."""
+        if self.length > limit:
+            raise GeneratorFileError(f"a value of {self.length} bytes where a small one belongs")
+        position = self.file.tell()
+        self.file.seek(self.start)
+        content = self.file.read(self.length)
+        self.file.seek(position)
+        return content
+
+
+@dataclass
+class Storage:
+    """The numbers behind a tensor; `span` is None until the reader has come to them."""
+
+    dtype: torch.dtype
+    count: int
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """A tensor's place in a storage, in elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+
+class FileTensors(Mapping[str, Tensor]):
+    """Tensors that stay in the file: each is read when it is asked for, contiguous, on the CPU.
+
+    `size` is the file's, which is closed with this mapping. Raises `GeneratorFileError`, before
+    anything is allocated, if one reaches beyond its storage, or all together claim more bytes than
+    the file has.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, refs: Mapping[str, TensorRef]) -> None:
+        for name, ref in refs.items():
+            _check(name, ref)
+        total = sum(ref.count * ref.storage.dtype.itemsize for ref in refs.values())
+        if total > size + SLACK:
+            raise GeneratorFileError(f"it claims tensors of {total} bytes, the file has {size}")
+        self._refs, self._path = refs, file.name
+        weakref.finalize(self, file.close)
+
+    def __getitem__(self, name: str) -> Tensor:
+        try:
+            return _read(name, self._refs[name])
+        except OSError as error:
+            raise GeneratorFileError(f"{self._path}: {error}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._refs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._refs)
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def stand_ins(self) -> dict[str, Tensor]:
+        """Their shapes and types, without numbers."""
+        return {
+            name: torch.empty(ref.shape, dtype=ref.storage.dtype, device="meta")
+            for name, ref in self._refs.items()
+        }
+
+
+def _check(name: str, ref: TensorRef) -> None:
+    numbers: Sequence[object] = (*ref.shape, *ref.stride, ref.offset)
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise GeneratorFileError(f"the shape of {_short(name)} is no list of whole numbers")
+    if len(ref.shape) != len(ref.stride) or len(ref.shape) > 8:
+        raise GeneratorFileError(f"the shape and the strides of {_short(name)} do not fit")
+    end = ref.offset + _extent(ref)
+    if end > ref.storage.count or ref.storage.span is None:
+        held = 0 if ref.storage.span is None else ref.storage.count
+        raise GeneratorFileError(
+            f"{_short(name)} reaches to element {end} of a storage that holds {held}"
+        )
+
+
+def _extent(ref: TensorRef) -> int:
+    """Elements of the storage from the tensor's first to its last, both included."""
+    if ref.count == 0:
+        return 0
+    return 1 + sum((length - 1) * step for length, step in zip(ref.shape, ref.stride, strict=True))
+
+
+def _read(name: str, ref: TensorRef) -> Tensor:
+    dtype, span, extent = ref.storage.dtype, ref.storage.span, _extent(ref)
+    assert span is not None
+    flat = torch.empty(extent, dtype=dtype)
+    if extent:
+        span.file.seek(span.start + ref.offset * dtype.itemsize)
+        wanted = flat.view(torch.uint8).numpy().data
+        if span.file.readinto(wanted) != len(wanted):  # type: ignore[attr-defined]
+            raise GeneratorFileError(f"the file ends within {_short(name)}")
+    return flat.as_strided(ref.shape, ref.stride).contiguous()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 80 and name.isprintable() else ascii(name[:80])

@@ -1,0 +1,137 @@
+"""A converter is a table: our tensor, theirs, and the bijection between the two."""
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from invprob.errors import GeneratorFileError
+from invprob.priors.checkpoints.reading import RawCheckpoint
+from invprob.priors.shapes import GeneratorConfig
+
+MAPPING_RATE = 0.01  # of the mapping network: its weights are stored 100 times larger than they act
+FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How axes are arranged: `read` makes our view of theirs, `write` theirs of ours."""
+
+    read: Callable[[Tensor], Tensor]
+    write: Callable[[Tensor], Tensor]
+
+    def then(self, other: "Fold") -> "Fold":
+        """Read by this one first, then by the other."""
+        return Fold(
+            lambda theirs: other.read(self.read(theirs)),
+            lambda ours: self.write(other.write(ours)),
+        )
+
+
+def _flipped(kernel: Tensor) -> Tensor:
+    """A kernel turned by 180°; one without numbers as it is: torch takes seconds to flip that."""
+    return kernel if kernel.is_meta else kernel.flip(2, 3)
+
+
+SAME = Fold(lambda theirs: theirs, lambda ours: ours)
+FIRST = Fold(lambda theirs: theirs[0], lambda ours: ours[None])  # a leading axis of one
+TURNED = Fold(lambda theirs: theirs.T, lambda ours: ours.T)
+FLIPPED = Fold(_flipped, _flipped)
+MAP = Fold(lambda theirs: theirs[None, None], lambda ours: ours[0, 0])  # (h, w) -> (1, 1, h, w)
+COLUMN = Fold(lambda theirs: theirs[0, :, 0, 0], lambda ours: ours[None, :, None, None])
+# TensorFlow's kernels are (h, w, inputs, outputs).
+KERNEL = Fold(lambda theirs: theirs.permute(3, 2, 0, 1), lambda ours: ours.permute(2, 3, 1, 0))
+GREY = Fold(lambda theirs: theirs.expand(3, *theirs.shape[1:]), lambda ours: ours[:1])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: ours is theirs, its axes arranged, times `gain`, plus `offset`."""
+
+    ours: str
+    theirs: str
+    fold: Fold = SAME
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def their_shape(self, ours: Tensor) -> tuple[int, ...]:
+        """The shape that theirs must have."""
+        return tuple(self.fold.write(ours).shape)
+
+    def read(self, theirs: Tensor) -> Tensor:
+        """Our tensor, contiguous, in the memory of theirs where it can be."""
+        ours = self.fold.read(theirs).contiguous()
+        if self.gain != 1:
+            ours.mul_(self.gain)
+        return ours if self.offset == 0 else ours.add_(self.offset)
+
+    def write(self, ours: Tensor) -> Tensor:
+        """Their tensor, contiguous and of its own."""
+        theirs = ours if self.offset == 0 else ours - self.offset
+        return self.fold.write(theirs / self.gain).contiguous()
+
+
+class Layout(ABC):
+    """How one program names and scales a generator's tensors."""
+
+    mean_w: str  # where they keep the mean of w, which may be absent
+    unused: frozenset[str] = frozenset()  # theirs, of no effect on an image
+
+    @abstractmethod
+    def config(self, raw: RawCheckpoint) -> GeneratorConfig:
+        """Structure from shapes and attributes; raises `GeneratorFileError` for another network."""
+
+    @abstractmethod
+    def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
+        """The table, for every tensor of ours but the mean of w."""
+
+    @abstractmethod
+    def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
+        """Where they may keep the low-pass filter (1, 3, 3, 1), and times which gain."""
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The shapes of a checkpoint's tensors."""
+
+    tensors: Mapping[str, Tensor]
+
+    def of(self, name: str, axes: int) -> tuple[int, ...]:
+        """A shape of so many axes; raises `GeneratorFileError` where there is none."""
+        if name not in self.tensors:
+            raise GeneratorFileError(f"{name} is missing")
+        shape = tuple(self.tensors[name].shape)
+        if len(shape) != axes:
+            raise GeneratorFileError(f"{name} is {shape}, not of {axes} axes")
+        return shape
+
+    def numbers(self, pattern: str) -> list[int]:
+        """The numbers that names have in place of `{}`, in order."""
+        expression = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d{1,4})"))
+        found = (expression.fullmatch(name) for name in self.tensors)
+        return sorted(int(match[1]) for match in found if match)
+
+
+def mapping_shape(first: tuple[int, ...], last: tuple[int, ...], label: int) -> dict[str, int]:
+    """The widths of a mapping network from its first and last weight, (outputs, inputs) each."""
+    return {"z_width": first[1] - label, "hidden_width": first[0], "style_width": last[0]}
+
+
+def inputs_of(config: GeneratorConfig, layer: int) -> int:
+    """Input channels of a synthesis layer."""
+    return config.channels[layer // 2]
+
+
+def fan_in(*factors: int) -> float:
+    """1 / sqrt(fan-in): the equalised learning rate's gain."""
+    return 1 / math.sqrt(math.prod(factors))
+
+
+def attribute(raw: RawCheckpoint, module: str, name: str, default: Any) -> Any:
+    """What a module of theirs has under that name."""
+    return raw.attributes.get(module, {}).get(name, default)

@@ -1,0 +1,157 @@
+"""Deep image prior: an untrained network whose shape alone prefers natural images."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from invprob.priors.base import Code, Prior
+from invprob.registry import register
+from invprob.types import Images, Shape, Spec
+
+INPUT_CHANNELS = 16
+INPUT_RANGE = 0.1  # the fixed input is uniform in [0, 0.1]
+SHAKE = 1 / 30  # standard deviation of what is added to it at every step
+SKIP_CHANNELS = 4
+WIDTHS = (16, 32, 64, 64)  # filters a level, of which each halves the size
+SMALLEST = 8  # pixels of the shorter side at the bottom
+
+
+class Convolution(nn.Module):
+    """A convolution with weights of its own for each image, (batch, outputs, inputs, k, k)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int, batch: int, rng: torch.Generator, like: Tensor
+    ) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(inputs * size * size)
+
+        def draw(*shape: int) -> nn.Parameter:
+            values = bound * (2 * torch.rand(1, *shape, generator=rng) - 1)
+            return nn.Parameter(values.repeat(batch, *[1] * len(shape)).to(like))
+
+        self.weight, self.bias = draw(outputs, inputs, size, size), draw(outputs)
+
+    def forward(self, x: Tensor, stride: int = 1) -> Tensor:
+        """(batch, inputs, h, w) -> (batch, outputs, h', w'), mirrored at the border."""
+        batch, outputs, inputs, size, _ = self.weight.shape
+        margin = size // 2
+        x = x.reshape(1, batch * inputs, *x.shape[2:])
+        if margin:
+            x = functional.pad(x, [margin] * 4, mode="reflect")
+        x = functional.conv2d(
+            x, self.weight.flatten(0, 1), self.bias.flatten(), stride, groups=batch
+        )
+        return x.view(batch, outputs, *x.shape[2:])
+
+
+class Block(nn.Module):
+    """Convolve, bring each channel to mean 0 and variance 1, scale, leaky ReLU."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int, batch: int, rng: torch.Generator, like: Tensor
+    ) -> None:
+        super().__init__()
+        self.convolution = Convolution(inputs, outputs, size, batch, rng, like)
+        self.gain = nn.Parameter(like.new_ones(batch, outputs, 1, 1))
+        self.shift = nn.Parameter(like.new_zeros(batch, outputs, 1, 1))
+
+    def forward(self, x: Tensor, stride: int = 1) -> Tensor:
+        """(batch, inputs, h, w) -> (batch, outputs, h', w')."""
+        x = functional.instance_norm(self.convolution(x, stride))
+        return functional.leaky_relu(x * self.gain + self.shift, 0.2)
+
+
+class Level(nn.Module):
+    """One size of the hourglass: down, what lies below, up, and a thin skip around it all."""
+
+    def __init__(
+        self, inputs: int, widths: Sequence[int], batch: int, rng: torch.Generator, like: Tensor
+    ) -> None:
+        super().__init__()
+        width, *deeper = widths
+        self.skip = Block(inputs, SKIP_CHANNELS, 1, batch, rng, like)
+        self.down = Block(inputs, width, 3, batch, rng, like)
+        self.more = Block(width, width, 3, batch, rng, like)
+        self.below = Level(width, deeper, batch, rng, like) if deeper else None
+        below = deeper[0] if deeper else width
+        self.up = Block(below + SKIP_CHANNELS, width, 3, batch, rng, like)
+        self.mix = Block(width, width, 1, batch, rng, like)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, h, w) -> (batch, width, h, w)."""
+        deep = self.more(self.down(x, stride=2))
+        if self.below is not None:
+            deep = self.below(deep)
+        deep = functional.interpolate(deep, x.shape[2:], mode="bilinear", align_corners=False)
+        mixed: Tensor = self.mix(self.up(torch.cat((self.skip(x), deep), 1)))
+        return mixed
+
+
+class HourglassCode(Code):
+    """The networks of a batch, and the fixed input (1, channel, height, width) that they share."""
+
+    fixed: Tensor
+
+    def __init__(self, body: Level, last: Convolution, fixed: Tensor) -> None:
+        super().__init__()
+        self.body, self.last = body, last
+        self.register_buffer("fixed", fixed)
+
+
+@register.prior("deep-image-prior")
+class DeepImagePrior(Prior):
+    """I = tanh(network(fixed noise)), where the network's weights are free (CVPR 2018).
+
+    Ulyanov, Vedaldi & Lempitsky: encoder and decoder with thin skips; at each step N(0, 1/30²) is
+    added to the input, which a solution leaves out. Narrower than theirs (16 to 64 filters on four
+    levels instead of 128 on five), so that 128 pixels take a CPU; normalised over each image, which
+    for their batch of one is what batch normalisation does.
+    """
+
+    origin: Tensor
+
+    def __init__(self, image_shape: Shape) -> None:
+        super().__init__(image_shape)
+        self.register_buffer("origin", torch.zeros(()), persistent=False)  # device and dtype
+        shorter = min(self.image_shape[1:])
+        levels = max(1, int(math.log2(max(shorter / SMALLEST, 2))))
+        self.widths = WIDTHS[:levels]
+
+    def start(self, batch: int, rng: torch.Generator) -> Code:
+        """Fresh weights, the same for all images, and the input."""
+        size = self.image_shape[1:]
+        fixed = INPUT_RANGE * torch.rand(1, INPUT_CHANNELS, *size, generator=rng)
+        body = Level(INPUT_CHANNELS, self.widths, batch, rng, self.origin)
+        last = Convolution(self.widths[0], self.image_shape[0], 1, batch, rng, self.origin)
+        return HourglassCode(body, last, fixed.to(self.origin))
+
+    def decode(self, code: Code, rng: torch.Generator) -> Images:
+        """The network at the shaken input."""
+        assert isinstance(code, HourglassCode)
+        shake = torch.randn(code.fixed.shape, generator=rng).to(code.fixed)
+        return _draw(code, code.fixed + SHAKE * shake)
+
+    def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+        """The network at the input itself."""
+        del rng
+        assert isinstance(code, HourglassCode)
+        return {"image": _draw(code, code.fixed)}
+
+    def spec(self) -> dict[str, Any]:
+        """The shape."""
+        return {**super().spec(), "image_shape": list(self.image_shape)}
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> "DeepImagePrior":
+        """Build the prior again."""
+        return cls(tuple(spec["image_shape"]))
+
+
+def _draw(code: HourglassCode, given: Tensor) -> Images:
+    batch = len(code.last.bias)
+    image: Tensor = code.last(code.body(given.expand(batch, -1, -1, -1))).tanh()
+    return image

@@ -1,0 +1,92 @@
+"""What a generator file holds, in words and numbers."""
+
+from typing import Any
+
+from invprob.errors import GeneratorFileError
+from invprob.files import sha256_of
+from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
+from invprob.priors.extras import extras_path, load_extras
+from invprob.priors.files import (
+    build_generator,
+    card_of,
+    find_generator,
+    fingerprint,
+    not_finite,
+)
+from invprob.priors.stylegan2 import Generator
+
+FORMATS = {
+    "native": "native StyleGAN2, safetensors",
+    "rosinality": "StyleGAN2 in rosinality's names",
+    "nvidia": "StyleGAN2 of NVIDIA's PyTorch code",
+    "nvidia-tf": "StyleGAN2 of NVIDIA's TensorFlow code",
+    "genforce": "StyleGAN2 in GenForce's names",
+    "psp": "StyleGAN2 in rosinality's names, within an encoder's file (pSp, e4e, PTI)",
+}
+MEANS = ("mean_w", "latent_avg", "mapping.w_avg", "dlatent_avg", "truncation.w_avg")
+
+
+def describe_file(name: str) -> dict[str, Any]:
+    """Facts of a generator by its registered name or path, in order, as JSON values.
+
+    `warnings` is a list of sentences. Nothing in the file is executed. Raises `GeneratorFileError`
+    where no complete generator can be built.
+    """
+    path = find_generator(name)
+    raw = read_checkpoint(path)
+    types = {value.dtype for value in raw.stand_ins.values()}
+    mean_of_w = _mean_of_w(raw)
+    generator = build_generator(raw, path, source=name)
+    config, card = generator.config, card_of(name)
+    about: dict[str, Any] = {
+        "generator": name,
+        "format": FORMATS[raw.format],
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
+        "resolution": config.resolution,
+        "channels": list(config.channels),
+        "style_width": config.style_width,
+        "style_rows": config.num_layers,
+        "z_width": config.z_width,
+        "mapping_layers": config.mapping_layers,
+        "parameters": sum(value.numel() for value in generator.parameters()),
+        "precision": sorted(str(dtype).removeprefix("torch.") for dtype in types),
+        "mean of W": mean_of_w,
+        "fingerprint": fingerprint(generator),
+    }
+    if config.labels:
+        about["classes"] = config.labels
+    if config.clamp is not None:
+        about["clamp"] = config.clamp
+    if raw.notes:
+        about["left out"] = list(raw.notes)
+    about.update({key: card[key] for key in ("purpose", "licence", "card") if key in card})
+    about.update({f"figure: {key}": value for key, value in card.get("figures", {}).items()})
+    about.update(_beside(name, generator))
+    bad = not_finite(generator)
+    about["warnings"] = [
+        f"{path}: NaN or infinite values in {', '.join(bad[:5])}; `solve` refuses this file"
+    ][: len(bad)]
+    return about
+
+
+def _beside(name: str, generator: Generator) -> dict[str, Any]:
+    """Statistics and directions of the companion file, where there is one of these weights."""
+    if not extras_path(find_generator(name)).exists():
+        return {"W statistics": "none beside the file; `invprob convert` computes them"}
+    try:
+        extras = load_extras(name, generator)
+    except GeneratorFileError as error:
+        return {"W statistics": f"none: {error}"}
+    statistics = extras.statistics
+    told = (
+        f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
+        f"effective rank {statistics.effective_rank()} of {generator.style_width}"
+    )
+    return {"W statistics": told, "edit directions": list(extras.directions)}
+
+
+def _mean_of_w(raw: RawCheckpoint) -> str:
+    names = [name for name in MEANS if name in raw.tensors]
+    return f"in the file ({names[0]})" if names else "measured on loading; none in the file"

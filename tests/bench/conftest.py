@@ -1,0 +1,76 @@
+"""A small generator, a sweep file to change, and runs made in this process."""
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import pytest
+from networks import random_generator
+
+from invprob.bench.pool import Event
+from invprob.bench.worker import Task, perform
+from invprob.priors.files import save_generator
+
+SWEEP = """\
+format = "invprob-sweep"
+version = 1
+prior = "tiny.safetensors"
+perceptual = "none"
+steps = 2
+threads = 1
+
+[[images]]
+samples = ["face"]
+
+[[operators]]
+label = "one half"
+name = "circulant"
+ratio = 0.5
+x = 50
+
+[[operators]]
+label = "all"
+name = "identity"
+x = 100
+
+[[methods]]
+name = "sphinx"
+
+[[methods]]
+name = "w-plus"
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write the sweep, with replacements (old, new) and more text at its end."""
+    save_generator(random_generator(), tmp_path / "tiny.safetensors")
+
+    def written(*replacements: tuple[str, str], more: str = "") -> Path:
+        text = SWEEP
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new, 1)
+        path = tmp_path / "sweep.toml"
+        path.write_text(text + more, "utf-8")
+        return path
+
+    return written
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Make runs one after another in this process; lists the runs that were made."""
+    made: list[str] = []
+
+    def one_by_one(tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
+        del jobs
+        for task in tasks:
+            made.append(task.id)
+            yield Event(task, 0.0)
+            yield Event(task, 1.0, perform(task, lambda share: None))
+
+    monkeypatch.setattr("invprob.bench.execute.work_through", one_by_one)
+    monkeypatch.setattr("invprob.bench.plots.can_draw", lambda: False)  # drawing takes its time
+    return made
