@@ -22,7 +22,6 @@ process's own time, which with one thread is fair on a busy machine.
 import itertools
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -53,6 +52,7 @@ from invprob.operators import Identity
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
 from invprob.priors import Generator, GeneratorConfig, load_generator
 from invprob.run.build import build_device
+from invprob.run.chunks import forget_peak, peak
 from invprob.run.precision import tensor_cores
 from invprob.trunks import NETWORKS, Network
 
@@ -197,19 +197,14 @@ class Memory(Callback):
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._before = _peak(device)
+        forget_peak(device)
+        self._before = peak(device)
         self.early = self.late = 0.0
 
     def on_step(self, iterate: Iterate) -> None:
-        self.late = _peak(self._device) - self._before
+        self.late = (peak(self._device) - self._before) / 2**30
         if iterate.taken <= 3:
             self.early = self.late
-
-
-def _peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def probe(case: Case, steps: int, threads: int) -> Memory:

@@ -1,5 +1,6 @@
 """Many images, some at a time: how many fit into memory, and the whole in the end."""
 
+import contextlib
 import gc
 import math
 import os
@@ -45,10 +46,12 @@ class Estimate:
 def estimate(trial: Callable[[int], object], device: torch.device) -> Estimate:
     """Try a step with one image and with two; the difference is what an image takes."""
     try:
+        forget_peak(device)
         trial(1)
-        single = _peak(device)
+        single = peak(device)
+        forget_peak(device)
         trial(2)
-        each = max(_peak(device) - single, 2**20)
+        each = max(peak(device) - single, 2**20)
     except (RuntimeError, MemoryError) as error:
         if not is_shortage(error):
             raise
@@ -167,10 +170,23 @@ def _tidy(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _peak(device: torch.device) -> float:
-    """The most bytes that this process held at once."""
+def forget_peak(device: torch.device) -> None:
+    """Let `peak` begin anew, from what is held now; only Linux and CUDA can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
+def peak(device: torch.device) -> float:
+    """The most bytes held at once since `forget_peak`, by this process or on its GPU."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
+    with contextlib.suppress(OSError, StopIteration):
+        # Where there is one, this counter: the other one also knows what a parent process held.
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+        return 1024.0 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 

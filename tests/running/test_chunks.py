@@ -178,12 +178,24 @@ def test_auto_says_what_it_found_before_the_start(prior: str, tmp_path: Path) ->
 
 def test_an_estimate_is_the_difference_of_one_and_two(monkeypatch: pytest.MonkeyPatch) -> None:
     peaks = iter([300.0 * 2**20, 364.0 * 2**20])
-    monkeypatch.setattr(chunks, "_peak", lambda device: next(peaks))
+    monkeypatch.setattr(chunks, "peak", lambda device: next(peaks))
     tried: list[int] = []
     found = estimate(tried.append, torch.device("cpu"))
     assert tried == [1, 2]
     assert found.each == 64 * 2**20
     assert 2**20 < found.free < 2**50
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone can")
+def test_a_peak_is_that_of_what_came_last() -> None:
+    device = torch.device("cpu")
+    big = torch.ones(2**25)  # 128 MiB
+    del big
+    chunks.forget_peak(device)
+    before = chunks.peak(device)
+    small = torch.ones(2**23)  # 32 MiB
+    del small
+    assert 0.9 * 2**25 < chunks.peak(device) - before < 1.5 * 2**25
 
 
 def test_an_estimate_survives_a_trial_that_does_not_fit() -> None:
