@@ -1,165 +1,330 @@
-"""Time one SPHInX step beside the convolutions it cannot do without.
+"""Time one step of the solver beside its floors and beside the step as it is usually published.
 
-    python examples/benchmark_step.py [--generator NAME|FILE] [--batch 1] [--threads 2]
+    python examples/benchmark_step.py [--size 128] [--batch 1] [--method sphinx] [--threads 2]
 
-The floor is each convolution of the synthesis network alone, forward and backward to its input,
-with the same shapes and threads and no elementwise work. The baseline is the step as it is usually
-published: a weight for each sample, grouped convolutions, weight gradients left on.
+Each row is one case: generator (128: the shipped one; 256 and 1024: random weights in the channels
+of StyleGAN2's config-f), images at once, method, perceptual network. The operator is the identity,
+so that `sphinx` trains both heads and the noise maps. In turns, within one run, are timed:
+
+- floor: each convolution of generator and perceptual network alone, forward and backward to its
+  input, same shapes and threads, no elementwise work; channels first or last, whichever is faster;
+- step: one step of `invprob.solve`, all that happens between two calls of a callback;
+- baseline: a straightforward step in the published style (`timing/published.py`).
+
+Times are medians, ratios those of medians. `roofline` is the arithmetic over the measured rate of
+matrix products, or the traffic over the measured rate of copies, whichever takes longer: the floor
+on a GPU. `first` is the time until the first step is done. With --memory-steps each case is solved
+once more in a process of its own: `peak` is what it holds at most after that many steps, less what
+it held before (on a GPU: allocated), `early` the same after three steps. `--clock cpu` reads the
+process's own time, which with one thread is fair on a busy machine.
 """
 
-import math
+import itertools
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 import typer
-from torch import Tensor
+from timing.floors import (
+    Convolution,
+    Job,
+    Machine,
+    bare,
+    measure_machine,
+    perceptual_convolutions,
+    synthesis_convolutions,
+    wait,
+)
+from timing.published import published, published_step
 
 import invprob
 from invprob import methods
-from invprob.operators import PartialCirculant
+from invprob.callbacks import Callback, Iterate
+from invprob.measurements import Measurements
+from invprob.operators import Identity
+from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
 from invprob.priors import Generator, GeneratorConfig, load_generator
-from invprob.priors.layers import SynthesisLayer, activate, smooth_upsampled
+from invprob.run.build import build_device
+from invprob.run.chunks import forget_peak, peak
+from invprob.run.precision import tensor_cores
+from invprob.trunks import NETWORKS, Network
+
+CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024
+BASELINE_COPIES = 12  # tensors that the baseline keeps for each layer's output, or a little fewer
 
 
-def convolutions(generator: Generator, batch: int) -> Callable[[], None]:
-    """Every convolution of one synthesis pass, forward and backward to its input."""
-    jobs: list[tuple[Tensor, Tensor, bool]] = []
-    for layer in generator.synthesis_layers():
-        size = layer.noise.shape[2] // (2 if layer.doubling else 1)
-        x = torch.randn(batch, layer.weight.shape[1], size, size).requires_grad_()
-        jobs.append((x, layer.weight, layer.doubling))
+@dataclass(frozen=True)
+class Case:
+    """One row."""
 
-    def run() -> None:
-        for x, weight, doubling in jobs:
-            if doubling:
-                y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-            else:
-                y = F.conv2d(x, weight, padding=1)
-            torch.autograd.grad(y, x, y)
+    size: int
+    batch: int
+    method: str
+    perceptual: str
+    memory: str
+    precision: str
+    device: str
+    smoke: bool = False
 
-    return run
+    def generator(self) -> Generator:
+        """The shipped generator at 128 px, else random weights."""
+        generator = self._generator()
+        generator.memory = "low" if self.memory == "low" else "normal"
+        generator.precision = "bf16" if self.precision == "bf16" else "float32"
+        return generator
+
+    def _generator(self) -> Generator:
+        if self.size == 128:
+            return load_generator("faces-128")
+        channels = (16,) * 8 if self.smoke else CONFIG_F
+        count = self.size.bit_length() - 2
+        return _random(GeneratorConfig(self.size, channels[:count], channels[0], 2))
+
+    def network(self) -> PerceptualDistance | None:
+        """A network on disk by its name, or `NAME-random`: its layers with random weights."""
+        if self.perceptual.endswith("-random"):
+            return _random_network(NETWORKS[self.perceptual.removesuffix("-random")])
+        found = find_perceptual(self.perceptual)
+        return None if isinstance(found, Absent) else found
 
 
-def sphinx_step(generator: Generator, batch: int) -> Callable[[], None]:
-    """One step of the default method at 1 % random measurements, without bookkeeping."""
-    operator = PartialCirculant(generator.image_shape, ratio=0.01, seed=0)
-    recipe = methods.make(
-        "sphinx",
-        generator,
-        generator.image_shape,
-        measurement_shape=operator.measurement_shape,
+@torch.no_grad()
+def _random_network(network: Network) -> PerceptualDistance:
+    trunk = network.trunk()
+    rng = torch.Generator().manual_seed(0)
+    for value in trunk.parameters():
+        value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=rng)
+    hidden, heads = torch.zeros(1, 3, 64, 64), []
+    for index, layer in enumerate(trunk):
+        hidden = layer(hidden)
+        if index in network.taps:
+            width = hidden.shape[1]
+            heads.append(torch.full((1, width, 1, 1), 1 / width))
+    return PerceptualDistance(network, trunk, heads, {"sha256": "random weights"})
+
+
+def _random(config: GeneratorConfig) -> Generator:
+    generator = Generator(config)
+    rng = torch.Generator().manual_seed(0)
+    for value in generator.parameters():
+        if value.ndim > 1:
+            value.data.normal_(0, value[0].numel() ** -0.5, generator=rng)
+    return generator
+
+
+class Setup:
+    """Everything a case solves with."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.device = torch.device(case.device)
+        self.generator = case.generator().to(self.device)
+        self.network = case.network()
+        if self.network is not None:
+            self.network.to(self.device)
+        shape = self.generator.image_shape
+        self.operator = Identity(shape).to(self.device)
+        self.recipe = methods.make(case.method, self.generator, shape, perceptual=self.network)
+        rng = torch.Generator().manual_seed(2)
+        target = torch.rand(case.batch, *shape, generator=rng) * 2 - 1
+        self.measurements = Measurements.from_array(target, self.operator)
+        self.target = target.to(self.device)
+
+    def solve(self, steps: int, callback: Callback) -> None:
+        """Take steps of the solver."""
+        (stage,) = self.recipe.stages
+        invprob.solve(
+            self.measurements,
+            self.operator,
+            stage.prior,
+            terms=stage.terms,
+            optimiser=stage.optimiser,
+            schedule=stage.schedule,
+            steps=steps,
+            callbacks=[callback],
+        )
+
+    def baseline(self) -> Job:
+        """The published step with the same variables."""
+        shape = self.generator.image_shape
+        prior = methods.make(self.case.method, published(self.generator), shape).prior
+        return published_step(prior, self.target, self.network, 0.01)
+
+    def convolutions(self) -> list[Convolution]:
+        """Those of generator and perceptual network."""
+        found = synthesis_convolutions(self.generator)
+        if self.network is not None:
+            found += perceptual_convolutions(self.network, self.target[:1])
+        return found
+
+
+class Turns(Callback):
+    """Time each step of a solve, and after it one turn of every other job."""
+
+    def __init__(self, others: dict[str, Job], device: torch.device, clock: Callable[[], float]):
+        self._others, self._device, self._clock = others, device, clock
+        self.seconds: dict[str, list[float]] = {"step": [], **{name: [] for name in others}}
+        self._began = clock()
+
+    def on_start(self, *about: object) -> None:
+        self._began = self._clock()
+
+    def on_step(self, iterate: Iterate) -> None:
+        self._note("step")
+        for name, job in self._others.items():
+            job()
+            self._note(name)
+
+    def _note(self, name: str) -> None:
+        wait(self._device)
+        self.seconds[name].append(self._clock() - self._began)
+        self._began = self._clock()
+
+    def medians(self) -> dict[str, float]:
+        """Seconds of each job; the first turn warms up."""
+        return {name: statistics.median(times[1:]) for name, times in self.seconds.items()}
+
+
+class Memory(Callback):
+    """The most memory held so far, in GiB, after the third step and after the last."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        forget_peak(device)
+        self._before = peak(device)
+        self.early = self.late = 0.0
+
+    def on_step(self, iterate: Iterate) -> None:
+        self.late = (peak(self._device) - self._before) / 2**30
+        if iterate.taken <= 3:
+            self.early = self.late
+
+
+def probe(case: Case, steps: int, threads: int) -> Memory:
+    """Solve once in this process, and nothing else."""
+    torch.set_num_threads(threads)
+    setup = Setup(case)
+    memory = Memory(setup.device)
+    setup.solve(steps, memory)
+    return memory
+
+
+def probed(case: Case, steps: int, threads: int) -> tuple[float, float]:
+    """The most memory in a process of its own, GiB: after three steps, and after all."""
+    words = ["--probe", json.dumps(asdict(case)), "--memory-steps", str(steps)]
+    done = subprocess.run(
+        [sys.executable, __file__, *words, "--threads", str(threads)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    prior = recipe.prior
-    code = prior.start(batch, torch.Generator().manual_seed(0))
-    stepper = recipe.stages[0].optimiser.start(prior.groups(code))
-    term = recipe.stages[0].terms[0].bind(torch.zeros(batch, *operator.measurement_shape), operator)
-    rng = torch.Generator().manual_seed(1)
-
-    def run() -> None:
-        image = prior.decode(code, rng)
-        term(image, operator(image)).sum().backward()
-        stepper.step(1.0)
-
-    return run
+    early, late = json.loads(done.stdout)
+    return early, late
 
 
-def published_step(generator: Generator, batch: int) -> Callable[[], None]:
-    """The usual public step: per-sample grouped convolutions, weight gradients computed."""
-    weights = [layer.weight.clone().requires_grad_() for layer in generator.synthesis_layers()]
-    styles = generator.mean_w.repeat(batch, generator.num_layers, 1).requires_grad_()
-    optimiser = torch.optim.Adam([styles])
-
-    def layer_forward(x: Tensor, layer: SynthesisLayer, weight: Tensor, row: Tensor) -> Tensor:
-        style = layer.affine(row)
-        modulated = weight[None] * style[:, None, :, None, None]
-        modulated = modulated * torch.rsqrt(modulated.square().sum((2, 3, 4), keepdim=True) + 1e-8)
-        _, outputs, inputs, height, width = modulated.shape
-        grouped = modulated.reshape(batch * outputs, inputs, height, width)
-        flat = x.reshape(1, -1, *x.shape[2:])
-        if layer.doubling:
-            turned = grouped.reshape(batch, outputs, inputs, 3, 3).transpose(1, 2)
-            turned = turned.reshape(batch * inputs, outputs, 3, 3)
-            y = F.conv_transpose2d(flat, turned, stride=2, groups=batch)
-            y = smooth_upsampled(y.reshape(batch, outputs, *y.shape[2:]))
-        else:
-            y = F.conv2d(flat, grouped, padding=1, groups=batch)
-            y = y.reshape(batch, outputs, *y.shape[2:])
-        y = y + layer.noise_strength * layer.noise
-        return activate(y + layer.bias[:, None, None])
-
-    def run() -> None:
-        x = generator.constant.expand(batch, -1, -1, -1)
-        for index, (layer, weight) in enumerate(
-            zip(generator.synthesis_layers(), weights, strict=True)
-        ):
-            x = layer_forward(x, layer, weight, styles[:, index])
-        x.square().mean().backward()
-        optimiser.step()
-        optimiser.zero_grad()
-
-    return run
+def available(device: torch.device) -> float:
+    """Bytes of memory that are free for use."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info()[0])
+    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
-def milliseconds(job: Callable[[], object], repeats: int) -> tuple[float, float, float]:
-    """Minimum, median and maximum over `repeats` calls, after two to warm up."""
-    times = []
-    for index in range(repeats + 2):
-        begin = time.perf_counter()
-        job()
-        if index >= 2:
-            times.append(1e3 * (time.perf_counter() - begin))
-    return min(times), statistics.median(times), max(times)
+def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machine) -> list[str]:
+    """The cells of a row, from `first` on."""
+    setup = Setup(case)
+    convolutions = setup.convolutions()
+    others: dict[str, Job] = {
+        "first": bare(convolutions, case.batch, setup.device, last=False),
+        "last": bare(convolutions, case.batch, setup.device, last=True),
+    }
+    kept = 4 * case.batch * sum(one.elements for one in convolutions)
+    fits = BASELINE_COPIES / 2 * kept < available(setup.device)
+    if fits:
+        others["baseline"] = setup.baseline()
+    turns = Turns(others, setup.device, clock)
+    with tensor_cores(case.precision):
+        setup.solve(repeats + 1, turns)
+    medians = turns.medians()
+    floor, step = min(medians["first"], medians["last"]), medians["step"]
+    baseline = medians.get("baseline")
+    return [
+        _milliseconds(turns.seconds["step"][0]),
+        _milliseconds(machine.floor(convolutions, case.batch)),
+        _milliseconds(floor),
+        _milliseconds(step),
+        "" if baseline is None else _milliseconds(baseline),
+        f"{step / floor:.2f}",
+        "" if baseline is None else f"{baseline / step:.2f}",
+    ]
 
 
-def matrix_rate() -> float:
-    """GFLOP/s of a float32 matrix product."""
-    a = torch.randn(1024, 1024)
-    best, _, _ = milliseconds(lambda: a @ a, 10)
-    return 2 * 1024**3 / best / 1e6
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f}" if seconds > 0.1 else f"{1e3 * seconds:.1f}"
+
+
+HEADER = (
+    *("size", "batch", "method", "perceptual", "memory", "precision"),
+    *("first ms", "roofline ms", "floor ms", "step ms", "baseline ms", "step/floor"),
+    *("baseline/step", "early GiB", "peak GiB"),
+)
 
 
 def main(
-    generator: Annotated[str, typer.Option(help="name or file")] = "faces-128",
-    batch: Annotated[int, typer.Option(help="images solved at once")] = 1,
+    size: Annotated[list[int] | None, typer.Option(help="pixels; may repeat")] = None,
+    batch: Annotated[list[int] | None, typer.Option(help="images at once; may repeat")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="may repeat")] = None,
+    perceptual: Annotated[
+        list[str] | None, typer.Option(help="none, a network on disk, or NAME-random; may repeat")
+    ] = None,
+    memory: Annotated[list[str] | None, typer.Option(help="normal or low; may repeat")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="float32, tf32 or bf16")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
-    repeats: Annotated[int, typer.Option(help="timed calls of each job")] = 20,
-    smoke: Annotated[bool, typer.Option(help="a random 32 px generator, two calls")] = False,
+    repeats: Annotated[int, typer.Option(help="timed turns of each job; 0: only memory")] = 15,
+    memory_steps: Annotated[int, typer.Option(help="steps of the memory runs; 0: none")] = 0,
+    clock: Annotated[str, typer.Option(help="wall, or cpu: this process's own time")] = "wall",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    smoke: Annotated[bool, typer.Option(help="a random 32 px generator, two turns")] = False,
+    probe_case: Annotated[str | None, typer.Option("--probe", hidden=True)] = None,
 ) -> None:
-    """Print floor, step and baseline in milliseconds, and their ratios."""
+    """Print a table of milliseconds, their ratios and GiB."""
     torch.set_num_threads(threads)
+    if probe_case is not None:
+        held = probe(Case(**json.loads(probe_case)), memory_steps, threads)
+        print(json.dumps([held.early, held.late]))
+        return
+    where = build_device(device)
     if smoke:
-        network = Generator(GeneratorConfig(32, (16, 16, 8, 8), 16, 2))
-        repeats = 2
-    else:
-        network = load_generator(generator)
-    multiplied = sum(_multiplications(layer) for layer in network.synthesis_layers())
-    print(f"invprob {invprob.__version__}, torch {torch.__version__}, {threads} threads")
+        size, batch, method, perceptual = [32], [2], ["w-plus-s-b"], ["none", "alex-random"]
+        memory, precision, repeats, memory_steps = ["low"], ["bf16"], 2, 4
+    machine = measure_machine(where, 256 if smoke else 4096 if where.type == "cuda" else 1024)
+    print(f"invprob {invprob.__version__}, torch {torch.__version__}, {threads} threads, {where}")
     print(
-        f"{network.resolution} px, {multiplied / 1e9:.2f} G multiply-adds an image, batch {batch}"
+        f"float32 products: {machine.flops / 1e9:.0f} GFLOP/s, "
+        f"copies: {machine.bandwidth / 1e9:.0f} GB/s; clock: {clock}; "
+        f"medians of {repeats} turns\n"
     )
-    print(f"float32 matrix product: {matrix_rate():.0f} GFLOP/s")
-    jobs = {
-        "convolutions alone": convolutions(network, batch),
-        "SPHInX step": sphinx_step(network, batch),
-        "published step": published_step(network, batch),
-    }
-    floor = math.nan
-    for name, job in jobs.items():
-        low, middle, high = milliseconds(job, repeats)
-        floor = middle if name == "convolutions alone" else floor
-        print(
-            f"{name:20s} {middle:8.1f} ms  ({low:.1f} to {high:.1f})  {middle / floor:5.2f} x floor"
-        )
-
-
-def _multiplications(layer: SynthesisLayer) -> int:
-    outputs, inputs, height, width = layer.weight.shape
-    size = layer.noise.shape[2] // (2 if layer.doubling else 1)
-    return outputs * inputs * height * width * size**2
+    print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|")
+    ticks = time.process_time if clock == "cpu" else time.perf_counter
+    for cells in itertools.product(
+        size or [128],
+        batch or [1],
+        method or ["sphinx"],
+        perceptual or ["none"],
+        memory or ["normal"],
+        precision or ["float32"],
+    ):
+        case = Case(*cells, device=where.type, smoke=smoke)
+        timed = measure(case, repeats, ticks, machine) if repeats else [""] * 7
+        held = probed(case, memory_steps, threads) if memory_steps else ()
+        row = [*map(str, cells), *timed, *(f"{value:.2f}" for value in held)]
+        print("| " + " | ".join(row + [""] * (len(HEADER) - len(row))) + " |", flush=True)
 
 
 if __name__ == "__main__":

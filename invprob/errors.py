@@ -41,6 +41,10 @@ class DeviceError(InvprobError, RuntimeError):
     """The device that was asked for is not there."""
 
 
+class MemoryShortage(InvprobError, MemoryError):
+    """Memory does not suffice for a single image."""
+
+
 class PriorError(InvprobError, RuntimeError):
     """A prior cannot go on from where another one stands."""
 

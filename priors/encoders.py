@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from invprob.priors.layers import SLOPE
+from invprob.priors.fused import SLOPE
 from invprob.priors.stylegan2 import GeneratorConfig
 from invprob.types import Images, Styles, Vectors
 

@@ -1,13 +1,17 @@
 """The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.2  # of the leaky ReLU; its gain sqrt(2) keeps the variance of a Gaussian input
-GAIN = math.sqrt(2.0)
+from invprob.priors import fused
+from invprob.priors.filters import smooth
+from invprob.priors.fused import SLOPE
+
+GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
 EPSILON = 1e-8
 
 
@@ -24,39 +28,6 @@ def activate(x: Tensor) -> Tensor:
 def clamped(x: Tensor, bound: float | None) -> Tensor:
     """Keep values within ±bound, as networks trained in half precision do; None: leave them."""
     return x if bound is None else x.clamp(-bound, bound)
-
-
-def _smooth(x: Tensor, axis: int) -> Tensor:
-    """Weigh four neighbours along `axis` by (1, 3, 3, 1) / 4; three fewer come out."""
-    size = x.shape[axis] - 3
-    outer = x.narrow(axis, 0, size) + x.narrow(axis, 3, size)
-    inner = x.narrow(axis, 1, size) + x.narrow(axis, 2, size)
-    return torch.add(outer * 0.25, inner, alpha=0.75)
-
-
-def smooth_upsampled(x: Tensor) -> Tensor:
-    """Low-pass what a stride-2 transposed 3x3 convolution gave: (2h+1, 2w+1) -> (2h, 2w).
-
-    The FIR is (1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 64 times the factor 4 of doubling both axes. Slices are
-    shifted and added: on a CPU this is several times faster than a one-channel convolution.
-    """
-    return _smooth(_smooth(F.pad(x, (1, 1, 1, 1)), 2), 3)
-
-
-def upsample(image: Tensor) -> Tensor:
-    """Double both axes: zeros between the pixels, then the same FIR; (h, w) -> (2h, 2w).
-
-    Each output pixel weighs two neighbours by 3/4 and 1/4 along each axis.
-    """
-    for axis in (2, 3):
-        size = image.shape[axis]
-        padding = (0, 0, 1, 1) if axis == 2 else (1, 1, 0, 0)
-        padded = F.pad(image, padding)
-        centre = padded.narrow(axis, 1, size) * 0.75
-        before = torch.add(centre, padded.narrow(axis, 0, size), alpha=0.25)
-        after = torch.add(centre, padded.narrow(axis, 2, size), alpha=0.25)
-        image = torch.stack((before, after), axis + 1).flatten(axis, axis + 1)
-    return image
 
 
 class ModulatedConv(nn.Module):
@@ -114,22 +85,33 @@ class SynthesisLayer(ModulatedConv):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Bring the weight to the order in memory that its convolution reads: channels last."""
+        turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
+        turned = turned.contiguous(memory_format=torch.channels_last)
+        self.weight.data = turned.transpose(0, 1) if self.doubling else turned
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.lay_out()
 
     def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
-        leave = self.demodulation(scale)
+        # The activation is homogeneous, so its gain acts on these small tensors instead.
+        leave, noise = GAIN * self.demodulation(scale), (GAIN * self.noise_strength) * noise
+        bias = GAIN * self.bias
+        if not (self.weight.requires_grad or self.bias.requires_grad):
+            x = fused.layer(x, scale, leave, noise, self.weight, bias, doubling=self.doubling)
+            return clamped(x, self.clamp)
         x = x * scale[:, :, None, None]
         if self.doubling:
-            weight = self.weight.transpose(0, 1)
-            x = smooth_upsampled(F.conv_transpose2d(x, weight, stride=2))
+            x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
         else:
             x = F.conv2d(x, self.weight, padding=1)
-        # The activation is homogeneous, so its gain acts on these small tensors instead; in place,
-        # because every pass over the features costs as much as a tenth of the convolution.
-        x = x * (GAIN * leave)[:, :, None, None]
-        x += (GAIN * self.noise_strength) * noise
-        x += (GAIN * self.bias)[:, None, None]
-        return clamped(F.leaky_relu(x, SLOPE, inplace=True), self.clamp)
+        x = x * leave[:, :, None, None] + noise + bias[:, None, None]
+        return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -145,5 +127,4 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs) -> (batch, 3, h, w)."""
         weight = self.weight[None, :, :, 0, 0] * scale[:, None, :]
-        rgb = torch.baddbmm(self.bias[None, :, None], weight, x.flatten(2))
-        return clamped(rgb.view(len(x), 3, *x.shape[2:]), self.clamp)
+        return clamped(fused.colours(x, weight, self.bias), self.clamp)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.priors.layers import SLOPE
+from invprob.priors.fused import SLOPE
 from invprob.priors.stylegan2 import Generator
 from invprob.types import Vectors
 

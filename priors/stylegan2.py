@@ -1,22 +1,26 @@
 """The StyleGAN2 generator: a mapping network z -> w and a synthesis network w+ -> image."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from invprob.errors import ArgumentError, ShapeError
-from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise, upsample
+from invprob.priors.filters import upsample
+from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise
 from invprob.priors.shapes import SIZES
 from invprob.priors.shapes import GeneratorConfig as GeneratorConfig
 from invprob.streams import stream
 from invprob.types import Content, Images, NoiseMap, Shape, Styles, Vectors
 
 MEAN_DRAWS = 10_000  # draws of w behind a mean w that a file does not hold
+Memory = Literal["normal", "low"]
+Precision = Literal["float32", "bf16"]
 
 
 class Generator(nn.Module):
@@ -32,6 +36,8 @@ class Generator(nn.Module):
     source: str  # the name or path it was loaded from; "memory" where there is none
     options: dict[str, int]  # what `load_generator` needs beside the source, and
     dropped: tuple[str, ...]  # which parts of the source it leaves out then
+    memory: Memory  # "low": backward draws each block again, for the same numbers
+    precision: Precision  # "bf16": features in bfloat16 while gradients are recorded
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -39,11 +45,13 @@ class Generator(nn.Module):
         self.source = "memory"
         self.options = {}
         self.dropped = ()
+        self.memory = "normal"
+        self.precision = "float32"
         width, channels, clamp = config.style_width, config.channels, config.clamp
         if config.labels:
             self.label_embedding = nn.Linear(config.labels, config.label_width)
         self.mapping_layers = nn.ModuleList(
-            nn.Linear(before, here) for before, here in pairwise(config.mapping_widths)
+            nn.Linear(before, here) for before, here in itertools.pairwise(config.mapping_widths)
         )
         self.register_buffer("mean_w", torch.zeros(width))
         self.constant = nn.Parameter(torch.zeros(channels[0], 4, 4))
@@ -230,11 +238,33 @@ class Generator(nn.Module):
         scales: Sequence[Tensor],
         maps: Sequence[Tensor],
     ) -> tuple[Tensor, Tensor | None]:
-        """Layers `start` to before `stop` with their ToRGBs, each image added to the doubled one.
+        """Layers `start` to before `stop`, each ToRGB's image added to the doubled one."""
+        exact = x.dtype
+        if self.precision == "bf16" and torch.is_grad_enabled():
+            x = x.bfloat16()
+        for _, block in itertools.groupby(range(start, stop), key=lambda index: (index + 1) // 2):
+            arguments = (list(block), x, image, scales, maps)
+            if self.memory == "low" and torch.is_grad_enabled():
+                x, image = checkpoint(
+                    self._block, *arguments, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                x, image = self._block(*arguments)
+        return x.to(exact), image
+
+    def _block(
+        self,
+        indices: Sequence[int],
+        x: Tensor,
+        image: Tensor | None,
+        scales: Sequence[Tensor],
+        maps: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor | None]:
+        """The layers of one size.
 
         Scale 3(i // 2) + 2(i % 2) belongs to layer i, the one after an even layer's to its ToRGB.
         """
-        for index in range(start, stop):
+        for index in indices:
             place = 3 * (index // 2) + 2 * (index % 2)
             x = self.layers[index](x, scales[place], maps[index])
             if index % 2 == 0:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from invprob.priors.layers import EPSILON, GAIN, SLOPE
+from invprob.priors.fused import SLOPE
+from invprob.priors.layers import EPSILON, GAIN
 from invprob.priors.stylegan2 import Generator
 
 
@@ -46,7 +47,7 @@ def _along(x: Tensor, axis: int) -> Tensor:
 
 
 def _enlarged(image: Tensor) -> Tensor:
-    """`invprob.priors.layers.upsample`: bilinear, fading by a quarter at the zero-padded border."""
+    """`filters.upsample` of the priors: bilinear, fading by a quarter at the zero-padded border."""
     doubled = F.interpolate(image, scale_factor=2.0, mode="bilinear", align_corners=False)
     edge = torch.ones(doubled.shape[-1], dtype=image.dtype, device=image.device)
     edge[0] = edge[-1] = 0.75

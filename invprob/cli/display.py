@@ -53,6 +53,8 @@ class Lines(Told):
 
     def status(self, status: Status) -> None:
         """Print the numbers if a tenth of the steps or some seconds passed."""
+        if status.taken < self._shown:  # other images
+            self._shown = 0
         late = time.monotonic() - self._when >= self._most_seconds
         far = status.taken - self._shown >= status.steps / 10
         if late or far or status.taken == status.steps:

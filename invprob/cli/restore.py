@@ -114,6 +114,26 @@ def solve(
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Default: auto.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float32|tf32|bf16",
+            help="How exactly the generator's convolutions multiply. Default: float32.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="normal|low",
+            help="low: hold less and compute parts twice, for the same result. Default: normal.",
+        ),
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|N", help="Images solved at once. Default: auto, as memory allows."
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(metavar="N", help="CPU threads. Default: PyTorch's choice.")
     ] = None,
@@ -178,6 +198,9 @@ def solve(
         "perceptual": perceptual,
         "lpips_weights": None if lpips_weights is None else str(lpips_weights),
         "device": device,
+        "precision": precision,
+        "memory": memory,
+        "batch": _batch(batch),
         "threads": threads,
         "plugins": plugins,
     }
@@ -205,6 +228,16 @@ def resume(
     if finished.again and not (quiet or as_json):
         typer.echo("this run is finished; nothing was left to do")
     return _report(finished, as_json=as_json, quiet=quiet)
+
+
+def _batch(text: str | None) -> int | None:
+    from invprob.errors import ArgumentError
+
+    if text is None or text == "auto":
+        return None
+    if not text.isdecimal():
+        raise ArgumentError(f"--batch must be auto or a whole number, got {text!r}")
+    return int(text)
 
 
 def _merged(base: "RunConfig | None", given: dict[str, Any]) -> "RunConfig":
@@ -257,9 +290,18 @@ def _report(finished: "Finished", *, as_json: bool, quiet: bool) -> int:
                 typer.echo(f"{name}: {_sentence(scores)}")
             mean = "mean: " if finished.images else ""
             typer.echo(mean + _sentence(finished.scores))
-            typer.echo(f"{finished.scores['outcome']}, in {finished.scores['seconds']:.1f} s")
+            typer.echo(_ending(finished))
         typer.echo(str(finished.path))
     return 1 if finished.diverged else 0
+
+
+def _ending(finished: "Finished") -> str:
+    """How the solve went, how long it took, and for several images their rate."""
+    seconds = finished.scores["seconds"]
+    said = f"{finished.scores['outcome']}, in {seconds:.1f} s"
+    if not finished.images or not seconds:
+        return said
+    return f"{said}: {3600 * len(finished.images) / seconds:.0f} images an hour"
 
 
 def _sentence(scores: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ else:
 FORMAT = "invprob-run"
 VERSION = 1
 FITS = ("crop", "pad", "stretch")
+PRECISIONS = ("float32", "tf32", "bf16")
+MEMORIES = ("normal", "low")
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class RunConfig:
     one class of a conditional one. `data_term` is misfit, likelihood or stochastic, `init` default
     or encoder (`methods.make`). `steps` None takes the method's own number, `operator_seed` None
     derives one. `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds`
-    in the loop, if they are given, a run stops where it is. Raises `ArgumentError` where values are
-    out of range or contradict each other.
+    in the loop, if they are given, a run stops where it is. `batch` images are solved at once,
+    None: as many as fit into memory; it changes their last digits, as `precision` and `threads`
+    do. Raises `ArgumentError` where values are out of range or contradict each other.
     """
 
     images: tuple[str, ...] = ()
@@ -85,6 +88,9 @@ class RunConfig:
     perceptual: str = "auto"
     lpips_weights: str | None = None
     device: str = "auto"
+    precision: str = "float32"
+    memory: str = "normal"
+    batch: int | None = None
     threads: int | None = None
     plugins: tuple[str, ...] = ()
 
@@ -93,7 +99,13 @@ class RunConfig:
             raise ArgumentError(
                 f"fit must be crop, pad or stretch, got {self.fit!r}.{suggest(self.fit, FITS)}"
             )
-        for name in ("steps", "restarts", "threads"):
+        for name, known in (("precision", PRECISIONS), ("memory", MEMORIES)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ArgumentError(
+                    f"{name} must be {', '.join(known)}, got {value!r}.{suggest(value, known)}"
+                )
+        for name in ("steps", "restarts", "batch", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ArgumentError(f"{name} must be at least 1, got {value}")
@@ -218,8 +230,12 @@ _WORDS = (
     "perceptual",
     "lpips_weights",
     "device",
+    "precision",
+    "memory",
 )
-_NUMBERS = ("steps", "restarts", "seed", "operator_seed", "threads", "resolution", "label")
+_NUMBERS = (
+    *("steps", "restarts", "seed", "operator_seed", "batch", "threads", "resolution", "label"),
+)
 
 
 def _read(key: str, value: Any) -> Any:

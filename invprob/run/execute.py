@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from invprob.callbacks import Callback
+from invprob.callbacks import Callback, Snapshot
 from invprob.errors import FileError, ShapeError
 from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
@@ -29,17 +29,28 @@ from invprob.run.build import (
     load_plugins,
     resolve,
 )
+from invprob.run.chunks import estimate, solve_in_chunks
 from invprob.run.config import Named, RunConfig
 from invprob.run.folder import Checkpoint, RunFolder, new_folder, open_folder
 from invprob.run.inputs import Inputs, expand, load_inputs
+from invprob.run.precision import tensor_cores
 from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, TimeBudget, Watcher
+from invprob.solver.loop import solve
 from invprob.solver.restarts import solve_restarts
+from invprob.solver.solution import Solution
 from invprob.solver.stages import allot
 from invprob.streams import derive
 from invprob.types import Images, Shape
+
+
+def _generator(config: RunConfig) -> Generator:
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
+    generator.memory = "low" if config.memory == "low" else "normal"
+    generator.precision = "bf16" if config.precision == "bf16" else "float32"
+    return generator
 
 
 def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
@@ -122,7 +133,7 @@ def start(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = build_device(config.device)
-    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
+    generator = _generator(config)
     network = find_perceptual(config.perceptual, config.lpips_weights)
     measurements, truth = _measurements(config, generator)
     operator = measurements.operator()
@@ -181,7 +192,7 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
         else:
             steps = sum(allot(job.recipe.stages, job.config.steps)) * job.config.restarts
             display.message(f"going on after step {checkpoint.taken} of {steps}")
-            folder.truncate_trace(checkpoint.taken)
+            folder.truncate_trace(checkpoint.lines)
         return _work(job, folder, checkpoint, display, draw)
 
 
@@ -205,7 +216,7 @@ def _resumed(
     config: RunConfig, environment: Mapping[str, Any] | None, saved: Path, display: Display
 ) -> Job:
     """Build a job again, as much like the first time as can be."""
-    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
+    generator = _generator(config)
     if environment is None:
         device = build_device(config.device)
         network = find_perceptual(config.perceptual, config.lpips_weights)
@@ -254,46 +265,88 @@ def _work(
     """Solve, then write what there is to show; from the first step on the folder is kept."""
     display.folder(folder.path)
     grading = Grading.of(job.measurements)
-    recorder = Recorder(folder, seconds=0.0 if checkpoint is None else checkpoint.seconds)
-    fidelity = None
-    if job.truth is not None:
-        fidelity = grading.fidelity(job.truth.to(job.device))
-    callbacks: list[Callback] = [recorder, Watcher(display, fidelity)]
-    if job.config.seconds is not None:
-        callbacks.append(TimeBudget(recorder, job.config.seconds))
-    operator = job.operator.to(job.device)
-    measurements, seen = job.measurements, operator
-    guarded = build_guard(job.config, measurements, operator)
-    if guarded is not None:
-        measurements, seen = guarded.measurements, guarded.operator.to(job.device)
-
-    def rules() -> list[Callback]:
-        fresh = build_guard(job.config, job.measurements, operator)
-        return [] if fresh is None else [fresh.rule]
-
     if isinstance(job.network, PerceptualDistance):
         job.network.to(job.device)
+    total = len(job.measurements.values)
+    seconds = 0.0 if checkpoint is None else checkpoint.seconds
+
+    def some(images: range, snapshot: Snapshot | None, lines: int) -> Solution:
+        nonlocal seconds
+        rows = slice(images.start, images.stop)
+        fidelity = None
+        if job.truth is not None:
+            graded = dataclasses.replace(grading, grey=grading.grey[rows])
+            fidelity = graded.fidelity(job.truth[rows].to(job.device))
+        if snapshot is not None:
+            lines += int(snapshot["taken"])
+        recorder = Recorder(folder, images, total, seconds=seconds, lines=lines)
+        callbacks: list[Callback] = [recorder, Watcher(display, fidelity)]
+        if job.config.seconds is not None:
+            callbacks.append(TimeBudget(recorder, job.config.seconds))
+        try:
+            return _solve(job, rows, callbacks, snapshot)
+        finally:
+            seconds = recorder.seconds
+
     try:
-        recipe = job.recipe.to(job.device)
-        solution = solve_restarts(
-            measurements,
-            seen,
-            recipe.stages,
-            restarts=job.config.restarts,
-            initial=recipe.initial,
-            steps=job.config.steps,
-            seed=job.config.seed,
-            renoise=recipe.renoise,
-            rules=rules,
-            callbacks=callbacks,
-            snapshot=None if checkpoint is None else checkpoint.snapshot,
-        )
+        size = total if checkpoint is not None else _size(job, display)
+        with tensor_cores(job.config.precision):
+            solution = solve_in_chunks(folder, total, size, some, checkpoint, display, job.device)
         solution.save(folder.path / files.SOLUTION)
-        return conclude(job, folder, solution, recorder.seconds, grading, draw)
+        folder.drop_parts()
+        return conclude(job, folder, solution, seconds, grading, draw)
     except FileError as error:
         if not folder.kept:
             raise
         raise FileError(f"{error}; then go on with: invprob resume {folder.path}") from error
+
+
+def _solve(
+    job: Job, rows: slice, callbacks: Sequence[Callback], snapshot: Snapshot | None
+) -> Solution:
+    """Solve some of the images."""
+    chosen = dataclasses.replace(job.measurements, values=job.measurements.values[rows])
+    operator = job.operator.to(job.device)
+    measurements, seen = chosen, operator
+    guarded = build_guard(job.config, chosen, operator)
+    if guarded is not None:
+        measurements, seen = guarded.measurements, guarded.operator.to(job.device)
+
+    def rules() -> list[Callback]:
+        fresh = build_guard(job.config, chosen, operator)
+        return [] if fresh is None else [fresh.rule]
+
+    recipe = job.recipe.to(job.device)
+    return solve_restarts(
+        measurements,
+        seen,
+        recipe.stages,
+        restarts=job.config.restarts,
+        initial=recipe.initial,
+        steps=job.config.steps,
+        seed=job.config.seed,
+        renoise=recipe.renoise,
+        rules=rules,
+        callbacks=callbacks,
+        snapshot=snapshot,
+    )
+
+
+def _size(job: Job, display: Display) -> int:
+    """How many images to solve at once: as configured, or as many as trial steps say fit."""
+    total = len(job.measurements.values)
+    if job.config.batch is not None or total == 1:
+        return job.config.batch or 1
+    operator, recipe = job.operator.to(job.device), job.recipe.to(job.device)
+
+    def trial(count: int) -> None:
+        chosen = dataclasses.replace(job.measurements, values=job.measurements.values[:count])
+        for stage in recipe.stages:
+            solve(chosen, operator, stage.prior, terms=stage.terms, steps=1)
+
+    found = estimate(trial, job.device)
+    display.message(str(found))
+    return found.batch
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -20,6 +20,7 @@ from invprob.callbacks import Snapshot
 from invprob.errors import FileError, RunError
 from invprob.files import atomic_write, file_error
 from invprob.run.config import FORMAT, RunConfig
+from invprob.solver.solution import Solution
 
 CONFIG = "config.toml"
 ENVIRONMENT = "environment.json"
@@ -38,10 +39,15 @@ _KEY = "invprob-checkpoint"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a solve goes on from, and the seconds that it had taken so far."""
+    """What a solve goes on from, and what the run had come to.
+
+    `seconds` it had taken, `images` (from, to) were at hand, the trace had `lines`.
+    """
 
     snapshot: Snapshot
     seconds: float
+    images: tuple[int, int]
+    lines: int
 
     @property
     def taken(self) -> int:
@@ -106,19 +112,25 @@ class RunFolder:
         except OSError as error:
             raise file_error(path, error) from None
 
-    def truncate_trace(self, taken: int) -> None:
-        """Forget what the trace says after step `taken`, and a line that was cut off."""
+    def truncate_trace(self, length: int) -> None:
+        """Forget the trace's lines after the first `length`, and one that was cut off."""
         path = self.path / TRACE
         try:
             lines = path.read_text("utf-8").splitlines(keepends=True) if path.exists() else []
         except OSError as error:
             raise file_error(path, error, "read") from None
         with atomic_write(path) as temporary:
-            temporary.write_text("".join(itertools.islice(lines, taken)), "utf-8")
+            temporary.write_text("".join(itertools.islice(lines, length)), "utf-8")
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint, so that there is a whole one at every moment."""
-        metadata = {_KEY: json.dumps({"version": 1, "seconds": checkpoint.seconds})}
+        about = {
+            "version": 2,
+            "seconds": checkpoint.seconds,
+            "images": checkpoint.images,
+            "lines": checkpoint.lines,
+        }
+        metadata = {_KEY: json.dumps(about)}
         content = save(checkpoint.snapshot, metadata)
         with atomic_write(self.path / CHECKPOINT) as temporary:
             temporary.write_bytes(content)
@@ -131,12 +143,37 @@ class RunFolder:
         try:
             with safe_open(path, "pt") as file:
                 about = json.loads((file.metadata() or {})[_KEY])
+                first, stop = about["images"]
+                seconds, lines = float(about["seconds"]), int(about["lines"])
                 snapshot = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise FileError(
                 f"{str(path)!r} is damaged ({error}); remove it to start the run anew"
             ) from None
-        return Checkpoint(snapshot, float(about["seconds"]))
+        return Checkpoint(snapshot, seconds, (first, stop), lines)
+
+    def trace_length(self) -> int:
+        """How many lines the trace has."""
+        path = self.path / TRACE
+        return len(path.read_text("utf-8").splitlines()) if path.exists() else 0
+
+    def save_part(self, images: range, part: Solution) -> None:
+        """Keep the solution of some images until all are done."""
+        part.save(self.path / f"part-{images.start:06d}.safetensors")
+
+    def load_parts(self, first: int) -> list[Solution]:
+        """The solutions kept of the images before `first`; raises `FileError`."""
+        return [
+            Solution.load(path) for path in self._parts() if int(path.stem.split("-")[1]) < first
+        ]
+
+    def drop_parts(self) -> None:
+        """Remove what `save_part` kept."""
+        for path in self._parts():
+            path.unlink(missing_ok=True)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.path.glob("part-*.safetensors"))
 
 
 def is_run_folder(path: Path) -> bool:

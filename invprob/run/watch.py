@@ -69,16 +69,24 @@ class Silent(Display):
 class Recorder(Callback):
     """Write the trace, and a checkpoint at step 0, every few seconds and at the end.
 
+    `images` are those at hand, of `total`: where they are not all, each line of the trace names the
+    first. The run had taken `seconds` before, and its trace had `lines`.
+
     Losses stay on the device until they are written, so that recording does not make it wait. Where
     writing is slow it is done less often, but at least every `LONGEST` seconds (or every step).
     """
 
     SHORTEST, LONGEST, SHARE = 0.5, 4.0, 0.05  # seconds; share of the time that writing may take
 
-    def __init__(self, folder: RunFolder, *, seconds: float = 0.0) -> None:
+    def __init__(
+        self, folder: RunFolder, images: range, total: int, *, seconds: float, lines: int
+    ) -> None:
         self._interval = self.SHORTEST
         self._folder = folder
+        self._images = images
+        self._about = {} if len(images) == total else {"first": images.start}
         self._earlier = seconds
+        self._length = lines
         self._began = self._written = time.monotonic()
         self._rows: list[tuple[int, dict[str, Tensor]]] = []
         self._snapshot: Callable[[], Snapshot] | None = None
@@ -108,8 +116,13 @@ class Recorder(Callback):
         """The trace first: on resuming it is cut to the checkpoint, and never falls short of it."""
         assert self._snapshot is not None
         began = time.monotonic()
-        self._folder.append_trace(self._lines())
-        self._folder.save_checkpoint(Checkpoint(self._snapshot(), self.seconds))
+        lines = self._lines()
+        self._folder.append_trace(lines)
+        self._length += len(lines)
+        images = (self._images.start, self._images.stop)
+        self._folder.save_checkpoint(
+            Checkpoint(self._snapshot(), self.seconds, images, self._length)
+        )
         self._written = time.monotonic()
         pause = (self._written - began) / self.SHARE
         self._interval = min(self.LONGEST, max(self.SHORTEST, pause))
@@ -120,10 +133,9 @@ class Recorder(Callback):
         for names, rows in itertools.groupby(self._rows, lambda row: tuple(row[1])):
             steps, losses = zip(*rows, strict=True)
             table = torch.stack([torch.stack(list(row.values())) for row in losses]).cpu()
-            lines += [
-                json.dumps({"step": step, **dict(zip(names, map(_numbers, row), strict=True))})
-                for step, row in zip(steps, table, strict=True)
-            ]
+            for step, row in zip(steps, table, strict=True):
+                named = dict(zip(names, map(_numbers, row), strict=True))
+                lines.append(json.dumps({**self._about, "step": step, **named}))
         self._rows.clear()
         return lines
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError, PriorError, ShapeError
 from invprob.priors.constraints import L1Ball
-from invprob.priors.layers import upsample
+from invprob.priors.filters import upsample
 from invprob.priors.parts import (
     FreeContent,
     FreeFeatures,

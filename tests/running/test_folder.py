@@ -80,7 +80,7 @@ def test_checkpoints_come_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert folder.load_checkpoint() is None
     snapshot = {"taken": torch.tensor(7), "code.w": torch.randn(2, 3)}
-    folder.save_checkpoint(Checkpoint(snapshot, 1.5))
+    folder.save_checkpoint(Checkpoint(snapshot, 1.5, (0, 1), 3))
     loaded = folder.load_checkpoint()
     assert loaded is not None and loaded.taken == 7 and loaded.seconds == 1.5
     assert torch.equal(loaded.snapshot["code.w"], snapshot["code.w"])

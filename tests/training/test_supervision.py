@@ -14,7 +14,7 @@ from training.supervision import FaceCodes, grow, likeness, start_quietly
 
 from invprob.errors import ArgumentError
 from invprob.priors import load_generator
-from invprob.priors.layers import upsample
+from invprob.priors.filters import upsample
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_faces.py"
 

@@ -1,0 +1,1 @@
+"""Parts of `benchmark_step.py`: what a step is compared with, and how both are timed."""

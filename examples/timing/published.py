@@ -1,0 +1,87 @@
+"""A straightforward step in the style of published inversion codes, as the baseline.
+
+A weight for each sample and a grouped convolution, with gradients of all weights left on; the
+low-pass filter as a one-channel convolution of every channel; LPIPS between images, which computes
+the target's features again each step; PyTorch's default Adam; the loss read (`.item()`) each step.
+The free variables, their heads and the images are those of the step it is compared with.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from invprob.perceptual import PerceptualDistance
+from invprob.priors import Generator
+from invprob.priors.base import Prior
+from invprob.priors.layers import SynthesisLayer, ToRGB, activate
+from timing.floors import Job
+
+
+def _filtered(x: Tensor) -> Tensor:
+    line = torch.tensor((0.25, 0.75, 0.75, 0.25), dtype=x.dtype, device=x.device)
+    height, width = x.shape[2:]
+    padded = F.pad(x, (1, 1, 1, 1)).reshape(-1, 1, height + 2, width + 2)
+    y = F.conv2d(padded, torch.outer(line, line)[None, None])
+    return y.reshape(*x.shape[:2], *y.shape[2:])
+
+
+def _grouped(x: Tensor, weight: Tensor, *, doubling: bool = False) -> Tensor:
+    """Convolve each sample with a weight of its own, (batch, outputs, inputs, k, k)."""
+    batch, outputs, inputs, size, _ = weight.shape
+    flat = x.reshape(1, -1, *x.shape[2:])
+    if doubling:
+        turned = weight.transpose(1, 2).reshape(batch * inputs, outputs, size, size)
+        y = F.conv_transpose2d(flat, turned, stride=2, groups=batch)
+    else:
+        joined = weight.reshape(batch * outputs, inputs, size, size)
+        y = F.conv2d(flat, joined, padding=size // 2, groups=batch)
+    return y.reshape(batch, outputs, *y.shape[2:])
+
+
+class _PublishedLayer(SynthesisLayer):
+    def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        weight = self.weight[None] * scale[:, None, :, None, None]
+        weight = weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + 1e-8)
+        y = _grouped(x, weight, doubling=self.doubling)
+        y = _filtered(y) if self.doubling else y
+        return activate(y + self.noise_strength * noise + self.bias[:, None, None])
+
+
+class _PublishedColours(ToRGB):
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        weight = self.weight[None] * scale[:, None, :, None, None]
+        return _grouped(x, weight) + self.bias[:, None, None]
+
+
+def published(generator: Generator) -> Generator:
+    """A copy of a generator that draws the same images as published codes do."""
+    double = copy.deepcopy(generator).requires_grad_(True)
+    for layer in double.synthesis_layers():
+        layer.__class__ = _PublishedLayer
+        layer.weight.data = layer.weight.data.contiguous()
+    for colours in double.to_rgb:
+        colours.__class__ = _PublishedColours
+    return double
+
+
+def published_step(
+    prior: Prior, target: Tensor, network: PerceptualDistance | None, rate: float
+) -> Job:
+    """One step towards `target` with the variables of `prior`, whose generator is `published`."""
+    code = prior.start(len(target), torch.Generator().manual_seed(0)).to(target.device)
+    optimiser = torch.optim.Adam(code.parameters(), lr=rate)
+    rng = torch.Generator().manual_seed(1)
+
+    def run() -> float:
+        image = prior.decode(code, rng)
+        loss = F.mse_loss(image, target)
+        if network is not None:
+            loss = loss + 1.5 * network(image, target).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+
+    return run

@@ -1,0 +1,65 @@
+"""The low-pass filter of StyleGAN2's up-sampling, on features and on images."""
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@functools.lru_cache(maxsize=32)
+def low_pass(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The FIR (1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 16 for each channel, (channels, 1, 4, 4)."""
+    line = torch.tensor((0.25, 0.75, 0.75, 0.25), dtype=dtype, device=device)
+    return torch.outer(line, line).expand(channels, 1, 4, 4).contiguous()
+
+
+def smooth(x: Tensor, padding: int) -> Tensor:
+    """Pad by zeros and low-pass each channel: (h, w) -> (h + 2 padding - 3, w + 2 padding - 3).
+
+    After a stride-2 transposed 3x3 convolution, (2h+1, 2w+1), a padding of 1 leaves (2h, 2w). The
+    filter's sum is 4, as doubling both axes wants it; symmetric, it is its own adjoint with
+    padding 3 - `padding`.
+    """
+    channels = x.shape[1]
+    return F.conv2d(x, low_pass(channels, x.dtype, x.device), padding=padding, groups=channels)
+
+
+def upsample(image: Tensor) -> Tensor:
+    """Double both axes: zeros between the pixels, then the same FIR; (h, w) -> (2h, 2w).
+
+    Each output pixel weighs two neighbours by 3/4 and 1/4 along each axis.
+    """
+    result: Tensor = _Doubled.apply(image)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Doubled(torch.autograd.Function):
+    """`upsample` and its adjoint by shifted slices, each pixel written once or twice."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor) -> Tensor:
+        for axis in (2, 3):
+            size = image.shape[axis]
+            doubled = torch.stack((image, image), axis + 1).mul_(0.75)
+            before, after = doubled.unbind(axis + 1)
+            before.narrow(axis, 1, size - 1).add_(image.narrow(axis, 0, size - 1), alpha=0.25)
+            after.narrow(axis, 0, size - 1).add_(image.narrow(axis, 1, size - 1), alpha=0.25)
+            image = doubled.flatten(axis, axis + 1)
+        return image
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _halved(gradients[0])
+
+
+def _halved(image: Tensor) -> Tensor:
+    """The adjoint of `upsample`; plain, so that it can be differentiated again."""
+    for axis in (3, 2):
+        before, after = image.unflatten(axis, (-1, 2)).unbind(axis + 1)
+        size = before.shape[axis]
+        image = (before + after).mul_(0.75)
+        image.narrow(axis, 0, size - 1).add_(before.narrow(axis, 1, size - 1), alpha=0.25)
+        image.narrow(axis, 1, size - 1).add_(after.narrow(axis, 0, size - 1), alpha=0.25)
+    return image

@@ -1,0 +1,139 @@
+"""The synthesis layer of a frozen generator in few passes over memory, forward and backward.
+
+A convolution is all that a layer has to cost; scaling, noise, bias and activation are passes over
+memory, which autograd doubles and for which it keeps every intermediate. Here each layer keeps its
+input and its output alone, and derives the rest:
+
+- the leaky ReLU φ is invertible, so the output tells the slope;
+- φ is homogeneous, so with y = φ(p), p = leave · c + noise + bias (c: what was convolved) and a
+  gradient g of y, Σ φ'(p) g p = Σ g y, of which the scale's gradient is a difference.
+
+Weights and biases of a layer get no gradient, and it cannot be differentiated twice; `layers` has
+the plain form, which can.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_input
+
+from invprob.priors.filters import smooth
+
+SLOPE = 0.2  # of the leaky ReLU
+_ROWS = (0, 2, 3, 1)
+
+
+def _over(factors: Tensor, features: Tensor) -> Tensor:
+    """Factors (batch or 1, channels) as they apply to features."""
+    return factors[:, :, None, None].to(features.dtype)
+
+
+class _Layer(torch.autograd.Function):
+    """y = φ(leave · conv(enter · x) + noise + bias), with h and w doubled if `doubling`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        enter: Tensor,
+        leave: Tensor,
+        noise: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        doubling: bool,
+    ) -> Tensor:
+        scaled = x * _over(enter, x)
+        kept, weight = weight, weight.to(x.dtype)
+        if doubling:
+            y = smooth(F.conv_transpose2d(scaled, weight.transpose(0, 1), stride=2), 1)
+        else:
+            y = F.conv2d(scaled, weight, padding=1)
+        y.mul_(_over(leave, y))
+        y.add_(noise.to(y.dtype))
+        y.add_(_over(bias[None], y))
+        F.leaky_relu_(y, SLOPE)
+        ctx.save_for_backward(x, enter, leave, noise, kept, bias, y)
+        ctx.doubling = doubling
+        return y
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, enter, leave, noise, weight, bias, y = ctx.saved_tensors
+        for_x, for_enter, for_leave, for_noise, *_ = ctx.needs_input_grad
+        weight = weight.to(x.dtype)
+        inner = torch.ops.aten.leaky_relu_backward(gradient, y, SLOPE, True)
+        d_leave = d_noise = d_enter = d_x = None
+        if for_leave:
+            maps = torch.cat((noise, torch.ones_like(noise)), 1).flatten(2).to(inner.dtype)
+            pair = torch.matmul(maps, inner.permute(_ROWS).flatten(1, 2)).to(leave.dtype)
+            whole = (gradient * y).sum((2, 3), dtype=leave.dtype)
+            d_leave = (whole - pair[:, 0] - bias * pair[:, 1]) / leave
+        if for_noise:
+            d_noise = inner.sum(1, keepdim=True, dtype=noise.dtype).sum_to_size(noise.shape)
+        if for_x or for_enter:
+            inner.mul_(_over(leave, inner))
+            if ctx.doubling:
+                d_x = F.conv2d(smooth(inner, 2), weight.transpose(0, 1), stride=2)
+            else:
+                d_x = conv2d_input(x.shape, weight, inner, padding=1)
+            if for_enter:
+                d_enter = (x * d_x).sum((2, 3), dtype=enter.dtype)
+            d_x.mul_(_over(enter, d_x))
+        return d_x, d_enter, d_leave, d_noise, None, None, None
+
+
+def layer(
+    x: Tensor,
+    enter: Tensor,
+    leave: Tensor,
+    noise: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    doubling: bool,
+) -> Tensor:
+    """y = φ(leave · conv(enter · x) + noise + bias).
+
+    x (batch, inputs, h, w), enter (batch, inputs), leave (batch, outputs), noise (batch or 1, 1,
+    H, W), weight (outputs, inputs, 3, 3), bias (outputs); H = 2h and W = 2w where the layer is
+    `doubling`. Channels lie last in memory. Features may be bfloat16 while the rest is float32.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    result: Tensor = _Layer.apply(x, enter, leave, noise, weight, bias, doubling)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Colours(torch.autograd.Function):
+    """Σ_c weight · x + bias where channels lie last in memory, which the gradient keeps so."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        rows = x.permute(_ROWS).flatten(1, 2)
+        rgb: Tensor = torch.baddbmm(bias[None, :, None], weight, rows.transpose(1, 2))
+        return rgb.view(len(x), 3, *x.shape[2:])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        flat = gradients[0].flatten(2)
+        d_x = d_weight = d_bias = None
+        if ctx.needs_input_grad[0]:
+            rows = torch.bmm(flat.transpose(1, 2), weight)
+            d_x = rows.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        if ctx.needs_input_grad[1]:
+            d_weight = torch.bmm(flat, x.permute(_ROWS).flatten(1, 2))
+        if ctx.needs_input_grad[2]:
+            d_bias = flat.sum((0, 2))
+        return d_x, d_weight, d_bias
+
+
+def colours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(batch, channels, h, w), (batch, 3, channels), (3) -> (batch, 3, h, w)."""
+    x = x.to(weight.dtype)
+    result: Tensor = _Colours.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    return result
