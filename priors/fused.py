@@ -100,10 +100,16 @@ def layer(
 
     x (batch, inputs, h, w), enter (batch, inputs), leave (batch, outputs), noise (batch or 1, 1,
     H, W), weight (outputs, inputs, 3, 3), bias (outputs); H = 2h and W = 2w where the layer is
-    `doubling`. Channels lie last in memory. Features may be bfloat16 while the rest is float32.
+    `doubling`. Channels lie last in memory. Features may be bfloat16 while the rest is float32, and
+    where autocast is on they are of the type that it asks for.
     """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        x = x.to(torch.get_autocast_dtype(kind))
+        enter, leave = enter.to(weight), leave.to(weight)
     x = x.contiguous(memory_format=torch.channels_last)
-    result: Tensor = _Layer.apply(x, enter, leave, noise, weight, bias, doubling)  # type: ignore[no-untyped-call]
+    with torch.autocast(kind, enabled=False):  # its casts would be unknown to the derivative
+        result: Tensor = _Layer.apply(x, enter, leave, noise, weight, bias, doubling)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -133,7 +139,7 @@ class _Colours(torch.autograd.Function):
 
 
 def colours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(batch, channels, h, w), (batch, 3, channels), (3) -> (batch, 3, h, w)."""
-    x = x.to(weight.dtype)
-    result: Tensor = _Colours.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    """(batch, channels, h, w), (batch, 3, channels), (3) -> (batch, 3, h, w), in weight's type."""
+    with torch.autocast(x.device.type, enabled=False):
+        result: Tensor = _Colours.apply(x.to(weight.dtype), weight, bias)  # type: ignore[no-untyped-call]
     return result
