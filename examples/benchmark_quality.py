@@ -12,7 +12,7 @@ on a busy machine. `--ratio 1` observes the image itself, less takes random meas
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -39,7 +39,7 @@ class Preset:
 
     label: str
     method: str
-    options: dict[str, object]
+    options: dict[str, Any]
     steps: int | None
 
     @classmethod

@@ -46,7 +46,7 @@ from timing.published import published, published_step
 
 import invprob
 from invprob import methods
-from invprob.callbacks import Callback, Iterate
+from invprob.callbacks import Callback, Iterate, Snapshot
 from invprob.measurements import Measurements
 from invprob.operators import Identity
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
@@ -173,7 +173,8 @@ class Turns(Callback):
         self.seconds: dict[str, list[float]] = {"step": [], **{name: [] for name in others}}
         self._began = clock()
 
-    def on_start(self, *about: object) -> None:
+    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> None:
+        del taken, steps, snapshot
         self._began = self._clock()
 
     def on_step(self, iterate: Iterate) -> None:

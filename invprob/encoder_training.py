@@ -86,13 +86,13 @@ class Plan:
 
 def chosen_kinds(name: str) -> tuple[Kind, ...]:
     """The kinds that a name stands for, "both" for all; raises `UnknownNameError`."""
-    chosen = tuple(kind for kind in KINDS if name in (kind, "both"))
-    if not chosen:
-        known = (*KINDS, "both")
+    known: dict[str, tuple[Kind, ...]] = {"both": KINDS}
+    known |= {kind: (kind,) for kind in KINDS}
+    if name not in known:
         raise UnknownNameError(
             f"no encoder is named {name!r}.{suggest(name, known)} Known: {', '.join(known)}."
         )
-    return chosen
+    return known[name]
 
 
 def usual_plan(kind: Kind, *, steps: int | None = None, seed: int = 0) -> Plan:

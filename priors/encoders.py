@@ -7,7 +7,7 @@ no reproduction of pSp or of the published IDInvert and BDInvert encoders, which
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, final
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -66,8 +66,8 @@ class Encoder(nn.Module, ABC):
     `kind` is its name in files, `finds` the name under which a solution keeps what it finds.
     """
 
-    kind: ClassVar[str]
-    finds: ClassVar[str]
+    kind: str
+    finds: str
 
     @abstractmethod
     def forward(self, images: Images) -> Tensor:

@@ -61,7 +61,10 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        gradient = gradients[0]
         x, enter, leave, noise, weight, bias, y = ctx.saved_tensors
         for_x, for_enter, for_leave, for_noise, *_ = ctx.needs_input_grad
         weight = weight.to(x.dtype)

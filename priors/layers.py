@@ -1,7 +1,6 @@
 """The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -86,16 +85,13 @@ class SynthesisLayer(ModulatedConv):
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
         self.lay_out()
+        self.register_load_state_dict_post_hook(_lay_out)
 
     def lay_out(self) -> None:
         """Bring the weight to the order in memory that its convolution reads: channels last."""
         turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
         turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
-
-    def _load_from_state_dict(self, *arguments: Any) -> None:
-        super()._load_from_state_dict(*arguments)
-        self.lay_out()
 
     def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
@@ -112,6 +108,13 @@ class SynthesisLayer(ModulatedConv):
             x = F.conv2d(x, self.weight, padding=1)
         x = x * leave[:, :, None, None] + noise + bias[:, None, None]
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
+
+
+def _lay_out(layer: nn.Module, about: object) -> None:
+    """After loading, which copies weights of any order."""
+    del about
+    if isinstance(layer, SynthesisLayer):
+        layer.lay_out()
 
 
 class ToRGB(nn.Module):

@@ -228,7 +228,8 @@ class GaussianZ(FreePart):
         lr_scale: float = 1.0,
     ) -> None:
         super().__init__(constraints=constraints, penalties=penalties, lr_scale=lr_scale)
-        self.statistics, self.rows, self.penalise = statistics, rows, penalise
+        self.statistics, self.penalise = statistics, penalise
+        self.rows: Rows = rows
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
         shape = (1, _count(self.rows, generator), generator.style_width)
@@ -298,7 +299,9 @@ class MappedStyles(Part):
     ) -> None:
         super().__init__(lr_scale)
         check_readout(readout)
-        self.weights, self.rows, self.readout = weights, rows, readout
+        self.weights = weights
+        self.rows: Rows = rows
+        self.readout: Readout = readout
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
         layers = [layer for layer in generator.mapping_layers if isinstance(layer, nn.Linear)]

@@ -14,6 +14,7 @@ from invprob.operators import Gamma, Identity, Operator, PartialCirculant, Phase
 from invprob.priors import Generator, load_generator, save_generator
 from invprob.priors.encoder_files import (
     KINDS,
+    Kind,
     Trained,
     build_encoder,
     encoder_path,
@@ -32,7 +33,9 @@ def generator(tmp_path: Path) -> Generator:
     save_generator(networks.random_generator(), path)
     loaded = load_generator(path)
     torch.manual_seed(1)
-    trained = {kind: Trained(build_encoder(kind, loaded.config).eval(), {}) for kind in KINDS}
+    trained: dict[Kind, Trained] = {
+        kind: Trained(build_encoder(kind, loaded.config).eval(), {}) for kind in KINDS
+    }
     save_encoders(trained, loaded, encoder_path(path))
     return loaded
 

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
@@ -29,12 +30,12 @@ from invprob.priors.encoders import ToolkitEncoder
 NONE = Absent("left out")
 
 
-def _plan(kind: Kind, steps: int = 6, **changes: object) -> Plan:
-    small = {"batch": 4, "pool": 8, "fitted": 2, "image_every": 2, **changes}
-    return Plan(kind, steps, **small)  # type: ignore[arg-type]
+def _plan(kind: Kind, steps: int = 6, **changes: Any) -> Plan:
+    small: dict[str, Any] = {"batch": 4, "pool": 8, "fitted": 2, "image_every": 2, **changes}
+    return Plan(kind, steps, **small)
 
 
-def _training(kind: Kind, **changes: object) -> EncoderTraining:
+def _training(kind: Kind, **changes: Any) -> EncoderTraining:
     return EncoderTraining(networks.random_generator(), _plan(kind, **changes), NONE)
 
 

@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 EXPECTED = {
     "benchmark_loading.py": (["--smoke"], "x torch.load"),
     "benchmark_operators.py": (["--smoke"], "x its FFTs"),
+    "benchmark_quality.py": (["--smoke"], "of the time"),
     "benchmark_step.py": (["--smoke"], "| 32 | 2 | w-plus-s-b | alex-random | low | bf16 |"),
     "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),
     "first_solve.py": ([], "PSNR"),

@@ -151,11 +151,10 @@ def test_projected_gradient_goes_for_the_gradient_step_and_renews_it_when_due() 
     matrix = operator(columns).T
     y = images(0, 2, *operator.measurement_shape).double()
     bound = ProjectedGradient(0.25, 3, weight=2.0).bind(y, operator)
-    for call in range(7):
-        x = images(10 + call, 2, 3, 4, 4).double()
-        if call % 3 == 0:
-            flat = x.flatten(1)
-            goal = flat - 0.25 * (flat @ matrix.T - y) @ matrix
+    draws = [images(10 + call, 2, 3, 4, 4).double() for call in range(7)]
+    for call, x in enumerate(draws):
+        flat = draws[call - call % 3].flatten(1)
+        goal = flat - 0.25 * (flat @ matrix.T - y) @ matrix
         found = bound(x, operator(x))
         torch.testing.assert_close(found, ((x.flatten(1) - goal) ** 2).mean(1))
     for step, inner in ((0.0, 1), (float("nan"), 1), (0.5, 0)):

@@ -18,22 +18,32 @@ from invprob.solver.stages import Stage
 SHAPE = (3, 6, 6)
 
 
+class Dots(Code):
+    """Free pixels that start near 0, and what they are added to."""
+
+    base: Tensor
+
+    def __init__(self, first: Tensor, batch: int) -> None:
+        super().__init__()
+        self.pixels = nn.Parameter(0.1 * first.repeat(batch, 1, 1, 1))
+        self.register_buffer("base", torch.zeros(batch, *first.shape[1:]).to(first))
+
+
 class Shaken(Prior):
     """Free pixels that are drawn with a little fresh noise, and a buffer that remembers."""
 
     def start(self, batch: int, rng: torch.Generator) -> Code:
-        code = Code()
         first = torch.randn(1, *self.image_shape, generator=rng, dtype=torch.float64)
-        code.pixels = nn.Parameter(0.1 * first.repeat(batch, 1, 1, 1))
-        code.register_buffer("base", torch.zeros(batch, *self.image_shape, dtype=torch.float64))
-        return code
+        return Dots(first, batch)
 
     def decode(self, code: Code, rng: torch.Generator) -> Tensor:
+        assert isinstance(code, Dots)
         noise = torch.randn(self.image_shape, generator=rng, dtype=torch.float64)
         image: Tensor = code.base + code.pixels + 0.01 * noise
         return image
 
     def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+        assert isinstance(code, Dots)
         with torch.no_grad():
             code.base.copy_(realised["image"])
             code.pixels.zero_()

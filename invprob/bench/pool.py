@@ -74,7 +74,7 @@ def _begin(task: Task) -> tuple[Connection, SpawnProcess]:
     with _no_interrupt():
         process.start()
     send.close()
-    return receive, process
+    return receive, process  # pyright: ignore[reportReturnType]  # as stubs for Windows have it
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -13,10 +14,12 @@ def tensor_cores(precision: str) -> Iterator[None]:
     `tf32` does, for convolutions and matrices; `float32` and `bf16` do not, although PyTorch's own
     default is TF32 for convolutions. Elsewhere it makes no difference.
     """
-    matrices, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matrices.allow_tf32, convolutions.allow_tf32
-    matrices.allow_tf32 = convolutions.allow_tf32 = precision == "tf32"
+    settings: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [setting.allow_tf32 for setting in settings]
+    for setting in settings:
+        setting.allow_tf32 = precision == "tf32"
     try:
         yield
     finally:
-        matrices.allow_tf32, convolutions.allow_tf32 = before
+        for setting, allowed in zip(settings, before, strict=True):
+            setting.allow_tf32 = allowed

@@ -16,6 +16,7 @@ from invprob.errors import ArgumentError, EncoderError
 from invprob.priors import Generator, GeneratorConfig, load_generator, save_generator
 from invprob.priors.encoder_files import (
     KINDS,
+    Kind,
     Trained,
     build_encoder,
     encoder_path,
@@ -34,7 +35,9 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "small.safetensors"
     save_generator(networks.random_generator(), path)
     generator = load_generator(path)
-    trained = {kind: Trained(_encoder(kind, generator), {"taken": 3}) for kind in KINDS}
+    trained: dict[Kind, Trained] = {
+        kind: Trained(_encoder(kind, generator), {"taken": 3}) for kind in KINDS
+    }
     save_encoders(trained, generator, encoder_path(path))
     return path
 

@@ -4,7 +4,7 @@ import networks
 import pytest
 import torch
 from torch import Tensor
-from toys import SHAPE, Shaken, Watch, assert_same, data, toy
+from toys import SHAPE, Dots, Shaken, Watch, assert_same, data, toy
 
 import invprob
 from invprob.errors import ArgumentError, PriorError
@@ -84,6 +84,7 @@ def test_a_stage_goes_on_from_the_solution_before_it() -> None:
     first = solve_stages(measurements, operator, stages[:1], seed=3)
     own = derive(3, "stage", 1)
     code = stages[1].prior.start(2, stream(own, "start"))
+    assert isinstance(code, Dots)
     with torch.no_grad():
         code.base.copy_(first.image)
         code.pixels.zero_()
