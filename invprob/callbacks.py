@@ -5,11 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from invprob.types import Images, Measured, PerImage
 
 Snapshot: TypeAlias = dict[str, Tensor]  # all a solve needs to go on; safetensors can hold it
+
+
+def copied(value: Tensor) -> Tensor:
+    """A copy on the CPU that shares nothing and lies in the order of its axes, for safetensors."""
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from invprob.callbacks import (
     Iterate,
     Snapshot,
     Stop,
+    copied,
     gather_states,
     restore_states,
 )
@@ -192,8 +193,9 @@ class _State:
         self.prior.project_(self.code)
         self.taken += 1
         detached = {name: value.detach() for name, value in losses.items()}
-        self._names = [*detached, "total"]
-        self._rows.append(torch.stack([*detached.values(), total.detach()]))
+        named = {**detached, "total": total.detach()}
+        self._names = self._names or list(named)  # a file gives them back in an order of its own
+        self._rows.append(torch.stack([named[name] for name in self._names]))
         return Iterate(
             taken=self.taken,
             steps=steps,
@@ -227,12 +229,12 @@ class _State:
             "trace": self.trace(),
             "callbacks": gather_states(self.callbacks),
         }
-        copied = {
-            f"{group}.{name}": value.detach().cpu().clone()
+        copies = {
+            f"{group}.{name}": copied(value)
             for group, values in groups.items()
             for name, value in values.items()
         }
-        return {"taken": torch.tensor(self.taken), **copied}
+        return {"taken": torch.tensor(self.taken), **copies}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take back what `snapshot` gave; raises `ArgumentError` where it is another solve's."""

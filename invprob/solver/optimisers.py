@@ -73,10 +73,14 @@ class _AdamStepper(Stepper):
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         whole = self._adam.state_dict()
+        parameters = [value for group in self._adam.param_groups for value in group["params"]]
         entries: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             index, key = name.split(".", 1)
-            entries.setdefault(int(index), {})[key] = value
+            like = parameters[int(index)]
+            # The fused kernel walks through memory: moments have to lie there as parameters do.
+            laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            entries.setdefault(int(index), {})[key] = laid
         whole["state"] = entries
         self._adam.load_state_dict(whole)
 

@@ -11,6 +11,7 @@ from invprob.callbacks import (
     Iterate,
     Snapshot,
     Stop,
+    copied,
     gather_states,
     restore_states,
 )
@@ -181,7 +182,7 @@ class _Run(Callback):
         """The restart's snapshot, with its number, all steps taken and the best so far."""
         inside = self._inside()
         best = {
-            f"best.{group}.{name}": value.detach().cpu().clone()
+            f"best.{group}.{name}": copied(value)
             for group, values in self.best.items()
             for name, value in values.items()
         }

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from invprob.callbacks import copied
 from invprob.errors import FileError
 from invprob.files import atomic_write
 from invprob.priors.base import Prior
@@ -97,8 +98,7 @@ class Solution:
             "seed": self.seed,
             "prior": dict(self.prior_spec),
         }
-        # Repeated tensors are views of one storage, which safetensors refuses: hence the copies.
-        copies = {name: value.clone() for name, value in tensors.items()}
+        copies = {name: copied(value) for name, value in tensors.items()}
         # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
         content = save(copies, {"invprob": json.dumps(header)})
         with atomic_write(Path(path)) as temporary:

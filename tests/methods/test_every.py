@@ -1,11 +1,13 @@
 """Contracts that every registered method keeps, on a small generator and full observations."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import networks
 import pytest
 import torch
+from safetensors.torch import load, save
 
 import invprob
 from invprob.callbacks import Callback, Iterate, Snapshot
@@ -74,13 +76,13 @@ def same(one: invprob.Solution, other: invprob.Solution) -> bool:
     return (
         torch.equal(one.image, other.image)
         and all(torch.equal(one.code[name], other.code[name]) for name in one.code)
-        and torch.equal(one.trace["total"], other.trace["total"])
+        and all(torch.equal(one.trace[name], other.trace[name]) for name in one.trace)
     )
 
 
 @pytest.mark.parametrize(("name", "options"), FORMS)
 def test_a_batch_is_solved_as_its_images_would_be_and_goes_on_from_anywhere(
-    name: str, options: dict[str, Any]
+    name: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
     keep = Keep()
     together = run(recipe(name, options), callbacks=[keep])
@@ -90,8 +92,11 @@ def test_a_batch_is_solved_as_its_images_would_be_and_goes_on_from_anywhere(
     alone = run(recipe(name, options), index=1)
     difference = (alone.image[0] - together.image[1]).norm() / alone.image.norm()
     assert difference < 1e-8
+    together.save(tmp_path / "solution.safetensors")
+    assert same(invprob.Solution.load(tmp_path / "solution.safetensors"), together)
     for snapshot in keep.snapshots:
-        assert same(run(recipe(name, options), snapshot=snapshot), together)
+        kept = load(save(snapshot))
+        assert same(run(recipe(name, options), snapshot=kept), together)
 
 
 @pytest.mark.parametrize(("name", "options"), FORMS)
