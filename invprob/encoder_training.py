@@ -38,7 +38,8 @@ class Plan:
     """What determines a training, beside the generator and the perceptual network.
 
     The rate rises over the first twentieth of the steps and falls along a cosine. The share `mixed`
-    of the samples has rows of two w that change at a random row, the rest one w. `jitter` is the
+    of the samples has rows of two w that change at a random row, the rest one w; each w lies ψ of
+    its way from the mean w, ψ uniform between `truncation` and 1. `jitter` is the
     standard deviation of gain and offset of each colour in what the encoder sees. Nothing is
     flipped: pose and side of the light are coordinates of w. Every `image_every`-th step of the
     toolkit encoder also compares images; the base-code encoder has no other loss. `pool` samples
@@ -52,6 +53,7 @@ class Plan:
     rate: float = 1.5e-3
     seed: int = 0
     mixed: float = 0.25
+    truncation: float = 0.8
     jitter: float = 0.02
     image_every: int = 32
     pool: int = 1024
@@ -72,10 +74,11 @@ class Plan:
             raise ArgumentError(f"precision must be float32 or bfloat16, got {self.precision!r}")
         if self.pool % self.batch:
             raise ArgumentError(f"pool must be a multiple of batch ({self.batch}), not {self.pool}")
-        if not (self.rate > 0 and 0 <= self.mixed <= 1 and self.jitter >= 0):
+        shares = 0 <= self.mixed <= 1 and 0 <= self.truncation <= 1
+        if not (self.rate > 0 and shares and self.jitter >= 0):
             raise ArgumentError(
-                "rate must be positive, mixed from 0 to 1 and jitter at least 0, "
-                f"not {self.rate}, {self.mixed} and {self.jitter}"
+                "rate must be positive, mixed and truncation from 0 to 1 and jitter at least 0, "
+                f"not {self.rate}, {self.mixed}, {self.truncation} and {self.jitter}"
             )
 
     def rate_at(self, step: int) -> float:
@@ -116,14 +119,16 @@ class Samples:
 
 
 @torch.no_grad()
-def draw_styles(generator: Generator, count: int, rng: torch.Generator, *, mixed: float) -> Styles:
-    """Rows (count, layers, width) truncated towards the mean w by ψ ~ U(0.5, 1).
+def draw_styles(
+    generator: Generator, count: int, rng: torch.Generator, *, mixed: float, truncation: float
+) -> Styles:
+    """Rows (count, layers, width) truncated towards the mean w by ψ ~ U(truncation, 1).
 
     The share `mixed` has rows of one w below a random row and of another from it on.
     """
     layers, mean = generator.num_layers, generator.mean_w
     z = torch.randn(2, count, generator.style_width, generator=rng)
-    psi = (0.5 + 0.5 * torch.rand(count, 1, generator=rng)).to(mean)
+    psi = (1 - (1 - truncation) * torch.rand(count, 1, generator=rng)).to(mean)
     change = torch.randint(1, layers, (count,), generator=rng)
     change[torch.rand(count, generator=rng) >= mixed] = layers
     below = (torch.arange(layers) < change[:, None]).to(mean.device)[:, :, None]
@@ -203,7 +208,9 @@ class EncoderTraining:
     @torch.no_grad()
     def _drawn(self, rng: torch.Generator) -> Samples:
         plan = self.plan
-        styles = draw_styles(self.generator, plan.pool, rng, mixed=plan.mixed)
+        styles = draw_styles(
+            self.generator, plan.pool, rng, mixed=plan.mixed, truncation=plan.truncation
+        )
         with self._precision():
             images = [self.generator.synthesis(s).half() for s in styles.split(BATCH_DRAWN)]
         return Samples(styles, torch.cat(images))

@@ -42,17 +42,19 @@ def _training(kind: Kind, **changes: Any) -> EncoderTraining:
 def test_styles_are_of_one_w_or_change_once_to_another() -> None:
     generator = networks.random_generator()
     rng = torch.Generator().manual_seed(0)
-    styles = draw_styles(generator, 400, rng, mixed=0.5)
+    styles = draw_styles(generator, 400, rng, mixed=0.5, truncation=0.5)
     changes = (styles[:, 1:] != styles[:, :-1]).any(2).sum(1)
     assert set(changes.tolist()) == {0, 1}
     assert 0.4 < float(changes.float().mean()) < 0.6
-    assert not (draw_styles(generator, 50, rng, mixed=0.0).std(1) > 0).any()
+    assert not (draw_styles(generator, 50, rng, mixed=0.0, truncation=0.5).std(1) > 0).any()
 
 
 def test_styles_lie_halfway_to_the_mean_at_most() -> None:
     """The distance to the mean w is at least half and at most the whole of that of the same z."""
     generator = networks.random_generator()
-    styles = draw_styles(generator, 200, torch.Generator().manual_seed(3), mixed=0.0)
+    styles = draw_styles(
+        generator, 200, torch.Generator().manual_seed(3), mixed=0.0, truncation=0.5
+    )
     z = torch.randn(2, 200, generator.style_width, generator=torch.Generator().manual_seed(3))
     whole = (generator.mapping(z[0]) - generator.mean_w).norm(dim=1)
     share = (styles[:, 0] - generator.mean_w).norm(dim=1) / whole
