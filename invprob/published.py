@@ -6,7 +6,6 @@ record of what it was, `FILE.json`, so that it is found by its name and known wh
 
 import functools
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -15,10 +14,8 @@ from pathlib import Path
 from typing import Any, final
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from invprob.errors import FileError, PullError, UnknownNameError
-from invprob.files import atomic_write, file_error, sha256_of
+from invprob.files import atomic_write, cache_folder, file_error, sha256_of
 from invprob.registry import suggest
 
 if sys.version_info >= (3, 11):
@@ -28,11 +25,6 @@ else:
 
 FOLDERS = {"generator": "generators", "perceptual": "perceptual"}  # by kind, in the cache
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # no dot: a name must not look like a file
-
-
-def cache_folder() -> Path:
-    """`INVPROB_HOME`, or else the user's cache folder as the operating system has it."""
-    return Path(os.environ.get("INVPROB_HOME") or platformdirs.user_cache_dir("invprob"))
 
 
 @final

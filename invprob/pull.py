@@ -12,8 +12,8 @@ from filelock import FileLock, Timeout
 
 from invprob.download import Progress, discard, download
 from invprob.errors import FileError, PullError
-from invprob.files import atomic_write, file_error, sha256_of
-from invprob.published import Licence, Published, Pulled, cache_folder, read_record
+from invprob.files import atomic_write, cache_folder, file_error, sha256_of
+from invprob.published import Licence, Published, Pulled, read_record
 
 Accept = Callable[[Licence], bool]
 

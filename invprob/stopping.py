@@ -225,7 +225,7 @@ def held_out(
     if patience < 1:
         raise ArgumentError(f"patience must be at least 1, not {patience}")
     window = HoldOut(operator.measurement_shape, share=hidden, seed=derive(seed, "held-out"))
-    rule = HeldOutMisfit(measurements, operator, ~window.kept, patience)
+    rule = HeldOutMisfit(measurements, operator, ~window.seen, patience)
     seen = Measurements.from_array(
         window(measurements.values), window @ operator, noise=measurements.noise()
     )

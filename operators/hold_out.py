@@ -1,19 +1,19 @@
 """Leave measurements out, so that they can judge what was restored from the others."""
 
+import math
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import LinearOperator, seeded
-from invprob.operators.derived import Derived
+from invprob.operators.base import seeded
+from invprob.operators.masks import Masked
 from invprob.registry import register
-from invprob.types import Images, Measured, Shape
+from invprob.types import Shape
 
 
 @register.operator("hold-out")
-class HoldOut(LinearOperator):
+class HoldOut(Masked):
     """Replace a random share of all elements by 0, each element by itself.
 
     Left out are k = max(1, round(share · n)) of n elements, the first k of `randperm(n)` from
@@ -22,44 +22,21 @@ class HoldOut(LinearOperator):
     one that leaves nothing.
     """
 
-    kept: Tensor  # image_shape, bool
-
     def __init__(
         self,
         image_shape: Shape,
         share: Annotated[float, "share of the elements that are left out, in (0, 1)"] = 0.05,
         seed: int = 0,
     ) -> None:
-        super().__init__(image_shape, image_shape)
-        kept = torch.ones(self.image_shape, dtype=torch.bool).flatten()
+        kept = torch.ones(math.prod(image_shape), dtype=torch.bool)
         if not 0 < share < 1 or round(share * len(kept)) >= len(kept):
             raise ArgumentError(
                 f"share must be in (0, 1) and leave some of the {len(kept)} elements, got {share}"
             )
-        self.share, self.seed = share, seed
         hidden = max(1, round(share * len(kept)))
         kept[torch.randperm(len(kept), generator=seeded(seed))[:hidden]] = False
-        self.register_buffer("kept", kept.view(self.image_shape), persistent=False)
-        self._cast = Derived()
-
-    def forward(self, image: Images) -> Measured:
-        """The elements, 0 where they are left out."""
-        return image * self._cast.of(self.kept, image)
-
-    def adjoint(self, measurement: Measured) -> Images:
-        """The same again: the operator is a projection."""
-        self.check_measurement(measurement)
-        return measurement * self._cast.of(self.kept, measurement)
-
-    def pinv(
-        self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
-    ) -> Images:
-        """The same again."""
-        return self.adjoint(measurement)
-
-    def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
-        """One, for some element remains."""
-        return 1.0
+        super().__init__(image_shape, kept.view(tuple(image_shape)))
+        self.share, self.seed = share, seed
 
     @classmethod
     def example(cls) -> "HoldOut":

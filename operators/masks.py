@@ -22,10 +22,10 @@ from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
 
-class _Masked(LinearOperator, ABC):
-    """An operator that shows the pixels where `seen` is true and nothing of the others."""
+class Masked(LinearOperator, ABC):
+    """Pixels where `seen` is true, and 0 in place of the others: a projection."""
 
-    seen: Tensor  # (height, width) bool
+    seen: Tensor  # bool, (height, width) or the image's shape
 
     def __init__(self, image_shape: Shape, seen: Tensor) -> None:
         super().__init__(image_shape, image_shape)
@@ -57,7 +57,7 @@ class _Masked(LinearOperator, ABC):
 
 
 @register.operator("box-mask")
-class BoxMask(_Masked):
+class BoxMask(Masked):
     """Hide a box of pixels.
 
     The box has round(share · H) rows and round(share · W) columns; x and y place it, from 0 at the
@@ -97,7 +97,7 @@ class BoxMask(_Masked):
 
 
 @register.operator("random-mask")
-class RandomMask(_Masked):
+class RandomMask(Masked):
     """See random pixels, the same ones in all channels.
 
     Seen are m = round(ratio · H·W) pixels, the first m of `randperm(H·W)` from
@@ -126,7 +126,7 @@ class RandomMask(_Masked):
 
 
 @register.operator("stroke-mask")
-class StrokeMask(_Masked):
+class StrokeMask(Masked):
     """Hide free-form strokes, as a brush or a scratch would leave them.
 
     Each stroke is a random walk of eight straight pieces; hidden are the round(hidden · H·W) pixels
@@ -169,7 +169,7 @@ class StrokeMask(_Masked):
 
 
 @register.operator("mask")
-class Mask(_Masked):
+class Mask(Masked):
     """See the pixels that a mask shows: white, or 1, is seen, and black, or 0, is hidden.
 
     The mask is a picture or a `.npy` file of the image's height and width, nested lists, or an

@@ -27,6 +27,7 @@ from invprob import download as downloading
 from invprob.cli import pull as command
 from invprob.cli.app import run
 from invprob.errors import FileError, InvprobError, PerceptualError, PullError, UnknownNameError
+from invprob.files import cache_folder
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
 from invprob.priors import load_generator
 from invprob.priors.files import find_generator, save_generator
@@ -34,7 +35,6 @@ from invprob.published import (
     Licence,
     Published,
     Pulled,
-    cache_folder,
     find_pulled,
     published,
     pulled,

@@ -128,7 +128,7 @@ def split(targets: tuple[float, ...], patience: int) -> tuple[Guarded, Tensor]:
     probe = build(
         "stop", "held-out", {"measurements": blank, "operator": Identity(SHAPE), **settings}
     )
-    (kept,) = (leaf.kept for leaf in probe.operator.modules() if isinstance(leaf, HoldOut))
+    (kept,) = (leaf.seen for leaf in probe.operator.modules() if isinstance(leaf, HoldOut))
     values = torch.stack([torch.where(kept, PATTERN, PATTERN * target) for target in targets])
     measurements = Measurements.from_array(values, Identity(SHAPE))
     return build(

@@ -1,26 +1,18 @@
 """Restarts: the same solve from several seeds, of which each image keeps the best."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from invprob.callbacks import (
-    Callback,
-    Iterate,
-    Snapshot,
-    Stop,
-    copied,
-    gather_states,
-    restore_states,
-)
+from invprob.callbacks import Callback, Snapshot, copied
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
-from invprob.solver.loop import first_stop
+from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
 from invprob.solver.stages import Initial, Stage, allot, join_traces, solve_stages
 from invprob.streams import derive
@@ -107,52 +99,29 @@ def solve_restarts(
     )
 
 
-class _Run(Callback):
-    """What the restarts have in common: it shows them to the callbacks as one run."""
+class _Run(Relay):
+    """What the restarts have in common."""
 
     def __init__(
         self, restarts: int, steps: int, stages: int, callbacks: Sequence[Callback]
     ) -> None:
-        self.callbacks = callbacks
-        self.steps, self._stages = restarts * steps, stages
-        self.restart = self.before = 0
+        super().__init__(callbacks)
+        self._steps, self._stages = restarts * steps, stages
+        self.restart = self._before = 0
         self.misfits = torch.empty(0)  # (restarts done, batch)
         # Of the restarts that are done: the winners' tensors, and the trace of all.
         self.best: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
-        self.stop: Stop | None = None
-        self._began = False
 
-    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
-        del steps
-        self._inside = snapshot
-        if not self._began:
-            self._began = True
-            taken += self.before
-            self.stop = first_stop(
-                [each.on_start(taken, self.steps, self.snapshot) for each in self.callbacks]
-            )
-        return self.stop
+    @property
+    def before(self) -> int:
+        return self._before
 
-    def on_step(self, iterate: Iterate) -> Stop | None:
-        whole = dataclasses.replace(
-            iterate,
-            taken=self.before + iterate.taken,
-            steps=self.steps,
-            snapshot=self.snapshot,
-            stage=self.restart * self._stages + iterate.stage,
-        )
-        self.stop = first_stop([each.on_step(whole) for each in self.callbacks])
-        return self.stop
+    @property
+    def steps(self) -> int:
+        return self._steps
 
-    def choose_(self, code: nn.Module) -> None:
-        for each in self.callbacks:
-            each.choose_(code)
-
-    def state(self) -> dict[str, Tensor]:
-        return gather_states(self.callbacks)
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        restore_states(self.callbacks, state)
+    def stage(self, inside: int) -> int:
+        return self.restart * self._stages + inside
 
     def leave(self, solution: Solution, misfit: PerImage) -> None:
         """Take the end of a restart into account."""
@@ -165,7 +134,7 @@ class _Run(Callback):
             }
         self.best["past"] = dict(join_traces(self.best["past"], solution.trace))
         self.misfits = torch.cat([self.misfits.view(-1, len(misfit)), misfit[None]])
-        self.before += solution.steps
+        self._before += solution.steps
         self.restart += 1
 
     def outcome(self, last: Solution) -> Outcome:
@@ -178,9 +147,7 @@ class _Run(Callback):
         ended = bool(self.misfits.isfinite().any(0).all())
         return Outcome("finished" if ended else "diverged", sentence)
 
-    def snapshot(self) -> Snapshot:
-        """The restart's snapshot, with its number, all steps taken and the best so far."""
-        inside = self._inside()
+    def add_to(self, inside: Snapshot) -> Snapshot:
         best = {
             f"best.{group}.{name}": copied(value)
             for group, values in self.best.items()
@@ -200,7 +167,7 @@ class _Run(Callback):
         if "restart" not in snapshot:
             raise ArgumentError("the snapshot belongs to a solve without restarts; start anew")
         inside = dict(snapshot)
-        self.restart, self.before = int(inside.pop("restart")), int(inside.pop("before"))
+        self.restart, self._before = int(inside.pop("restart")), int(inside.pop("before"))
         self.misfits = inside.pop("misfits")
         for name in [name for name in inside if name.startswith("best.")]:
             _, group, key = name.split(".", 2)

@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from invprob.callbacks import (
-    Callback,
-    Iterate,
-    Snapshot,
-    Stop,
-    gather_states,
-    restore_states,
-)
+from invprob.callbacks import Callback, Snapshot
 from invprob.errors import ArgumentError
 from invprob.losses import Term
 from invprob.measurements import Measurements
@@ -23,8 +16,9 @@ from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.priors.base import Prior
 from invprob.schedules import Schedule
-from invprob.solver.loop import first_stop, solve
+from invprob.solver.loop import solve
 from invprob.solver.optimisers import Optimiser
+from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
 from invprob.streams import derive, stream
 
@@ -98,8 +92,8 @@ def solve_stages(
     if initial is not None and snapshot is None:
         realised = initial(measurements, operator)
     while True:
-        stage = stages[run.stage]
-        own_seed = derive(seed, "stage", run.stage) if run.stage else seed
+        stage = stages[run.number]
+        own_seed = derive(seed, "stage", run.number) if run.number else seed
         code = stage.prior.start(len(measurements.values), stream(own_seed, "start"))
         if realised:
             stage.prior.adopt_(code, realised)
@@ -110,7 +104,7 @@ def solve_stages(
             terms=stage.terms,
             optimiser=stage.optimiser,
             schedule=stage.schedule,
-            steps=allotted[run.stage],
+            steps=allotted[run.number],
             seed=own_seed,
             renoise=renoise,
             start=code,
@@ -133,80 +127,45 @@ def solve_stages(
     )
 
 
-class _Run(Callback):
-    """What the stages have in common: it shows them to the callbacks as one run."""
+class _Run(Relay):
+    """What the stages have in common."""
 
     def __init__(self, allotted: Sequence[int], callbacks: Sequence[Callback]) -> None:
-        self.allotted, self.callbacks = allotted, callbacks
-        self.stage = 0
+        super().__init__(callbacks)
+        self.allotted, self.number = allotted, 0
         self.trace: Trace = {}  # of the stages before this one
-        self._began = False
-        self._stop: Stop | None = None
 
     @property
     def before(self) -> int:
-        """Steps of the stages before this one."""
-        return sum(self.allotted[: self.stage])
+        return sum(self.allotted[: self.number])
 
     @property
     def steps(self) -> int:
-        """Steps of all stages."""
         return sum(self.allotted)
+
+    def stage(self, inside: int) -> int:
+        return self.number + inside
 
     def enter_next(self, solution: Solution) -> None:
         """Leave the stage that ended with this solution."""
         self.trace = join_traces(self.trace, solution.trace)
-        self.stage += 1
+        self.number += 1
 
     def outcome(self, solution: Solution) -> Outcome | None:
         """How the run ended with this stage's solution; None where it goes on."""
         taken = self.before + solution.steps
-        last = self.stage == len(self.allotted) - 1
+        last = self.number == len(self.allotted) - 1
         if solution.outcome.status == "diverged":
             return Outcome.diverged(taken)
-        if self._stop is not None and taken < self.steps:
-            return Outcome.stopped(taken, self.steps, self._stop.reason)
+        if self.stop is not None and taken < self.steps:
+            return Outcome.stopped(taken, self.steps, self.stop.reason)
         return Outcome.finished(taken) if last else None
 
-    def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
-        del steps
-        self._inside = snapshot
-        if not self._began:
-            self._began = True
-            taken += self.before
-            self._stop = first_stop(
-                [each.on_start(taken, self.steps, self.snapshot) for each in self.callbacks]
-            )
-        return self._stop
-
-    def on_step(self, iterate: Iterate) -> Stop | None:
-        whole = dataclasses.replace(
-            iterate,
-            taken=self.before + iterate.taken,
-            steps=self.steps,
-            snapshot=self.snapshot,
-            stage=self.stage,
-        )
-        self._stop = first_stop([each.on_step(whole) for each in self.callbacks])
-        return self._stop
-
-    def choose_(self, code: nn.Module) -> None:
-        for each in self.callbacks:
-            each.choose_(code)
-
-    def state(self) -> dict[str, Tensor]:
-        return gather_states(self.callbacks)
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        restore_states(self.callbacks, state)
-
-    def snapshot(self) -> Snapshot:
-        """The stage's snapshot, with its number, all steps taken and the trace so far."""
-        inside = self._inside()
+    def add_to(self, inside: Snapshot) -> Snapshot:
         return {
             **inside,
             "taken": inside["taken"] + self.before,
-            "stage": torch.tensor(self.stage),
+            "stage": torch.tensor(self.number),
             **{f"earlier.{name}": value.clone() for name, value in self.trace.items()},
         }
 
@@ -217,10 +176,10 @@ class _Run(Callback):
             for name, value in snapshot.items()
             if name.startswith("earlier.")
         }
-        self.stage = int(snapshot["stage"])
+        self.number = int(snapshot["stage"])
         taken = snapshot["taken"] - self.before
         rows = len(earlier["total"]) if earlier else 0
-        if self.stage >= len(self.allotted) or rows != self.before:
+        if self.number >= len(self.allotted) or rows != self.before:
             raise ArgumentError(
                 "the snapshot belongs to a solve with other stages; start anew without it"
             )
