@@ -19,6 +19,7 @@ import typer
 
 import invprob
 from invprob.callbacks import Callback, Iterate
+from invprob.cli.options import parse
 from invprob.methods import make
 from invprob.metrics import psnr
 from invprob.operators import Identity, LinearOperator, PartialCirculant
@@ -51,7 +52,8 @@ class Preset:
         options = {}
         for pair in filter(None, pairs.split(",")):
             key, _, value = pair.partition("=")
-            options[key] = known[key.replace("-", "_")].read(value)
+            option = known[key.replace("-", "_")]
+            options[option.name] = parse(option, value)
         return cls(text, method, options, int(steps) if steps else None)
 
 

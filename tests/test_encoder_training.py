@@ -175,7 +175,7 @@ def test_plans_that_cannot_be_are_refused() -> None:
         Plan("toolkit", 1, batch=3, pool=8)
     with pytest.raises(ArgumentError, match="steps must be at least 1, got 0"):
         Plan("toolkit", 0)
-    with pytest.raises(ArgumentError, match="mixed from 0 to 1"):
+    with pytest.raises(ArgumentError, match="mixed and truncation from 0 to 1"):
         Plan("toolkit", 1, mixed=2.0)
     with pytest.raises(UnknownNameError, match="Did you mean 'toolkit'"):
         Plan("tolkit", 1)  # type: ignore[arg-type]

@@ -58,6 +58,7 @@ class _PublishedColours(ToRGB):
 def published(generator: Generator) -> Generator:
     """A copy of a generator that draws the same images as published codes do."""
     double = copy.deepcopy(generator).requires_grad_(True)
+    double.precision, double.memory = "float32", "normal"
     for layer in double.synthesis_layers():
         layer.__class__ = _PublishedLayer
         layer.weight.data = layer.weight.data.contiguous()

@@ -74,7 +74,8 @@ def test_mistakes_are_said_in_one_line(
     assert "no encoder is named 'tolkit'" in refuse(*TRAIN, "--kind", "tolkit")
     assert "steps must be at least 1" in refuse(*TRAIN, "--steps", 0)
     solve = ("solve", "../picture.png", "--operator", "identity", "--steps", 2, "--init", "encoder")
-    assert "train one: invprob train-encoder --prior ../tiny" in refuse(*solve)
+    said = f"train one: invprob train-encoder --prior {Path('../tiny.safetensors').resolve()}"
+    assert said in refuse(*solve)
     call(*TRAIN, "--steps", 1, "--kind", "toolkit", "--out", "e.safetensors")
     said = refuse(*TRAIN, "--steps", 1, "--kind", "toolkit", "--out", "e.safetensors")
     assert "has a 'toolkit' encoder" in said and "--overwrite" in said
