@@ -47,7 +47,7 @@ def sphinx(
         Choice, "noise maps: free (B), stored, or free where data suffice"
     ] = "auto",
     noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
-    noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 10.0,
+    noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 30.0,
     readout: Reading = "mean_w",
     learning_rate: Rate = 0.003,
     steps: Steps = 400,
