@@ -199,11 +199,11 @@ def _shipped_ratio() -> float:
 
 
 def test_the_shipped_encoder_finds_held_out_w() -> None:
-    """The figure of its record, 0.61, on other draws."""
-    assert 0.58 < _shipped_ratio() < 0.64
+    """The figure of its record, 0.572, on other draws."""
+    assert 0.54 < _shipped_ratio() < 0.60
 
 
-@pytest.mark.xfail(strict=True, reason="0.61: what ships was trained on 43,000 samples only")
+@pytest.mark.xfail(strict=True, reason="0.57: see the model card")
 def test_the_shipped_encoder_goes_more_than_half_the_way_to_held_out_w() -> None:
     assert _shipped_ratio() < 0.5
 
