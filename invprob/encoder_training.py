@@ -99,7 +99,7 @@ def chosen_kinds(name: str) -> tuple[Kind, ...]:
 
 
 def usual_plan(kind: Kind, *, steps: int | None = None, seed: int = 0) -> Plan:
-    """The plan of a kind unless another is asked for; fewer steps than a pool lasts draw a smaller pool."""
+    """The plan of a kind if no other is asked for; few steps draw a smaller pool."""
     usual = {
         "toolkit": Plan("toolkit", 3000),
         "base-code": Plan("base-code", 1000, batch=8, rate=1e-3, mixed=0.5, passes=4),
