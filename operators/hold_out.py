@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import seeded
+from invprob.operators.base import checked_shape, seeded
 from invprob.operators.masks import Masked
 from invprob.registry import register
 from invprob.types import Shape
@@ -28,14 +28,15 @@ class HoldOut(Masked):
         share: Annotated[float, "share of the elements that are left out, in (0, 1)"] = 0.05,
         seed: int = 0,
     ) -> None:
-        kept = torch.ones(math.prod(image_shape), dtype=torch.bool)
+        shape = checked_shape("image_shape", image_shape)
+        kept = torch.ones(math.prod(shape), dtype=torch.bool)
         if not 0 < share < 1 or round(share * len(kept)) >= len(kept):
             raise ArgumentError(
                 f"share must be in (0, 1) and leave some of the {len(kept)} elements, got {share}"
             )
         hidden = max(1, round(share * len(kept)))
         kept[torch.randperm(len(kept), generator=seeded(seed))[:hidden]] = False
-        super().__init__(image_shape, kept.view(tuple(image_shape)))
+        super().__init__(shape, kept.view(shape))
         self.share, self.seed = share, seed
 
     @classmethod

@@ -112,6 +112,7 @@ def layer(
         enter, leave = enter.to(weight), leave.to(weight)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(kind, enabled=False):  # its casts would be unknown to the derivative
+        # PyTorch gives `Function.apply` no types.
         result: Tensor = _Layer.apply(x, enter, leave, noise, weight, bias, doubling)  # type: ignore[no-untyped-call]
     return result
 
@@ -144,5 +145,6 @@ class _Colours(torch.autograd.Function):
 def colours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(batch, channels, h, w), (batch, 3, channels), (3) -> (batch, 3, h, w), in weight's type."""
     with torch.autocast(x.device.type, enabled=False):
+        # PyTorch gives `Function.apply` no types.
         result: Tensor = _Colours.apply(x.to(weight.dtype), weight, bias)  # type: ignore[no-untyped-call]
     return result

@@ -121,6 +121,12 @@ def test_tau_and_level_move_the_bound() -> None:
         assert residual[0] > bound**2 >= residual[1]
 
 
+@pytest.mark.parametrize("shape", [(-3, 8, 8), (3, 0, 8), (3.5, 8, 8)])
+def test_hold_out_refuses_shapes_as_other_operators_do(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ArgumentError, match=r"image_shape must be (positive|whole)"):
+        HoldOut(shape)
+
+
 def split(targets: tuple[float, ...], patience: int) -> tuple[Guarded, Tensor]:
     """What is seen asks for brightness 1, what is hidden for that of each image."""
     blank = Measurements.from_array(torch.zeros(len(targets), *SHAPE), Identity(SHAPE))
