@@ -9,11 +9,11 @@ from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.encoder_files import encoder_path, read_header
 from invprob.priors.extras import extras_path, load_extras
 from invprob.priors.files import (
+    NotFinite,
     build_generator,
     card_of,
     find_generator,
     fingerprint,
-    not_finite,
 )
 from invprob.priors.stylegan2 import Generator
 
@@ -38,7 +38,8 @@ def describe_file(name: str) -> dict[str, Any]:
     raw = read_checkpoint(path)
     types = {value.dtype for value in raw.stand_ins.values()}
     mean_of_w = _mean_of_w(raw)
-    generator = build_generator(raw, path, source=name)
+    look = NotFinite()
+    generator = build_generator(raw, path, source=name, look=look)
     config, card = generator.config, card_of(name)
     about: dict[str, Any] = {
         "generator": name,
@@ -67,10 +68,11 @@ def describe_file(name: str) -> dict[str, Any]:
     about.update({f"figure: {key}": value for key, value in card.get("figures", {}).items()})
     about.update(_beside(name, generator))
     about.update(_encoders(path, generator))
-    bad = not_finite(generator)
-    about["warnings"] = [
-        f"{path}: NaN or infinite values in {', '.join(bad[:5])}; `solve` refuses this file"
-    ][: len(bad)]
+    if look.names:
+        bad = ", ".join(look.names[:5])
+        about["warnings"] = [f"{path}: NaN or infinite values in {bad}; `solve` refuses this file"]
+    else:
+        about["warnings"] = []
     return about
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
 from invprob.files import atomic_write, sha256_of
-from invprob.priors.checkpoints.convert import to_generator
+from invprob.priors.checkpoints.convert import Look, to_generator
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.shapes import GeneratorConfig, compare
 from invprob.priors.stylegan2 import Generator
@@ -84,9 +85,10 @@ def load_generator(
                 f"{path}: its sha256 is {digest[:12]}…, but its card says "
                 f"{card['sha256'][:12]}…; install the package again"
             )
-    generator = build_generator(read_checkpoint(path), path, source=str(name))
-    if bad := not_finite(generator):
-        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad[:5])}")
+    look = NotFinite()
+    generator = build_generator(read_checkpoint(path), path, source=str(name), look=look)
+    if look.names:
+        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(look.names[:5])}")
     if resolution is not None:
         generator = generator.truncate(resolution)
     return generator if label is None else generator.with_label(label)
@@ -131,24 +133,32 @@ def is_path(name: str | Path) -> bool:
     return looks_like_path or path.exists()
 
 
-def build_generator(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
+class NotFinite:
+    """Called with the name and the values of tensors, it keeps the names of those with NaN or
+    infinite values."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str, value: Tensor) -> None:
+        """Look at a tensor; soonest after it was read, while the processor has it at hand."""
+        # A sum is finite only if every value is, unless it overflows; it takes no memory.
+        if not bool(value.sum().isfinite()) and not bool(value.isfinite().all()):
+            self.names.append(name)
+
+
+def build_generator(raw: RawCheckpoint, path: Path, *, source: str, look: Look) -> Generator:
     """The generator of what a file says: every tensor must be there, no other, of its shape.
 
-    Raises `GeneratorFileError`; values may be NaN, see `not_finite`.
+    `look` is called with the name and the values of each of its tensors, which may be NaN. Raises
+    `GeneratorFileError`.
     """
     if raw.format == "native":
-        return _build_native(raw, path, source=source)
-    return to_generator(raw, source=source)
+        return _build_native(raw, path, source=source, look=look)
+    return to_generator(raw, source=source, look=look)
 
 
-def not_finite(generator: Generator) -> list[str]:
-    """Names of the tensors that hold NaN or infinite values."""
-    # A sum is finite only if every value is, unless it overflows; it takes no memory.
-    suspects = {k: v for k, v in generator.state_dict().items() if not bool(v.sum().isfinite())}
-    return [name for name, value in suspects.items() if not bool(value.isfinite().all())]
-
-
-def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
+def _build_native(raw: RawCheckpoint, path: Path, *, source: str, look: Look) -> Generator:
     header = raw.attributes
     missing = [name for name in ("format", "version", "config") if name not in header]
     if missing:
@@ -179,6 +189,8 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str) -> Generator:
     found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
     compare(path, expected, found)
     tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
+    for name, value in tensors.items():
+        look(name, value)
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source

@@ -1,6 +1,7 @@
 """The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
 
 import math
+from typing import final
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,16 @@ def clamped(x: Tensor, bound: float | None) -> Tensor:
     return x if bound is None else x.clamp(-bound, bound)
 
 
+@final
+class Affine(nn.Linear):
+    """A fully connected layer of zeros, to be loaded or initialised."""
+
+    def reset_parameters(self) -> None:
+        """Draw nothing: random values would cost loading more than reading the file's."""
+        self.weight.data.zero_()
+        self.bias.data.zero_()
+
+
 class ModulatedConv(nn.Module):
     """A convolution with its inputs scaled by a style and its outputs back to unit variance.
 
@@ -41,7 +52,7 @@ class ModulatedConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int, *, kernel: int) -> None:
         super().__init__()
-        self.affine = nn.Linear(width, inputs)
+        self.affine = Affine(width, inputs)
         self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
         self._energy: Tensor | None = None
         self._state: tuple[int, int, torch.dtype] | None = None
@@ -84,21 +95,24 @@ class SynthesisLayer(ModulatedConv):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
-        self.lay_out()
-        self.register_load_state_dict_post_hook(_lay_out)
 
     def lay_out(self) -> None:
         """Bring the weight to the order in memory that its convolution reads: channels last."""
         turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
+        if turned.is_contiguous(memory_format=torch.channels_last):
+            return
         turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
 
     def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
+        frozen = not (self.weight.requires_grad or self.bias.requires_grad)
+        if frozen:
+            self.lay_out()  # of a loaded weight; here, so that loading copies nothing
         # The activation is homogeneous, so its gain acts on these small tensors instead.
         leave, noise = GAIN * self.demodulation(scale), (GAIN * self.noise_strength) * noise
         bias = GAIN * self.bias
-        if not (self.weight.requires_grad or self.bias.requires_grad):
+        if frozen:
             x = fused.layer(x, scale, leave, noise, self.weight, bias, doubling=self.doubling)
             return clamped(x, self.clamp)
         x = x * scale[:, :, None, None]
@@ -110,20 +124,13 @@ class SynthesisLayer(ModulatedConv):
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
 
-def _lay_out(layer: nn.Module, about: object) -> None:
-    """After loading, which copies weights of any order."""
-    del about
-    if isinstance(layer, SynthesisLayer):
-        layer.lay_out()
-
-
 class ToRGB(nn.Module):
     """Modulated 1x1 convolution to three channels within ±`clamp`, without demodulation."""
 
     def __init__(self, inputs: int, width: int, *, clamp: float | None = None) -> None:
         super().__init__()
         self.clamp = clamp
-        self.affine = nn.Linear(width, inputs)
+        self.affine = Affine(width, inputs)
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
 

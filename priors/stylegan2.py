@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.filters import upsample
-from invprob.priors.layers import SynthesisLayer, ToRGB, activate, normalise
+from invprob.priors.layers import Affine, SynthesisLayer, ToRGB, activate, normalise
 from invprob.priors.shapes import SIZES
 from invprob.priors.shapes import GeneratorConfig as GeneratorConfig
 from invprob.streams import stream
@@ -49,9 +49,9 @@ class Generator(nn.Module):
         self.precision = "float32"
         width, channels, clamp = config.style_width, config.channels, config.clamp
         if config.labels:
-            self.label_embedding = nn.Linear(config.labels, config.label_width)
+            self.label_embedding = Affine(config.labels, config.label_width)
         self.mapping_layers = nn.ModuleList(
-            nn.Linear(before, here) for before, here in itertools.pairwise(config.mapping_widths)
+            Affine(before, here) for before, here in itertools.pairwise(config.mapping_widths)
         )
         self.register_buffer("mean_w", torch.zeros(width))
         self.constant = nn.Parameter(torch.zeros(channels[0], 4, 4))

@@ -191,6 +191,8 @@ def fresh_networks(config: GeneratorConfig, seed: int) -> tuple[Generator, Discr
     """An untrained pair; noise maps included, `seed` determines it."""
     generator = Generator(config)
     initialise(generator, stream(seed, "generator weights"))
+    for layer in generator.synthesis_layers():
+        layer.lay_out()  # else each convolution does it anew
     maps = stream(seed, "noise maps")
     for noise in generator.noise_maps():
         noise.copy_(torch.randn(noise.shape, generator=maps))

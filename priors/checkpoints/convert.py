@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from invprob.priors.checkpoints.tensorflow import TensorFlow
 from invprob.priors.shapes import compare
 from invprob.priors.stylegan2 import Generator
 
+Look: TypeAlias = Callable[[str, Tensor], None]
+
 LAYOUTS: Mapping[str, Layout] = {
     "rosinality": Rosinality(),
     "psp": Rosinality(),
@@ -26,12 +29,15 @@ LAYOUTS: Mapping[str, Layout] = {
 }
 
 
-def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
+def to_generator(
+    raw: RawCheckpoint, *, source: str, look: Look = lambda name, value: None
+) -> Generator:
     """The generator of a foreign checkpoint, which draws the same images.
 
     Float32, or float64 where the checkpoint is. Every tensor has its place and every place its
     tensor, the mean of w excepted: where a file has none it is measured, over 10,000 draws of a
-    fixed seed. Gains are folded in where the tensors of `raw` lie, which are used up. Raises
+    fixed seed. Gains are folded in where the tensors of `raw` lie, which are used up. `look` is
+    called with the name and the values of each tensor of the generator. Raises
     `GeneratorFileError` that names the first five which do not fit, or says why a network is
     another one.
     """
@@ -58,7 +64,10 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
     compare(source, expected, found)
     _check_filters(source, raw, filters)
     dtype = _dtype(source, raw)
-    tensors = {row.ours: row.read(raw.tensors[row.theirs].to(dtype)) for row in rows}
+    tensors: dict[str, Tensor] = {}
+    for row in rows:
+        tensors[row.ours] = row.read(raw.tensors[row.theirs].to(dtype))
+        look(row.ours, tensors[row.ours])
     given = _mean_w(source, raw, layout, config.style_width)
     tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype)
     generator.load_state_dict(tensors, assign=True)
@@ -70,6 +79,7 @@ def to_generator(raw: RawCheckpoint, *, source: str) -> Generator:
         generator.mean_w = generator.measured_mean_w()
     else:
         raise GeneratorFileError(f"{source}: {layout.mean_w} is missing")
+    look("mean_w", generator.mean_w)
     return generator
 
 

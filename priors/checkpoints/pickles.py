@@ -17,6 +17,8 @@ from invprob.priors.checkpoints.spans import Span, TensorRef
 
 OPCODES = 1_000_000  # a generator with optimiser states has about 50,000
 DEPTH = 100  # containers within containers; networks have about 15
+UINT8, UINT16, UINT32, UINT64 = (struct.Struct("<" + code) for code in "BHIQ")
+INT32, FLOAT64 = struct.Struct("<i"), struct.Struct(">d")
 LINE = 512  # characters of a module's or class's name
 
 Build = Callable[..., Any]
@@ -50,7 +52,7 @@ class Budget:
         """Take from it; raises `GeneratorFileError` when it is used up."""
         self.steps -= steps
         self.bytes -= bytes
-        if min(self.steps, self.bytes) < 0:
+        if self.steps < 0 or self.bytes < 0:
             raise GeneratorFileError("the pickle asks for more work than any generator needs")
 
 
@@ -64,7 +66,9 @@ class Reader:
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        self._advance(count)
+        if not 0 <= count <= self.end - self.position:
+            raise self._cut(count)
+        self.position += count
         content = self.file.read(count)
         if len(content) != count:
             raise GeneratorFileError("the file ends too early")
@@ -87,11 +91,14 @@ class Reader:
 
     def _advance(self, count: int) -> None:
         if not 0 <= count <= self.end - self.position:
-            raise GeneratorFileError(
-                f"damaged or cut: {count} bytes are announced where "
-                f"{self.end - self.position} are left"
-            )
+            raise self._cut(count)
         self.position += count
+
+    def _cut(self, count: int) -> GeneratorFileError:
+        left = self.end - self.position
+        return GeneratorFileError(
+            f"damaged or cut: {count} bytes are announced where {left} are left"
+        )
 
 
 def reader(span: Span) -> Reader:
@@ -129,7 +136,9 @@ class _Machine:
     def run(self) -> Any:
         take, budget = self.source.take, self.budget
         while True:
-            budget.spend(steps=1)
+            budget.steps -= 1
+            if budget.steps < 0:
+                budget.spend()
             code = take(1)
             if code == b".":
                 return self.pop()
@@ -144,13 +153,13 @@ class _Machine:
         self.stack.append(value)
 
     def pop(self) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise GeneratorFileError("damaged: a pickle takes more values than it gave")
+        self.top()
         return self.stack.pop()
 
     def top(self) -> Any:
-        self.push(value := self.pop())
-        return value
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise GeneratorFileError("damaged: a pickle takes more values than it gave")
+        return self.stack[-1]
 
     def since_mark(self) -> list[Any]:
         if not self.marks:
@@ -160,14 +169,14 @@ class _Machine:
         del self.stack[start:]
         return values
 
-    def number(self, layout: str) -> Any:
-        return struct.unpack(layout, self.source.take(struct.calcsize(layout)))[0]
+    def number(self, layout: struct.Struct) -> Any:
+        return layout.unpack(self.source.take(layout.size))[0]
 
-    def text(self, layout: str, encoding: str) -> None:
+    def text(self, layout: struct.Struct, encoding: str) -> None:
         content = self.source.take(self.number(layout))
         self.push(content.decode(encoding, "surrogatepass" if encoding == "utf-8" else "strict"))
 
-    def long(self, layout: str) -> None:
+    def long(self, layout: struct.Struct) -> None:
         length = self.number(layout)
         if not 0 <= length <= 255:
             raise GeneratorFileError(f"a whole number of {length} bytes")
@@ -235,11 +244,11 @@ class _Machine:
         self.push(self.persistent(self.pop()))
 
     def announce(self) -> None:
-        if (version := self.number("<B")) > 5:
+        if (version := self.number(UINT8)) > 5:
             raise GeneratorFileError(f"a pickle of protocol {version}, which does not exist yet")
 
     def frame(self) -> None:
-        length = self.number("<Q")
+        length = self.number(UINT64)
         if length > self.source.end - self.source.position:
             raise GeneratorFileError(
                 f"damaged or cut: a frame of {length} bytes where "
@@ -268,21 +277,21 @@ _STEPS: dict[bytes, Callable[[_Machine], Any]] = {
     b"N": lambda m: m.push(None),
     b"\x88": lambda m: m.push(True),
     b"\x89": lambda m: m.push(False),
-    b"J": lambda m: m.push(m.number("<i")),
-    b"K": lambda m: m.push(m.number("<B")),
-    b"M": lambda m: m.push(m.number("<H")),
-    b"\x8a": lambda m: m.long("<B"),
-    b"\x8b": lambda m: m.long("<i"),
-    b"G": lambda m: m.push(m.number(">d")),
-    b"U": lambda m: m.text("<B", "latin-1"),
-    b"T": lambda m: m.text("<i", "latin-1"),
-    b"\x8c": lambda m: m.text("<B", "utf-8"),
-    b"X": lambda m: m.text("<I", "utf-8"),
-    b"\x8d": lambda m: m.text("<Q", "utf-8"),
-    b"C": lambda m: m.push(m.source.span(m.number("<B"))),
-    b"B": lambda m: m.push(m.source.span(m.number("<I"))),
-    b"\x8e": lambda m: m.push(m.source.span(m.number("<Q"))),
-    b"\x96": lambda m: m.push(m.source.span(m.number("<Q"))),
+    b"J": lambda m: m.push(m.number(INT32)),
+    b"K": lambda m: m.push(m.number(UINT8)),
+    b"M": lambda m: m.push(m.number(UINT16)),
+    b"\x8a": lambda m: m.long(UINT8),
+    b"\x8b": lambda m: m.long(INT32),
+    b"G": lambda m: m.push(m.number(FLOAT64)),
+    b"U": lambda m: m.text(UINT8, "latin-1"),
+    b"T": lambda m: m.text(INT32, "latin-1"),
+    b"\x8c": lambda m: m.text(UINT8, "utf-8"),
+    b"X": lambda m: m.text(UINT32, "utf-8"),
+    b"\x8d": lambda m: m.text(UINT64, "utf-8"),
+    b"C": lambda m: m.push(m.source.span(m.number(UINT8))),
+    b"B": lambda m: m.push(m.source.span(m.number(UINT32))),
+    b"\x8e": lambda m: m.push(m.source.span(m.number(UINT64))),
+    b"\x96": lambda m: m.push(m.source.span(m.number(UINT64))),
     b")": lambda m: m.push(()),
     b"\x85": lambda m: m.push((m.pop(),)),
     b"\x86": lambda m: m.push((m.pop(), m.pop())[::-1]),
@@ -297,11 +306,11 @@ _STEPS: dict[bytes, Callable[[_Machine], Any]] = {
     b"u": lambda m: m.set_items(m.since_mark()),
     b"\x8f": lambda m: m.push(Record("builtins.set", state=[])),
     b"\x90": _Machine.add_to_set,
-    b"q": lambda m: m.remember(m.number("<B")),
-    b"r": lambda m: m.remember(m.number("<I")),
+    b"q": lambda m: m.remember(m.number(UINT8)),
+    b"r": lambda m: m.remember(m.number(UINT32)),
     b"\x94": lambda m: m.remember(len(m.memo)),
-    b"h": lambda m: m.recall(m.number("<B")),
-    b"j": lambda m: m.recall(m.number("<I")),
+    b"h": lambda m: m.recall(m.number(UINT8)),
+    b"j": lambda m: m.recall(m.number(UINT32)),
     b"c": lambda m: m.name(m.source.line(), m.source.line()),
     b"\x93": _Machine.stack_global,
     b"R": _Machine.call,

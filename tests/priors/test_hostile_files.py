@@ -17,7 +17,7 @@ from invprob.cli.app import run
 from invprob.errors import GeneratorFileError, InvprobError
 from invprob.priors import Generator, load_generator
 from invprob.priors.checkpoints.reading import read_checkpoint
-from invprob.priors.files import build_generator
+from invprob.priors.files import NotFinite, build_generator
 
 LIVE = (
     "system, protocol 2",
@@ -56,7 +56,7 @@ json.dump(codes, sys.stdout)
 
 
 def build(path: Path) -> Generator:
-    return build_generator(read_checkpoint(path), path, source=str(path))
+    return build_generator(read_checkpoint(path), path, source=str(path), look=NotFinite())
 
 
 @pytest.mark.parametrize("name", CASES)
