@@ -1,8 +1,8 @@
-"""When to stop before the data's noise is fitted: rules that any method can use.
+"""When to stop: before the data's noise is fitted, or when steps gain nothing any more.
 
-A prior that can draw anything first draws the image and then the noise. The rules look at each
-image of a batch by itself, keep for each the iterate that they would have stopped at, and end the
-solve once all images are done.
+A prior that can draw anything first draws the image and then the noise. The rules, which any method
+can use, look at each image of a batch by itself, keep for each the iterate that they would have
+stopped at, and end the solve once all images are done.
 """
 
 from abc import ABC, abstractmethod
@@ -136,13 +136,54 @@ class DiscrepancyPrinciple(Rule):
         self._bound, self._tau = (tau * levels).square(), tau
 
     def judge(self, image: Images) -> Verdict:
-        error = self._operator(image) - self._values.to(image)
-        reached = error.square().flatten(1).mean(1) <= self._bound.to(image)
+        reached = misfit(self._operator, image, self._values) <= self._bound.to(image)
         return reached, reached
 
     @property
     def reason(self) -> str:
         return f"the data are fitted to {self._tau:g} times their noise (discrepancy principle)"
+
+
+class Plateau(Rule):
+    """Stop once the misfit's mean over `window` steps is hardly below that over the window before.
+
+    Hardly: by less than the share `drop`. Means, because SPHInX draws anew at each step.
+    """
+
+    def __init__(
+        self, measurements: Measurements, operator: Operator, window: int, drop: float
+    ) -> None:
+        super().__init__(measurements)
+        self._values, self._operator = measurements.values, operator
+        self._window, self._drop = window, drop
+        self.begin()
+
+    def begin(self) -> None:
+        self._last = torch.zeros(0, len(self._values), dtype=torch.float64)
+
+    def judge(self, image: Images) -> Verdict:
+        now = misfit(self._operator, image, self._values).double().cpu()
+        self._last = torch.cat([self._last, now[None]])[-2 * self._window :]
+        if len(self._last) < 2 * self._window:
+            flat = torch.zeros(len(now), dtype=torch.bool)
+        else:
+            before, after = self._last.unflatten(0, (2, -1)).mean(1)
+            flat = after > (1 - self._drop) * before
+        return flat, flat
+
+    def state(self) -> dict[str, Tensor]:
+        return {**super().state(), "last": self._last}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        super().restore(state)
+        self._last = state["last"].clone()
+
+    @property
+    def reason(self) -> str:
+        return (
+            f"the misfit fell by less than {100 * self._drop:g} % from {self._window} steps to the "
+            "next as many"
+        )
 
 
 class HeldOutMisfit(Rule):
@@ -210,6 +251,24 @@ def discrepancy(
     )
 
 
+@register.stop("plateau")
+def plateau(
+    measurements: Measurements,
+    operator: Operator,
+    seed: int = 0,
+    *,
+    window: Annotated[int, "steps over which the misfit is averaged"] = 25,
+    drop: Annotated[float, "share by which it has to fall from one window to the next"] = 0.01,
+) -> Guarded:
+    """Stop once the data misfit has all but ceased to fall, and return the last iterate."""
+    del seed
+    if window < 1:
+        raise ArgumentError(f"window must be at least 1, not {window}")
+    if not 0 < drop < 1:
+        raise ArgumentError(f"drop must be a share in (0, 1), not {drop}")
+    return Guarded(measurements, operator, Plateau(measurements, operator, window, drop))
+
+
 @register.stop("held-out")
 def held_out(
     measurements: Measurements,
@@ -230,6 +289,11 @@ def held_out(
         window(measurements.values), window @ operator, noise=measurements.noise()
     )
     return Guarded(seen, window @ operator, rule)
+
+
+def misfit(operator: Operator, image: Images, values: Tensor) -> PerImage:
+    """Mean square of A x - y for each image."""
+    return (operator(image) - values.to(image)).square().flatten(1).mean(1)
 
 
 def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:

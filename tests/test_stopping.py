@@ -121,6 +121,44 @@ def test_tau_and_level_move_the_bound() -> None:
         assert residual[0] > bound**2 >= residual[1]
 
 
+def plateau(scales: tuple[float, ...], window: int = 4, drop: float = 0.05) -> Guarded:
+    settings = {"window": window, "drop": drop}
+    return build(
+        "stop", "plateau", {"measurements": noisy(*scales), "operator": Identity(SHAPE), **settings}
+    )
+
+
+@pytest.mark.parametrize(("window", "drop"), [(1, 0.05), (4, 0.05), (7, 0.3)])
+def test_the_plateau_is_where_a_window_is_hardly_below_the_one_before(
+    window: int, drop: float
+) -> None:
+    """The misfit of image s at step k is s² · 0.81^k · mean(pattern²) + 0.01."""
+    scales = (1.0, 0.2)
+    expected = []
+    for scale in scales:
+        misfits: list[float] = []
+        flat = False
+        while not flat:
+            left = scale * (1 - brightness(len(misfits)))
+            misfits.append(left**2 * ENERGY + 0.01)
+            after, before = sum(misfits[-window:]), sum(misfits[-2 * window : -window])
+            flat = len(misfits) >= 2 * window and after > (1 - drop) * before
+        expected.append(len(misfits) - 1)
+    assert expected[0] > expected[1]
+    guarded = plateau(scales, window, drop)
+    found = solve_stages(
+        guarded.measurements,
+        guarded.operator,
+        stages(100, curvature=ENERGY),
+        callbacks=[guarded.rule],
+    )
+    assert found.outcome.status == "stopped"
+    assert f"less than {100 * drop:g} % from {window} steps" in str(found.outcome)
+    assert found.steps == expected[0] + 1
+    wanted = torch.tensor([s * brightness(k) for s, k in zip(scales, expected, strict=True)])
+    torch.testing.assert_close(found.code["brightness"].flatten(), wanted.double())
+
+
 @pytest.mark.parametrize("shape", [(-3, 8, 8), (3, 0, 8), (3.5, 8, 8)])
 def test_hold_out_refuses_shapes_as_other_operators_do(shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match=r"image_shape must be (positive|whole)"):
@@ -181,6 +219,7 @@ RULES: list[Callable[[], Guarded]] = [
         "stop", "discrepancy", {"measurements": noisy(1.0, 0.5), "operator": Identity(SHAPE)}
     ),
     lambda: split((0.5, 0.7), 3)[0],
+    lambda: plateau((1.0, 0.2), drop=0.5),
 ]
 
 
@@ -223,6 +262,7 @@ def test_an_image_of_a_batch_is_what_it_is_alone() -> None:
             ),
         ),
         (lambda: split((0.9, 0.4), 3)[0], lambda: split((0.4,), 3)[0]),
+        (lambda: plateau((1.0, 0.2)), lambda: plateau((0.2,))),
     ):
         both, one = (
             solve_stages(
@@ -254,6 +294,8 @@ def test_noise_levels_are_those_of_the_noise() -> None:
         ("discrepancy", {"level": 1.0, "tau": -1.0}, "tau must be positive"),
         ("held-out", {"hidden": 1.0}, "hidden must be a share"),
         ("held-out", {"patience": 0}, "patience must be at least 1"),
+        ("plateau", {"window": 0}, "window must be at least 1"),
+        ("plateau", {"drop": 0.0}, "drop must be a share"),
     ],
 )
 def test_what_makes_no_sense_is_refused(name: str, settings: dict[str, Any], message: str) -> None:

@@ -93,8 +93,8 @@ def solve(
     stop: Annotated[
         str | None,
         typer.Option(
-            metavar="none|discrepancy|held-out",
-            help="What ends a solve before noise is fitted. Default: none, or the config's.",
+            metavar="none|discrepancy|plateau|held-out",
+            help="What ends a solve before its steps are spent. Default: none, or the config's.",
         ),
     ] = None,
     seed: Seed = None,

@@ -84,8 +84,9 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         (("--restarts", 2), 10),
         (("--stop", "held-out", "--patience", 2, "--restarts", 2), None),
         (("--stop", "discrepancy", "--tau", 1.05), None),
+        (("--stop", "plateau", "--window", 1, "--drop", 0.9), None),
     ],
-    ids=["stages", "restarts", "held-out", "discrepancy"],
+    ids=["stages", "restarts", "held-out", "discrepancy", "plateau"],
 )
 def test_a_run_resumes_bit_for_bit_at_every_step(
     call, plugin, every_step: list[int], options: tuple[object, ...], steps: int | None

@@ -1,0 +1,346 @@
+"""What else could move the free variables: other optimisers and a coarse-to-fine schedule.
+
+    python examples/compare_optimisers.py [--method sphinx] [--steps 400] [--ratio 1] [--only lion]
+
+Each line is a way to spend about the same time; the first, Adam as the method has it, is what the
+others are held against. All shipped samples are solved at once, with the data term alone, on one
+thread; seconds are the process's own. L-BFGS has the draws of one step kept for all, and each of
+its evaluations counts as a step; it takes one image after another. None of this is in the package:
+`SETTINGS.md` has the figures.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+import typer
+from benchmark_quality import operator_for
+from torch import Tensor
+
+import invprob
+from invprob.losses import DataMisfit
+from invprob.methods import make
+from invprob.metrics import psnr
+from invprob.operators import LinearOperator
+from invprob.priors import Generator, load_generator
+from invprob.priors.base import Code, ParamGroup, Prior
+from invprob.run.samples import load_sample, samples
+from invprob.schedules import cosine_trapezoid
+from invprob.solver.loop import solve
+from invprob.solver.optimisers import Adam, Optimiser, Stepper
+from invprob.solver.stages import Stage
+from invprob.streams import stream
+from invprob.types import Images
+
+SETTLED = (0.0, 0.5)  # cosine_trapezoid without a rise, for a stage that goes on
+
+
+class ByTensor(Optimiser, Stepper):
+    """Moves each parameter by a rule of its own gradient and memory; one object is one solve."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.memory: dict[int, dict[str, Tensor]] = {}
+        self.taken = 0
+
+    def move(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
+        """Change `value` in place."""
+        raise NotImplementedError
+
+    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        """Take the parameters."""
+        self.groups = groups
+        return self
+
+    @torch.no_grad()
+    def step(self, scale: float) -> None:
+        """Move every parameter that has a gradient."""
+        self.taken += 1
+        for group in self.groups:
+            rate = self.rate * group.lr_scale * (scale if group.scheduled else 1)
+            for value in group.parameters:
+                if value.grad is not None:
+                    self.move(value, value.grad, self.memory.setdefault(id(value), {}), rate)
+                    value.grad = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Not kept: these runs are not resumed."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing was kept."""
+
+    def adam(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
+        """Adam's step, for what is no matrix."""
+        value.sub_(rate * self.adam_direction(gradient, kept))
+
+    def adam_direction(self, gradient: Tensor, kept: dict[str, Tensor]) -> Tensor:
+        """m / (sqrt(v) + epsilon), without bias."""
+        first = kept.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 0.1)
+        second = kept.setdefault("second", torch.zeros_like(gradient))
+        second.lerp_(gradient.square(), 0.001)
+        first = first / (1 - 0.9**self.taken)
+        return first / ((second / (1 - 0.999**self.taken)).sqrt() + 1e-8)
+
+
+class Lion(ByTensor):
+    """The sign of a running mean of gradients (Chen et al., NeurIPS 2023), β = (0.9, 0.99)."""
+
+    def move(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
+        """Algorithm 2, without decay."""
+        mean = kept.setdefault("mean", torch.zeros_like(gradient))
+        value.sub_(rate * mean.lerp(gradient, 0.1).sign())
+        mean.lerp_(gradient, 0.01)
+
+
+class Muon(ByTensor):
+    """Heads move along the nearest semi-orthogonal matrix of their momentum (Jordan et al., 2024);
+    what is no matrix by Adam. `rate` is Adam's, `gain` multiplies it for matrices."""
+
+    def __init__(self, rate: float, gain: float) -> None:
+        super().__init__(rate)
+        self.gain = gain
+
+    def move(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
+        """Nesterov momentum 0.95, five Newton-Schulz steps, root mean square as Adam's."""
+        if not is_matrix(value):
+            self.adam(value, gradient, kept, rate)
+            return
+        mean = kept.setdefault("mean", torch.zeros_like(gradient)).lerp_(gradient, 0.05)
+        direction = orthogonalised(gradient.lerp(mean, 0.95))
+        value.sub_(self.gain * rate * max(value.shape[-2:]) ** 0.5 * direction)
+
+
+class Soap(ByTensor):
+    """Adam in the eigenbases of Shampoo's two factors (Vyas et al., ICLR 2025), every 10 steps
+    anew; what is no matrix by Adam."""
+
+    def move(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
+        """Algorithm 3; the first moment is kept unrotated."""
+        if not is_matrix(value):
+            self.adam(value, gradient, kept, rate)
+            return
+        sides = (gradient @ gradient.mT, gradient.mT @ gradient)
+        for name, side in zip(("left", "right"), sides, strict=True):
+            factor = kept.setdefault(name, torch.zeros_like(side)).lerp_(side, 0.05)
+            if self.taken % 10 == 1:
+                kept[f"{name} basis"] = torch.linalg.eigh(factor).eigenvectors
+        left, right = kept["left basis"], kept["right basis"]
+        first = kept.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 0.1)
+        turned, mean = left.mT @ gradient @ right, left.mT @ first @ right
+        second = kept.setdefault("second", torch.zeros_like(gradient)).lerp_(turned.square(), 0.001)
+        scale = (second / (1 - 0.999**self.taken)).sqrt() + 1e-8
+        direction = left @ (mean / (1 - 0.9**self.taken) / scale) @ right.mT
+        value.sub_(rate * direction)
+
+
+def is_matrix(value: Tensor) -> bool:
+    """Whether a parameter is the matrix of a head: no bias, no noise map (batch, 1, h, w)."""
+    is_map = value.ndim == 4 and value.shape[1] == 1
+    return value.ndim >= 3 and min(value.shape[-2:]) > 1 and not is_map
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """Singular values brought near 1 by the quintic iteration of Muon."""
+    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-12)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    for _ in range(5):
+        square = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.mT if tall else x
+
+
+class Problem:
+    """The samples, what was measured of them, and a method."""
+
+    def __init__(self, method: str, ratio: float, steps: int, names: Sequence[str]) -> None:
+        self.generator = load_generator("faces-128")
+        size = self.generator.resolution
+        self.truth = torch.cat([load_sample(name, size=size) for name in names])
+        self.operator = operator_for(self.generator, ratio)
+        self.measurements = invprob.measure(self.truth, self.operator)
+        self.method, self.steps, self.ratio = method, steps, ratio
+
+    def stage(self, generator: Generator) -> Stage:
+        """The method's only stage, for a generator of any size."""
+        shape = operator_for(generator, self.ratio).measurement_shape
+        recipe = make(self.method, generator, generator.image_shape, measurement_shape=shape)
+        return recipe.stages[0]
+
+    def rate(self, stage: Stage) -> float:
+        """The method's own learning rate."""
+        assert isinstance(stage.optimiser, Adam)
+        return stage.optimiser.learning_rate
+
+    def with_optimiser(self, make_one: Callable[[float], Optimiser]) -> Images:
+        """The method with another optimiser, given its learning rate."""
+        stage = self.stage(self.generator)
+        return self.solved(replace(stage, optimiser=make_one(self.rate(stage))))
+
+    def solved(self, stage: Stage) -> Images:
+        """A solve of all steps."""
+        return solve(
+            self.measurements,
+            self.operator,
+            stage.prior,
+            terms=stage.terms,
+            optimiser=stage.optimiser,
+            schedule=stage.schedule,
+            steps=self.steps,
+        ).image
+
+    def by_lbfgs(self, evaluations: int) -> Images:
+        """L-BFGS with a line search by the strong Wolfe conditions, one image after another."""
+        prior = self.stage(self.generator).prior
+        return torch.cat([self._by_lbfgs(prior, y, evaluations) for y in self.measurements.values])
+
+    def _by_lbfgs(self, prior: Prior, values: Tensor, evaluations: int) -> Images:
+        code = prior.start(1, stream(0, "start"))
+        misfit = DataMisfit().bind(values[None], self.operator)
+        scaled = list(_in_own_units(prior, code))
+        lbfgs = torch.optim.LBFGS(
+            [unit for unit, _, _ in scaled],
+            max_iter=evaluations,
+            max_eval=evaluations,
+            history_size=20,
+            tolerance_grad=0,
+            tolerance_change=0,
+            line_search_fn="strong_wolfe",
+        )
+
+        def evaluate() -> Tensor:
+            with torch.no_grad():
+                for unit, value, scale in scaled:
+                    value.copy_(unit * scale)
+            image = prior.decode(code, stream(0, "solve", 0))
+            loss = misfit(image, self.operator.surrogate(image)).sum()
+            loss.backward()
+            for unit, value, scale in scaled:
+                assert value.grad is not None
+                unit.grad = value.grad * scale
+                value.grad = None
+            return loss.detach()
+
+        # torch gives `LBFGS.step` no types.
+        lbfgs.step(evaluate)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for unit, value, scale in scaled:
+                value.copy_(unit * scale)
+            return prior.render(prior.realise(code, stream(0, "solve", 0)))
+
+    def coarse_to_fine(self, sizes: Sequence[int], steps: Sequence[int]) -> Images:
+        """Solve with the generator cut to each size in turn, enlarged to what is measured."""
+        before: Mapping[str, Tensor] | None = None
+        image: Images | None = None
+        for size, count in zip(sizes, steps, strict=True):
+            stage = self.stage(self.generator.truncate(size))
+            operator: LinearOperator = self.operator @ Enlarged(size, self.generator.resolution)
+            code = stage.prior.start(len(self.truth), stream(0, "start"))
+            if before is not None:
+                carry_over_(code, before)
+            measurements = invprob.Measurements.from_array(self.measurements.values, operator)
+            solution = solve(
+                measurements,
+                operator,
+                stage.prior,
+                terms=stage.terms,
+                optimiser=stage.optimiser,
+                schedule=stage.schedule if before is None else cosine_trapezoid(*SETTLED),
+                steps=count,
+                start=code,
+            )
+            before, image = solution.code, solution.image
+        assert image is not None
+        return image
+
+
+def _in_own_units(prior: Prior, code: Code) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """(variable, parameter, scale) with parameter = scale · variable, scale its learning rate's."""
+    for group in prior.groups(code):
+        for value in group.parameters:
+            unit = (value.detach() / group.lr_scale).clone().requires_grad_(True)
+            yield unit, value, group.lr_scale
+
+
+def carry_over_(code: Code, before: Mapping[str, Tensor]) -> None:
+    """Copy what a smaller generator's code has: all of its tensors, and the first style rows."""
+    for name, value in code.state_dict().items():
+        if name in before:
+            old = before[name]
+            value[tuple(slice(0, length) for length in old.shape)] = old
+
+
+@invprob.register.operator("enlarged")
+class Enlarged(LinearOperator):
+    """Bilinear enlargement of an image from `size` to `full` pixels a side."""
+
+    def __init__(self, size: int, full: int) -> None:
+        super().__init__((3, size, size), (3, full, full))
+        self.size, self.full = size, full
+
+    def forward(self, image: Images) -> Tensor:
+        """(batch, 3, size, size) to (batch, 3, full, full)."""
+        return F.interpolate(image, (self.full, self.full), mode="bilinear", align_corners=False)
+
+
+def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
+    """Each way to solve, by name."""
+    steps, full = problem.steps, problem.generator.resolution
+
+    def optimiser(make_one: Callable[[float], Optimiser]) -> Callable[[], Images]:
+        return lambda: problem.with_optimiser(make_one)
+
+    return {
+        "adam": optimiser(Adam),
+        "adam, beta2 0.99": optimiser(lambda rate: Adam(rate, betas=(0.9, 0.99))),
+        "adam, beta2 0.95": optimiser(lambda rate: Adam(rate, betas=(0.9, 0.95))),
+        "adam, beta1 0.95": optimiser(lambda rate: Adam(rate, betas=(0.95, 0.999))),
+        "lion, rate / 3": optimiser(lambda rate: Lion(rate / 3)),
+        "lion, rate / 10": optimiser(lambda rate: Lion(rate / 10)),
+        "muon, gain 0.2": optimiser(lambda rate: Muon(rate, 0.2)),
+        "muon, gain 1": optimiser(lambda rate: Muon(rate, 1.0)),
+        "soap": optimiser(Soap),
+        "soap, rate / 3": optimiser(lambda rate: Soap(rate / 3)),
+        "l-bfgs": lambda: problem.by_lbfgs(steps),
+        "32, 64, 128 px": lambda: problem.coarse_to_fine(
+            (full // 4, full // 2, full), (steps // 2, steps // 2, steps // 2)
+        ),
+        "64, 128 px": lambda: problem.coarse_to_fine(
+            (full // 2, full), (steps // 2, 3 * steps // 4)
+        ),
+    }
+
+
+def main(
+    method: Annotated[str, typer.Option(help="a method of one stage")] = "sphinx",
+    steps: Annotated[int, typer.Option(help="steps of Adam")] = 400,
+    ratio: Annotated[float, typer.Option(help="share measured; 1 observes the image")] = 1.0,
+    only: Annotated[str, typer.Option(help="ways whose name begins so")] = "",
+    smoke: Annotated[bool, typer.Option(help="four steps for one image")] = False,
+) -> None:
+    """Print PSNR and time of each way."""
+    torch.set_num_threads(1)
+    names = list(samples())
+    if smoke:
+        names, steps = names[:1], 4
+    problem = Problem(method, ratio, steps, names)
+    print(f"{method}, {', '.join(names)}, {100 * ratio:g} % measured, {steps} steps of Adam")
+    first: float | None = None
+    for name, way in ways(problem).items():
+        if not name.startswith(only):
+            continue
+        begun = time.process_time()
+        each = psnr(way(), problem.truth)
+        seconds = time.process_time() - begun
+        first = first or seconds
+        shown = [round(value, 2) for value in each.tolist()]
+        share = seconds / first
+        print(f"{name}: {each.mean():.2f} dB {shown} in {share:.2f} of the time", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
