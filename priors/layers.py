@@ -1,6 +1,5 @@
 """The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
 
-import math
 from typing import final
 
 import torch
@@ -9,10 +8,7 @@ from torch import Tensor, nn
 
 from invprob.priors import fused
 from invprob.priors.filters import smooth
-from invprob.priors.fused import SLOPE
-
-GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
-EPSILON = 1e-8
+from invprob.priors.fused import EPSILON, GAIN, SLOPE
 
 
 def normalise(z: Tensor) -> Tensor:
@@ -66,10 +62,6 @@ class ModulatedConv(nn.Module):
             self._energy, self._state = self.weight.square().sum((2, 3)), state
         return self._energy
 
-    def demodulation(self, scale: Tensor) -> Tensor:
-        """Output scale (batch, outputs) that goes with an input scale (batch, inputs)."""
-        return torch.rsqrt(scale.square() @ self.energy().T + EPSILON)
-
 
 class SynthesisLayer(ModulatedConv):
     """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two.
@@ -110,11 +102,12 @@ class SynthesisLayer(ModulatedConv):
         if frozen:
             self.lay_out()  # of a loaded weight; here, so that loading copies nothing
         # The activation is homogeneous, so its gain acts on these small tensors instead.
-        leave, noise = GAIN * self.demodulation(scale), (GAIN * self.noise_strength) * noise
+        energy, noise = self.energy(), (GAIN * self.noise_strength) * noise
         bias = GAIN * self.bias
         if frozen:
-            x = fused.layer(x, scale, leave, noise, self.weight, bias, doubling=self.doubling)
+            x = fused.layer(x, scale, energy, noise, self.weight, bias, doubling=self.doubling)
             return clamped(x, self.clamp)
+        leave = GAIN * fused.demodulation(scale, energy)
         x = x * scale[:, :, None, None]
         if self.doubling:
             x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
