@@ -47,14 +47,20 @@ class Preset:
     def read(cls, text: str) -> "Preset":
         """Read `METHOD[:option=value,...][@STEPS]`."""
         body, _, steps = text.partition("@")
-        method, _, pairs = body.partition(":")
-        known = {option.name: option for option in options_of(register.method[method])}
-        options = {}
-        for pair in filter(None, pairs.split(",")):
-            key, _, value = pair.partition("=")
-            option = known[key.replace("-", "_")]
-            options[option.name] = parse(option, value)
+        method, options = named("method", body)
         return cls(text, method, options, int(steps) if steps else None)
+
+
+def named(kind: str, text: str) -> tuple[str, dict[str, Any]]:
+    """Read `NAME[:option=value,...]` of a method or an operator."""
+    name, _, pairs = text.partition(":")
+    known = {option.name: option for option in options_of(register.of(kind)[name])}
+    options = {}
+    for pair in filter(None, pairs.split(",")):
+        key, _, value = pair.partition("=")
+        option = known[key.replace("-", "_")]
+        options[option.name] = parse(option, value)
+    return name, options
 
 
 class Curve(Callback):

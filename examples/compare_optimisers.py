@@ -1,6 +1,7 @@
 """What else could move the free variables: other optimisers and a coarse-to-fine schedule.
 
-    python examples/compare_optimisers.py [--method sphinx] [--steps 400] [--ratio 1] [--only lion]
+    python examples/compare_optimisers.py [--method sphinx] [--steps 400] [--only lion] \
+        [--operator identity]
 
 Each line is a way to spend about the same time; the first, Adam as the method has it, is what the
 others are held against. All shipped samples are solved at once, with the data term alone, on one
@@ -17,7 +18,7 @@ from typing import Annotated
 import torch
 import torch.nn.functional as F
 import typer
-from benchmark_quality import operator_for
+from benchmark_quality import named
 from torch import Tensor
 
 import invprob
@@ -27,6 +28,7 @@ from invprob.metrics import psnr
 from invprob.operators import LinearOperator
 from invprob.priors import Generator, load_generator
 from invprob.priors.base import Code, ParamGroup, Prior
+from invprob.registry import build
 from invprob.run.samples import load_sample, samples
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.loop import solve
@@ -157,18 +159,24 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class Problem:
     """The samples, what was measured of them, and a method."""
 
-    def __init__(self, method: str, ratio: float, steps: int, names: Sequence[str]) -> None:
+    def __init__(self, method: str, operator: str, steps: int, names: Sequence[str]) -> None:
         self.generator = load_generator("faces-128")
         size = self.generator.resolution
         self.truth = torch.cat([load_sample(name, size=size) for name in names])
-        self.operator = operator_for(self.generator, ratio)
+        name, options = named("operator", operator)
+        shape = self.generator.image_shape
+        self.operator = build("operator", name, {"image_shape": shape, **options})
         self.measurements = invprob.measure(self.truth, self.operator)
-        self.method, self.steps, self.ratio = method, steps, ratio
+        self.method, self.steps = method, steps
 
     def stage(self, generator: Generator) -> Stage:
         """The method's only stage, for a generator of any size."""
-        shape = operator_for(generator, self.ratio).measurement_shape
-        recipe = make(self.method, generator, generator.image_shape, measurement_shape=shape)
+        recipe = make(
+            self.method,
+            generator,
+            generator.image_shape,
+            measurement_shape=self.operator.measurement_shape,
+        )
         return recipe.stages[0]
 
     def rate(self, stage: Stage) -> float:
@@ -318,8 +326,8 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
 def main(
     method: Annotated[str, typer.Option(help="a method of one stage")] = "sphinx",
     steps: Annotated[int, typer.Option(help="steps of Adam")] = 400,
-    ratio: Annotated[float, typer.Option(help="share measured; 1 observes the image")] = 1.0,
-    only: Annotated[str, typer.Option(help="ways whose name begins so")] = "",
+    operator: Annotated[str, typer.Option(help="NAME[:option=value,...]")] = "identity",
+    only: Annotated[list[str] | None, typer.Option(help="ways whose name begins so")] = None,
     smoke: Annotated[bool, typer.Option(help="four steps for one image")] = False,
 ) -> None:
     """Print PSNR and time of each way."""
@@ -327,11 +335,11 @@ def main(
     names = list(samples())
     if smoke:
         names, steps = names[:1], 4
-    problem = Problem(method, ratio, steps, names)
-    print(f"{method}, {', '.join(names)}, {100 * ratio:g} % measured, {steps} steps of Adam")
+    problem = Problem(method, operator, steps, names)
+    print(f"{method}, {', '.join(names)}, {operator}, {steps} steps of Adam")
     first: float | None = None
     for name, way in ways(problem).items():
-        if not name.startswith(only):
+        if not name.startswith(tuple(only or [""])):
             continue
         begun = time.process_time()
         each = psnr(way(), problem.truth)
