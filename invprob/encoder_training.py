@@ -5,6 +5,7 @@ so samples come in pools that are passed over a few times, each time in a new or
 """
 
 import copy
+import hashlib
 import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping
@@ -14,14 +15,14 @@ from typing import Any, Literal, final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from invprob.encoder_scores import draw_from_base, figures
 from invprob.errors import ArgumentError, FileError, UnknownNameError
 from invprob.files import atomic_write
 from invprob.perceptual import Absent, PerceptualDistance
 from invprob.priors.encoder_files import KINDS, Kind, Trained, build_encoder
-from invprob.priors.encoders import ToolkitEncoder, fitted, pixels
+from invprob.priors.encoders import Encoder, ToolkitEncoder, fitted, pixels
 from invprob.priors.files import fingerprint
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import suggest
@@ -140,24 +141,32 @@ def draw_styles(
 class EncoderTraining:
     """An encoder in training; one is made where the generator is.
 
-    `encoder` is the network, `taken` the number of steps so far. The same plan, generator and
-    perceptual network give the same numbers, interrupted or not, on the same machine.
+    `encoder` is the network, `taken` the number of steps so far. It begins with the weights of
+    `start`, an encoder of the plan's kind, else with random ones. The same plan, generator, start
+    and perceptual network give the same numbers, interrupted or not, on the same machine.
     """
 
     def __init__(
-        self, generator: Generator, plan: Plan, perceptual: PerceptualDistance | Absent
+        self,
+        generator: Generator,
+        plan: Plan,
+        perceptual: PerceptualDistance | Absent,
+        start: Encoder | None = None,
     ) -> None:
         self.generator, self.plan, self.perceptual = generator, plan, perceptual
         self.device = generator.mean_w.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(plan.seed, f"{plan.kind} encoder"))
             self.encoder = build_encoder(plan.kind, generator.config)
+        self._start = None if start is None else digest(start)
         z = torch.randn(10_000, generator.style_width, generator=stream(plan.seed, "spread of w"))
         w = generator.mapping(z.to(self.device))
         self.variance = float(w.var(0, correction=0).sum())  # std_w², the total variance
         if isinstance(self.encoder, ToolkitEncoder):
             self.encoder.mean_w.copy_(generator.mean_w)
             self.encoder.unit.fill_(math.sqrt(self.variance / generator.style_width))
+        if start is not None:
+            self.encoder.load_state_dict(start.state_dict())
         self.encoder.to(self.device).train()
         self.adam = torch.optim.Adam(self.encoder.parameters(), plan.rate, betas=(0.9, 0.99))
         self.taken = 0
@@ -254,6 +263,7 @@ class EncoderTraining:
         record = {
             "plan": asdict(self.plan),
             "taken": self.taken,
+            "start": self._start,
             "perceptual": None if isinstance(network, Absent) else network.record(),
             "figures": figures(encoder, self.generator, count=min(256, self.plan.pool)),
         }
@@ -286,6 +296,7 @@ class EncoderTraining:
         return {
             **asdict(self.plan),
             "generator": fingerprint(self.generator),
+            "start": self._start,
             "perceptual": None if isinstance(network, Absent) else network.sha256,
         }
 
@@ -316,6 +327,14 @@ def fit_shared_(encoder: ToolkitEncoder, pools: Iterable[Samples], ridge: float 
     encoder.shared.weight.add_(change[:, :split].to(encoder.shared.weight))
     encoder.direct.weight.add_(change[:, split:].to(encoder.direct.weight))
     encoder.direct.bias.add_((y_mean - change @ x_mean).to(encoder.direct.bias))
+
+
+def digest(network: nn.Module) -> str:
+    """The sha256 of a network's tensors."""
+    whole = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        whole.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return whole.hexdigest()
 
 
 def train(

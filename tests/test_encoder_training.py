@@ -162,6 +162,24 @@ def test_checkpoints_every_so_often_and_their_refusals(tmp_path: Path) -> None:
         load_checkpoint(again, path)
 
 
+@pytest.mark.parametrize("kind", ["toolkit", "base-code"])
+def test_a_training_can_go_on_from_an_encoder(kind: Kind, tmp_path: Path) -> None:
+    first = _training(kind, steps=2)
+    train(first)
+    start = first.finished()
+    second = EncoderTraining(networks.random_generator(), _plan(kind, 2), NONE, start.encoder)
+    for name, value in start.encoder.state_dict().items():
+        assert torch.equal(second.encoder.state_dict()[name], value), name
+    train(second, checkpoint=(path := tmp_path / "on.checkpoint"), every=1)
+    assert any(
+        not torch.equal(second.encoder.state_dict()[name], value)
+        for name, value in start.encoder.state_dict().items()
+    )
+    assert start.record["start"] is None and second.finished().record["start"]
+    with pytest.raises(ArgumentError, match="start = "):
+        load_checkpoint(_training(kind, steps=2), path)
+
+
 def test_the_rate_rises_and_falls_to_nothing() -> None:
     plan = _plan("toolkit", 100)
     rates = [plan.rate_at(step) for step in range(100)]

@@ -39,6 +39,10 @@ def train_encoder(
         Path | None,
         typer.Option(metavar="FILE", help="Default: NAME-encoder.safetensors by the generator."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Go on from the encoders of this file."),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="What every draw derives from.")] = 0,
     perceptual: Annotated[
         str,
@@ -91,6 +95,13 @@ def train_encoder(
         raise EncoderError(
             f"{path} has a {taken[0]!r} encoder; choose another --out, or replace it: --overwrite"
         )
+    earlier = {} if start is None else load_all(start, generator)
+    lacking = [each for each in kinds if start is not None and each not in earlier]
+    if lacking:
+        raise EncoderError(
+            f"{start} has no {lacking[0]!r} encoder to go on from; choose the kind that it has: "
+            f"--kind {next(iter(earlier))}"
+        )
     network = find_perceptual(perceptual, lpips_weights)
     plans = [_plan(each, steps, seed, precision) for each in kinds]
     told = display(quiet=quiet)
@@ -100,7 +111,8 @@ def train_encoder(
         told.message(f"LPIPS is left out: {network}")
     generator.to(where)
     for each, plan in zip(kinds, plans, strict=True):
-        training = EncoderTraining(generator, plan, network)
+        begun = earlier[each].encoder if each in earlier else None
+        training = EncoderTraining(generator, plan, network, begun)
         checkpoint = path.with_name(f"{path.name}.{each}.checkpoint")
         try:
             trained[each] = _trained(training, checkpoint, told, restart=restart)

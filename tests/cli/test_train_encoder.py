@@ -43,6 +43,20 @@ def test_one_kind_keeps_the_other(call: Callable[..., Any], place: Path) -> None
     assert any(name.startswith("base-code.") for name in after)
 
 
+def test_training_goes_on_from_a_file(
+    call: Callable[..., Any], refuse: Callable[..., str], place: Path
+) -> None:
+    assert call(*TRAIN, "--steps", 2, "--kind", "toolkit", "--out", "first.safetensors").status == 0
+    on = (*TRAIN, "--from", "first.safetensors", "--steps", 2)
+    done = call(*on, "--kind", "toolkit", "--out", "second.safetensors", "--json")
+    assert done.status == 0, done.err
+    assert len(json.loads(done.out)["encoders"]["toolkit"]["start"]) == 64
+    said = refuse(*on, "--kind", "both", "--out", "third.safetensors")
+    assert "has no 'base-code' encoder to go on from" in said and "--kind toolkit" in said
+    said = refuse(*TRAIN, "--from", "none.safetensors", "--out", "third.safetensors")
+    assert "none.safetensors" in said
+
+
 def test_an_interrupted_training_goes_on(
     call: Callable[..., Any], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
