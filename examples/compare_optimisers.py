@@ -1,4 +1,4 @@
-"""What else could move the free variables: other optimisers and a coarse-to-fine schedule.
+"""What else could move the free variables: other optimisers, and coarse to fine.
 
     python examples/compare_optimisers.py [--method sphinx] [--steps 400] [--only lion] \
         [--operator identity]
@@ -6,8 +6,8 @@
 Each line is a way to spend about the same time; the first, Adam as the method has it, is what the
 others are held against. All shipped samples are solved at once, with the data term alone, on one
 thread; seconds are the process's own. L-BFGS has the draws of one step kept for all, and each of
-its evaluations counts as a step; it takes one image after another. None of this is in the package:
-`SETTINGS.md` has the figures.
+its evaluations counts as a step; it takes one image after another. `SETTINGS.md` has the figures;
+none of these optimisers is in the package.
 """
 
 import time
@@ -16,28 +16,23 @@ from dataclasses import replace
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 import typer
 from benchmark_quality import named
 from torch import Tensor
 
 import invprob
 from invprob.losses import DataMisfit
-from invprob.methods import make
+from invprob.methods import Recipe, make
 from invprob.metrics import psnr
-from invprob.operators import LinearOperator
-from invprob.priors import Generator, load_generator
+from invprob.priors import load_generator
 from invprob.priors.base import Code, ParamGroup, Prior
 from invprob.registry import build
 from invprob.run.samples import load_sample, samples
-from invprob.schedules import cosine_trapezoid
 from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser, Stepper
-from invprob.solver.stages import Stage
+from invprob.solver.stages import Stage, solve_stages
 from invprob.streams import stream
 from invprob.types import Images
-
-SETTLED = (0.0, 0.5)  # cosine_trapezoid without a rise, for a stage that goes on
 
 
 class ByTensor(Optimiser, Stepper):
@@ -169,15 +164,20 @@ class Problem:
         self.measurements = invprob.measure(self.truth, self.operator)
         self.method, self.steps = method, steps
 
-    def stage(self, generator: Generator) -> Stage:
-        """The method's only stage, for a generator of any size."""
-        recipe = make(
+    def recipe(self, coarse: int | None = None) -> Recipe:
+        """The method's recipe."""
+        return make(
             self.method,
-            generator,
-            generator.image_shape,
+            self.generator,
+            self.generator.image_shape,
             measurement_shape=self.operator.measurement_shape,
+            coarse=coarse,
         )
-        return recipe.stages[0]
+
+    def stage(self) -> Stage:
+        """The method's only stage."""
+        (stage,) = self.recipe().stages
+        return stage
 
     def rate(self, stage: Stage) -> float:
         """The method's own learning rate."""
@@ -186,7 +186,7 @@ class Problem:
 
     def with_optimiser(self, make_one: Callable[[float], Optimiser]) -> Images:
         """The method with another optimiser, given its learning rate."""
-        stage = self.stage(self.generator)
+        stage = self.stage()
         return self.solved(replace(stage, optimiser=make_one(self.rate(stage))))
 
     def solved(self, stage: Stage) -> Images:
@@ -203,7 +203,7 @@ class Problem:
 
     def by_lbfgs(self, evaluations: int) -> Images:
         """L-BFGS with a line search by the strong Wolfe conditions, one image after another."""
-        prior = self.stage(self.generator).prior
+        prior = self.stage().prior
         return torch.cat([self._by_lbfgs(prior, y, evaluations) for y in self.measurements.values])
 
     def _by_lbfgs(self, prior: Prior, values: Tensor, evaluations: int) -> Images:
@@ -240,30 +240,11 @@ class Problem:
                 value.copy_(unit * scale)
             return prior.render(prior.realise(code, stream(0, "solve", 0)))
 
-    def coarse_to_fine(self, sizes: Sequence[int], steps: Sequence[int]) -> Images:
-        """Solve with the generator cut to each size in turn, enlarged to what is measured."""
-        before: Mapping[str, Tensor] | None = None
-        image: Images | None = None
-        for size, count in zip(sizes, steps, strict=True):
-            stage = self.stage(self.generator.truncate(size))
-            operator: LinearOperator = self.operator @ Enlarged(size, self.generator.resolution)
-            code = stage.prior.start(len(self.truth), stream(0, "start"))
-            if before is not None:
-                carry_over_(code, before)
-            measurements = invprob.Measurements.from_array(self.measurements.values, operator)
-            solution = solve(
-                measurements,
-                operator,
-                stage.prior,
-                terms=stage.terms,
-                optimiser=stage.optimiser,
-                schedule=stage.schedule if before is None else cosine_trapezoid(*SETTLED),
-                steps=count,
-                start=code,
-            )
-            before, image = solution.code, solution.image
-        assert image is not None
-        return image
+    def coarse(self, size: int) -> Images:
+        """The method's search from `size` pixels on, half of the steps at each size."""
+        recipe = self.recipe(coarse=size)
+        steps = self.steps // 2 * len(recipe.stages)
+        return solve_stages(self.measurements, self.operator, recipe.stages, steps=steps).image
 
 
 def _in_own_units(prior: Prior, code: Code) -> Iterator[tuple[Tensor, Tensor, float]]:
@@ -274,33 +255,15 @@ def _in_own_units(prior: Prior, code: Code) -> Iterator[tuple[Tensor, Tensor, fl
             yield unit, value, group.lr_scale
 
 
-def carry_over_(code: Code, before: Mapping[str, Tensor]) -> None:
-    """Copy what a smaller generator's code has: all of its tensors, and the first style rows."""
-    for name, value in code.state_dict().items():
-        if name in before:
-            old = before[name]
-            value[tuple(slice(0, length) for length in old.shape)] = old
-
-
-@invprob.register.operator("enlarged")
-class Enlarged(LinearOperator):
-    """Bilinear enlargement of an image from `size` to `full` pixels a side."""
-
-    def __init__(self, size: int, full: int) -> None:
-        super().__init__((3, size, size), (3, full, full))
-        self.size, self.full = size, full
-
-    def forward(self, image: Images) -> Tensor:
-        """(batch, 3, size, size) to (batch, 3, full, full)."""
-        return F.interpolate(image, (self.full, self.full), mode="bilinear", align_corners=False)
-
-
 def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
     """Each way to solve, by name."""
-    steps, full = problem.steps, problem.generator.resolution
+    steps = problem.steps
 
     def optimiser(make_one: Callable[[float], Optimiser]) -> Callable[[], Images]:
         return lambda: problem.with_optimiser(make_one)
+
+    def coarse(size: int) -> Callable[[], Images]:
+        return lambda: problem.coarse(size)
 
     return {
         "adam": optimiser(Adam),
@@ -314,12 +277,7 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
         "soap": optimiser(Soap),
         "soap, rate / 3": optimiser(lambda rate: Soap(rate / 3)),
         "l-bfgs": lambda: problem.by_lbfgs(steps),
-        "32, 64, 128 px": lambda: problem.coarse_to_fine(
-            (full // 4, full // 2, full), (steps // 2, steps // 2, steps // 2)
-        ),
-        "64, 128 px": lambda: problem.coarse_to_fine(
-            (full // 2, full), (steps // 2, 3 * steps // 4)
-        ),
+        **{f"coarse {size}": coarse(size) for size in (16, 32, 64)},
     }
 
 

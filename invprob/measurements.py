@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,16 @@ class Measurements:
             ) from error
         self.check(operator)
         return operator
+
+    def for_images(self, rows: slice, operator: Operator) -> "Measurements":
+        """The measurements of some images, made by `operator`, which is the operator of all.
+
+        What the record says of each image stays as it is.
+        """
+        own = operator.for_images(rows)
+        return replace(
+            self, values=self.values[rows], operator_spec=own.spec(), fingerprint=own.fingerprint()
+        )
 
     def noise(self) -> Noise | None:
         """Build the noise again; None where none was added or it is not known.

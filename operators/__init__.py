@@ -10,6 +10,7 @@ from invprob.operators.colour import ChannelMix, Luminance
 from invprob.operators.composition import compose
 from invprob.operators.ct import CT
 from invprob.operators.dense import DenseGaussian
+from invprob.operators.each import Each, LinearEach, each
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.hold_out import HoldOut
 from invprob.operators.identity import Identity
@@ -45,6 +46,7 @@ __all__ = [
     "Clip",
     "Crop",
     "DenseGaussian",
+    "Each",
     "Elastic",
     "Flip",
     "Gamma",
@@ -52,6 +54,7 @@ __all__ = [
     "GaussianNoise",
     "HoldOut",
     "Identity",
+    "LinearEach",
     "LinearOperator",
     "LinearStack",
     "Luminance",
@@ -79,5 +82,6 @@ __all__ = [
     "Translate",
     "UniformNoise",
     "compose",
+    "each",
     "stack",
 ]

@@ -72,6 +72,11 @@ class Operator(Recorded, nn.Module, ABC):
         """The operators of which this is composed, in reading order; by default itself."""
         return (self,)
 
+    def for_images(self, rows: slice) -> "Operator":
+        """The operator of some images of a batch; by default it is the same for all."""
+        del rows
+        return self
+
     @staticmethod
     def from_spec(spec: Spec) -> "Operator":
         """Build what `spec` says, compositions too; raises `ArgumentError`, `UnknownNameError`."""

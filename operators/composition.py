@@ -35,6 +35,10 @@ class Composed(Operator):
         """The operators, in reading order."""
         return tuple(part for part in self.operators if isinstance(part, Operator))
 
+    def for_images(self, rows: slice) -> Operator:
+        """The same chain of what each operator is for those images."""
+        return compose(part.for_images(rows) for part in self.leaves())
+
     def spec(self) -> dict[str, Any]:
         """The specs of the operators, in reading order."""
         return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
@@ -70,6 +74,10 @@ class LinearComposed(LinearOperator):
         """The operators, in reading order."""
         return tuple(part for part in self.operators if isinstance(part, LinearOperator))
 
+    def for_images(self, rows: slice) -> Operator:
+        """The same chain of what each operator is for those images."""
+        return compose(part.for_images(rows) for part in self.leaves())
+
     def spec(self) -> dict[str, Any]:
         """The specs of the operators, in reading order."""
         return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
@@ -94,6 +102,12 @@ class Adjoint(LinearOperator):
     def H(self) -> LinearOperator:
         """The operator itself."""
         return self._of()
+
+    def for_images(self, rows: slice) -> Operator:
+        """The adjoint of what the operator is for those images."""
+        part = self._of().for_images(rows)
+        assert isinstance(part, LinearOperator)
+        return part.H
 
     def spec(self) -> dict[str, Any]:
         """The spec of the operator, marked as transposed."""

@@ -37,6 +37,10 @@ class Stack(Operator):
         """What each operator measured, in its own shape; raises `ShapeError`."""
         return list(_pieces(self, measurement))
 
+    def for_images(self, rows: slice) -> Operator:
+        """The stack of what each operator is for those images."""
+        return stack(part.for_images(rows) for part in self.parts())
+
     def spec(self) -> dict[str, Any]:
         """The specs of the operators, in the order of their measurements."""
         return {"type": "stack", "operators": [part.spec() for part in self.parts()]}
@@ -74,6 +78,10 @@ class LinearStack(LinearOperator):
     def split(self, measurement: Measured) -> list[Measured]:
         """What each operator measured, in its own shape; raises `ShapeError`."""
         return list(_pieces(self, measurement))
+
+    def for_images(self, rows: slice) -> Operator:
+        """The stack of what each operator is for those images."""
+        return stack(part.for_images(rows) for part in self.parts())
 
     def spec(self) -> dict[str, Any]:
         """The specs of the operators, in the order of their measurements."""

@@ -1,5 +1,6 @@
 """The contract of a prior: free variables in, images out."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,22 @@ class Code(nn.Module):
 
     Every parameter has a leading batch axis; parameters of different images never mix.
     """
+
+    @torch.no_grad()
+    def take_(self, before: Mapping[str, Tensor]) -> None:
+        """Go on from the state of a smaller code: its tensors become the first rows of these.
+
+        What it does not name stays. Raises `PriorError` where a tensor is larger than here.
+        """
+        for name, value in self.state_dict().items():
+            if name not in before:
+                continue
+            old = before[name]
+            if old.ndim != value.ndim or any(map(operator.gt, old.shape, value.shape)):
+                raise PriorError(
+                    f"{name} is {tuple(value.shape)}, which cannot go on from {tuple(old.shape)}"
+                )
+            value[tuple(slice(length) for length in old.shape)] = old
 
 
 @dataclass(frozen=True)

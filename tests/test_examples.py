@@ -15,7 +15,7 @@ EXPECTED = {
     "benchmark_operators.py": (["--smoke"], "x its FFTs"),
     "benchmark_quality.py": (["--smoke"], "of the time"),
     "benchmark_step.py": (["--smoke"], "| 32 | 2 | w-plus-s-b | alex-random | low | bf16 |"),
-    "compare_optimisers.py": (["--smoke"], "64, 128 px:"),
+    "compare_optimisers.py": (["--smoke"], "coarse 64:"),
     "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),
     "first_solve.py": ([], "PSNR"),
     "many_images.py": ([], "astronaut"),

@@ -142,6 +142,7 @@ def _config(
         prior=sweep.prior,
         method=method.chain[0].named(1),
         data_term=method.data_term or _data_term(sweep, noise),
+        coarse=method.coarse,
         steps=sweep.steps if method.steps is None else method.steps,
         seconds=sweep.seconds,
         restarts=method.restarts or 1,

@@ -156,6 +156,7 @@ def _method(table: Table) -> MethodChoice:
     own = {
         "steps": table.count("steps"),
         "data_term": _one_of(table, "data_term", DATA_TERMS),
+        "coarse": table.count("coarse"),
         "restarts": table.count("restarts"),
         "stop": None
         if table.take("stop") is None

@@ -50,11 +50,13 @@ class Choice:
 class MethodChoice(Choice):
     """A method, which may have its own steps and data term, restarts and a rule that stops it.
 
-    Where it cannot be built, an `optional` one is left out instead of stopping the sweep.
+    With `coarse` it begins with images of that size. Where it cannot be built, an `optional` one is
+    left out instead of stopping the sweep.
     """
 
     steps: int | None = None
     data_term: str | None = None
+    coarse: int | None = None
     restarts: int | None = None
     stop: Link | None = None
     optional: bool = False

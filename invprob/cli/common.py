@@ -40,6 +40,10 @@ Seed: TypeAlias = Annotated[
 OperatorSeed: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", help="The random operator's own seed.")
 ]
+PerImage: TypeAlias = Annotated[
+    bool,
+    typer.Option("--per-image", help="Draw random operators anew for each image."),
+]
 Spec: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A saved operator, the JSON of its spec, with no other."),

@@ -15,6 +15,7 @@ from invprob.cli.common import (
     Operators,
     OperatorSeed,
     PartsCommand,
+    PerImage,
     Plugins,
     Quiet,
     Samples,
@@ -61,6 +62,7 @@ def measure(
     grey: Grey = False,
     seed: Seed = None,
     operator_seed: OperatorSeed = None,
+    per_image: PerImage = False,
     plugin: Plugins = None,
     overwrite: Replace = False,
     as_json: AsJson = False,
@@ -73,7 +75,7 @@ def measure(
     config = _config(
         context, words, operator, spec, noise, plugin,
         samples=tuple(sample or ()), fit=fit, grey=grey or None, seed=seed,
-        operator_seed=operator_seed,
+        operator_seed=operator_seed, per_image=per_image or None,
     )  # fmt: skip
     _check_target(out, overwrite=overwrite)
     measurements, inputs = measure_inputs(config, _size(config, size))

@@ -17,6 +17,7 @@ from invprob.cli.common import (
     Operators,
     OperatorSeed,
     PartsCommand,
+    PerImage,
     Plugins,
     Quiet,
     Resolution,
@@ -81,6 +82,14 @@ def solve(
             "generator's encoder finds in the measurements. Default: default.",
         ),
     ] = None,
+    coarse: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Begin with the generator cut to this size, and double it. Default: the full "
+            "size at once.",
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Optimisation steps. Default: the method's.")
     ] = None,
@@ -99,6 +108,7 @@ def solve(
     ] = None,
     seed: Seed = None,
     operator_seed: OperatorSeed = None,
+    per_image: PerImage = False,
     fit: Fit = None,
     grey: Grey = False,
     perceptual: Annotated[
@@ -190,11 +200,13 @@ def solve(
         "method": searched,
         "data_term": data_term,
         "init": init,
+        "coarse": coarse,
         "steps": steps,
         "restarts": restarts,
         "stop": stopped,
         "seed": seed,
         "operator_seed": operator_seed,
+        "per_image": per_image or None,
         "perceptual": perceptual,
         "lpips_weights": None if lpips_weights is None else str(lpips_weights),
         "device": device,

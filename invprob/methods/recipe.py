@@ -16,6 +16,7 @@ from invprob.encoder_start import EncoderStart
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
 from invprob.measurements import Measurements
+from invprob.methods.coarse import coarse_to_fine
 from invprob.operators.noise import GaussianNoise, Noise
 from invprob.perceptual import PerceptualDistance
 from invprob.priors.base import Prior
@@ -164,6 +165,7 @@ def make(
     noise: Noise | None = None,
     data_term: DataTerm = "misfit",
     init: Init = "default",
+    coarse: int | None = None,
     **options: Any,
 ) -> Recipe:
     """Build the recipe of a named method; `options` are the method's keyword parameters.
@@ -173,9 +175,10 @@ def make(
     fitting them exactly would fit as well. `data_term` is the squared "misfit", the noise's
     "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise at each
     step (SPHInX). `init` is the method's "default" start, or the style rows that an "encoder" finds
-    in the measurements. Raises `UnknownNameError` for the name, `ArgumentError` for an option or a
-    data term without the noise it needs, `EncoderError` where the generator has no encoder,
-    `ShapeError` where it draws another size.
+    in the measurements. `coarse` is the size, in pixels a side, to begin with (`coarse_to_fine`).
+    Raises `UnknownNameError` for the name, `ArgumentError` for an option or a data term without the
+    noise it needs, `EncoderError` where the generator has no encoder, `ShapeError` where it draws
+    another size.
     """
     if init not in INITS:
         raise ArgumentError(
@@ -215,7 +218,13 @@ def make(
                 "the default one (--init default)"
             )
         initial = _with_encoder(initial, generator)
-    return dataclasses.replace(recipe, renoise=problem.renoise, initial=initial)
+    stages = recipe.stages if coarse is None else coarse_to_fine(recipe.stages, coarse)
+    if coarse is not None and initial is not None:
+        raise ArgumentError(
+            "coarse begins where the method does by itself, not where an encoder or another search "
+            "would have it; leave one out"
+        )
+    return dataclasses.replace(recipe, stages=stages, renoise=problem.renoise, initial=initial)
 
 
 def needs_generator(name: str) -> bool:
@@ -246,6 +255,7 @@ def restore(
     perceptual: PerceptualDistance | None = None,
     data_term: DataTerm = "misfit",
     init: Init = "default",
+    coarse: int | None = None,
     steps: int | None = None,
     restarts: int = 1,
     seed: int = 0,
@@ -270,6 +280,7 @@ def restore(
         noise=measurements.noise(),
         data_term=data_term,
         init=init,
+        coarse=coarse,
         **(options or {}),
     )
     return solve_restarts(

@@ -78,6 +78,12 @@ def build_operator(
     return compose(built)
 
 
+def image_seeds(seed: int, operator_seed: int | None, images: int) -> list[int]:
+    """An operator seed for each image, the first that of all images where they share one."""
+    first = _operator_seed(seed, operator_seed, 0)
+    return [first, *(derive(first, "image", index) for index in range(1, images))]
+
+
 def build_example(
     name: str,
     *,
@@ -146,6 +152,7 @@ def build_recipe(
         noise=noise,
         data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`
         init=cast(Init, config.init),
+        coarse=config.coarse,
         **settings,
     )
 

@@ -57,11 +57,12 @@ class RunConfig:
     with `noise`. `transforms` are operators, too, in reading order: what they make of a picture is
     the truth that is measured. `resolution` takes the lower blocks of the generator alone, `label`
     one class of a conditional one. `data_term` is misfit, likelihood or stochastic, `init` default
-    or encoder (`methods.make`). `steps` None takes the method's own number, `operator_seed` None
-    derives one. `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds`
-    in the loop, if they are given, a run stops where it is. `batch` images are solved at once,
-    None: as many as fit into memory; it changes their last digits, as `precision` and `threads`
-    do. Raises `ArgumentError` where values are out of range or contradict each other.
+    or encoder, `coarse` the size to begin with (`methods.make`). `steps` None takes the method's
+    own number, `operator_seed` None derives one; `per_image` draws random operators anew for each
+    image. `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds` in the
+    loop, if they are given, a run stops where it is. `batch` images are solved at once, None: as
+    many as fit into memory; it changes their last digits, as `precision` and `threads` do. Raises
+    `ArgumentError` where values are out of range or contradict each other.
     """
 
     images: tuple[str, ...] = ()
@@ -79,12 +80,14 @@ class RunConfig:
     method: Named = Named("sphinx")
     data_term: str = "misfit"
     init: str = "default"
+    coarse: int | None = None
     steps: int | None = None
     seconds: float | None = None
     restarts: int = 1
     stop: Named | None = None
     seed: int = 0
     operator_seed: int | None = None
+    per_image: bool = False
     perceptual: str = "auto"
     lpips_weights: str | None = None
     device: str = "auto"
@@ -136,6 +139,7 @@ class RunConfig:
             "spec",
             "noise",
             "operator_seed",
+            "per_image",
             "grey",
             "fit",
             "images",
@@ -151,8 +155,12 @@ class RunConfig:
 
     def _check_saved(self, spec: str) -> None:
         """A saved operator is whole: it has its options and its seed."""
-        for name, given in (("operator", self.operators), ("operator-seed", self.operator_seed)):
-            if given not in ((), None):
+        for name, given in (
+            ("operator", self.operators),
+            ("operator-seed", self.operator_seed),
+            ("per-image", self.per_image),
+        ):
+            if given not in ((), None, False):
                 raise ArgumentError(
                     f"--{name} was given beside a saved operator (--spec); leave one out"
                 )
@@ -235,6 +243,7 @@ _WORDS = (
 )
 _NUMBERS = (
     *("steps", "restarts", "seed", "operator_seed", "batch", "threads", "resolution", "label"),
+    "coarse",
 )
 
 
@@ -247,7 +256,7 @@ def _read(key: str, value: Any) -> Any:
         return _of_type(key, value, int, "a whole number")
     if key == "seconds":
         return float(_of_type(key, value, (int, float), "a number"))
-    if key == "grey":
+    if key in ("grey", "per_image"):
         return _of_type(key, value, bool, "true or false")
     items = _of_type(key, value, list, "a list")
     if key in ("operators", "transforms"):

@@ -15,6 +15,7 @@ from invprob.measurements import Measurements, measure
 from invprob.methods import needs_generator
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
+from invprob.operators.each import each
 from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
 from invprob.priors.files import load_generator
 from invprob.priors.stylegan2 import Generator
@@ -26,6 +27,7 @@ from invprob.run.build import (
     build_noise,
     build_operator,
     build_recipe,
+    image_seeds,
     load_plugins,
     resolve,
 )
@@ -56,7 +58,8 @@ def _generator(config: RunConfig) -> Generator:
 def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
     """Read the pictures of a configuration, fit them to `size` and measure them."""
     inputs = load_truth(config, size)
-    operator = make_operator(config, tuple(inputs.images.shape[1:]))
+    shape = tuple(inputs.images.shape[1:])
+    operator = make_operator(config, shape, images=len(inputs.images))
     noise = build_noise(config.noise)
     record = {
         "names": list(inputs.names),
@@ -94,13 +97,19 @@ def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
     return transform
 
 
-def make_operator(config: RunConfig, image_shape: Shape) -> Operator:
+def make_operator(config: RunConfig, image_shape: Shape, *, images: int = 1) -> Operator:
     """Build the chain of a configuration, after `luminance` where only grey is to be measured.
 
-    Raises `ShapeError` where a saved operator reads images of another shape.
+    Where it says so, there is one for each of the `images`, with its own random draws. Raises
+    `ShapeError` where a saved operator reads images of another shape.
     """
     if config.spec is None:
         chain = (*config.operators, Named("luminance")) if config.grey else config.operators
+        if config.per_image:
+            return each(
+                build_operator(chain, image_shape, seed=config.seed, operator_seed=own)
+                for own in image_seeds(config.seed, config.operator_seed, images)
+            )
         return build_operator(
             chain, image_shape, seed=config.seed, operator_seed=config.operator_seed
         )
@@ -305,8 +314,8 @@ def _solve(
     job: Job, rows: slice, callbacks: Sequence[Callback], snapshot: Snapshot | None
 ) -> Solution:
     """Solve some of the images."""
-    chosen = dataclasses.replace(job.measurements, values=job.measurements.values[rows])
-    operator = job.operator.to(job.device)
+    chosen = job.measurements.for_images(rows, job.operator)
+    operator = job.operator.for_images(rows).to(job.device)
     measurements, seen = chosen, operator
     guarded = build_guard(job.config, chosen, operator)
     if guarded is not None:
@@ -337,10 +346,11 @@ def _size(job: Job, display: Display) -> int:
     total = len(job.measurements.values)
     if job.config.batch is not None or total == 1:
         return job.config.batch or 1
-    operator, recipe = job.operator.to(job.device), job.recipe.to(job.device)
+    recipe = job.recipe.to(job.device)
 
     def trial(count: int) -> None:
-        chosen = dataclasses.replace(job.measurements, values=job.measurements.values[:count])
+        chosen = job.measurements.for_images(slice(count), job.operator)
+        operator = job.operator.for_images(slice(count)).to(job.device)
         for stage in recipe.stages:
             solve(chosen, operator, stage.prior, terms=stage.terms, steps=1)
 

@@ -28,13 +28,18 @@ Trace: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Stage:
-    """One solve of a sequence; `steps` is the method's own number, 0 takes the start as it is."""
+    """One solve of a sequence; `steps` is the method's own number, 0 takes the start as it is.
+
+    One that `continues` takes over the free variables of the stage before (`Code.take_`); others
+    begin as near as they can to what that stage found (`Prior.adopt_`).
+    """
 
     prior: Prior
     terms: Sequence[Term]
     optimiser: Optimiser
     schedule: Schedule
     steps: int
+    continues: bool = False
 
 
 def allot(stages: Sequence[Stage], steps: int | None) -> list[int]:
@@ -79,7 +84,7 @@ def solve_stages(
     """Solve in stages, which to callbacks, trace and snapshots are one run of `allot`ted steps.
 
     The first stage begins at its prior's start, or as near as that can come to what `initial` makes
-    of the measurements; each later one as near to the solution before it (`Prior.adopt_`).
+    of the measurements; each later one as near to the solution before it, or with its variables.
     Stage i > 0 draws from streams of its own seed, `derive(seed, "stage", i)`; a single stage is
     `solve`, bit for bit. Terms that a stage does not have are NaN in its part of the trace.
 
@@ -89,13 +94,16 @@ def solve_stages(
     run = _Run(allotted, callbacks)
     inside = None if snapshot is None else run.enter(snapshot)
     realised: Mapping[str, Tensor] = {}
+    before: Mapping[str, Tensor] = {}
     if initial is not None and snapshot is None:
         realised = initial(measurements, operator)
     while True:
         stage = stages[run.number]
         own_seed = derive(seed, "stage", run.number) if run.number else seed
         code = stage.prior.start(len(measurements.values), stream(own_seed, "start"))
-        if realised:
+        if before and stage.continues:
+            code.take_(before)
+        elif realised:
             stage.prior.adopt_(code, realised)
         solution = solve(
             measurements,
@@ -114,7 +122,7 @@ def solve_stages(
         outcome = run.outcome(solution)
         if outcome is not None:
             break
-        realised, inside = solution.realised, None
+        realised, before, inside = solution.realised, solution.code, None
         run.enter_next(solution)
     for callback in callbacks:
         callback.on_end()

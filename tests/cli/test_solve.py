@@ -130,6 +130,7 @@ def test_a_saved_operator_measures_and_solves(call, refuse, place: Path) -> None
     saved_too = ("solve", "--spec", "moved.json")
     assert "beside a saved operator" in refuse(*saved_too, "--operator", "identity")
     assert "operator-seed" in refuse(*saved_too, "--operator-seed", 1)
+    assert "per-image" in refuse(*saved_too, "--per-image")
     assert "--size" in refuse(
         "measure", "--sample", "face", "--spec", "moved.json", "--size", 64, "--out", "w.st"
     )
@@ -240,6 +241,23 @@ def test_imported_measurements_solve_alike(call, place: Path) -> None:
     assert torch.equal(
         load_file("y/solution.safetensors")["image"], load_file("z/solution.safetensors")["image"]
     )
+
+
+def test_each_image_can_have_an_operator_of_its_own(call, refuse, place: Path) -> None:
+    both = ("--sample", "face", "--sample", "cat", "--per-image")
+    assert call("measure", *both, *CIRCULANT[:4], "--size", 32, "--out", "y.st").status == 0
+    measured = call("solve", "--measurements", "y.st", "--steps", 3, "--out", "y")
+    direct = call("solve", *both, *CIRCULANT[:4], "--steps", 3, "--out", "direct")
+    assert measured.status == direct.status == 0, (measured, direct)
+    one, other = (load_file(f"{name}/solution.safetensors")["image"] for name in ("y", "direct"))
+    assert torch.equal(one, other)
+    assert "per_image = true" in Path("direct/config.toml").read_text()
+    again = call("solve", "--config", "direct/config.toml", "--out", "again")
+    assert again.status == 0, again
+    for name in ("solution.safetensors", "measurements.safetensors", "face/image.png"):
+        assert filecmp.cmp(f"direct/{name}", f"again/{name}", shallow=False), name
+    said = refuse("solve", "--measurements", "y.st", "--per-image")
+    assert "--per-image was given beside" in said
 
 
 def test_overwrite_replaces_runs_only(call, refuse, place: Path) -> None:

@@ -192,3 +192,18 @@ def test_a_run_records_what_its_method_says_of_itself(call, place: Path) -> None
     assert done.status == 0, done
     (note,) = json.loads(Path("run/environment.json").read_text())["notes"]
     assert "it runs on the data term instead" in note and note in done.err
+
+
+def test_coarse_to_fine_from_the_command_line(call, refuse, place: Path) -> None:
+    run = ("solve", *RUN, "--perceptual", "none", "--steps", 6)
+    done = call(*run, "--coarse", 8, "--out", "whole")
+    assert done.status == 0, done.err
+    assert "coarse = 8" in Path("whole/config.toml").read_text()
+    again = call("solve", "--config", "whole/config.toml", "--out", "again")
+    assert again.status == 0, again.err
+    name = "solution.safetensors"
+    assert filecmp.cmp(f"whole/{name}", f"again/{name}", shallow=False)
+    assert "coarse must be a power of two from 8 to 16" in refuse(*run, "--coarse", 20)
+    assert "in one stage" in refuse(*run, "--coarse", 8, "--method", "ilo")
+    shipped = (*run, "--prior", "faces-128", "--coarse", 32, "--init", "encoder")
+    assert "leave one out" in refuse(*shipped)

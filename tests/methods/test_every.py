@@ -21,6 +21,8 @@ STEPS = 4  # one for each stage of the method that has most
 FORMS: list[tuple[str, dict[str, Any]]] = [
     # From A⁺y of full observations, TV has no misfit left that could fall.
     *((name, {"begin": "zero"} if name == "tv" else {}) for name in register.method),
+    ("sphinx", {"coarse": 8}),
+    ("w-plus-s-b", {"coarse": 16}),
     ("bdinvert", {"start": "mean", "skip": "kept"}),
     ("ilo", {"skip": "dropped", "ball": 0.01}),
     ("i2s++", {"second": "content", "begin": "uniform"}),

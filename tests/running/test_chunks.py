@@ -1,5 +1,6 @@
 """Many images some at a time: the same results, resumed bit for bit, halved where need be."""
 
+import dataclasses
 import filecmp
 import json
 import math
@@ -12,6 +13,8 @@ import torch
 
 from invprob.callbacks import Iterate
 from invprob.errors import MemoryShortage
+from invprob.measurements import Measurements
+from invprob.operators import LinearEach
 from invprob.run import chunks, execute
 from invprob.run.chunks import Estimate, estimate, is_shortage, join
 from invprob.run.config import Named, RunConfig
@@ -77,6 +80,31 @@ def test_chunks_find_what_all_at_once_find(prior: str, tmp_path: Path) -> None:
         *((2, step) for step in range(1, 5)),
     ]
     assert not list(parts.path.glob("part-*"))
+
+
+def test_operators_drawn_for_each_image_go_with_it(prior: str, tmp_path: Path) -> None:
+    """All at once, two at a time, and each image alone with the operator that it had."""
+    own = dataclasses.replace(settings(prior, 3), per_image=True)
+    whole = start(own, out=tmp_path / "whole")
+    parts = start(dataclasses.replace(own, batch=2), out=tmp_path / "parts")
+    images = [Solution.load(run.path / "solution.safetensors").image for run in (whole, parts)]
+    torch.testing.assert_close(images[0], images[1], rtol=0, atol=1e-3)
+    together = Measurements.load(whole.path / "measurements.safetensors").operator()
+    assert isinstance(together, LinearEach) and len(together.parts()) == 3
+    drawn = {part.fingerprint() for part in together.parts()}
+    assert len(drawn) == 3
+    shared = start(settings(prior, 3), out=tmp_path / "shared")
+    for index, name in enumerate(("face", "cat", "retina")):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(together.parts()[index].spec()))
+        alone = dataclasses.replace(
+            settings(prior, 1), samples=(name,), operators=(), spec=path.read_text()
+        )
+        found = start(alone, out=tmp_path / name)
+        image = Solution.load(found.path / "solution.safetensors").image
+        torch.testing.assert_close(image[0], images[0][index], rtol=0, atol=1e-3)
+    one = Measurements.load(shared.path / "measurements.safetensors").operator()
+    assert one.fingerprint() == together.parts()[0].fingerprint()
 
 
 @pytest.mark.parametrize("step", [2, 4, 6])
