@@ -62,11 +62,15 @@ chain = [{name = "circulant", ratio = 0.5}, {name = "translate", pixels = {dx = 
 
 def test_own_steps_and_data_terms(write) -> None:
     path = write(
-        ('name = "w-plus"', 'name = "w-plus"\nsteps = 7\ndata_term = "likelihood"'),
+        (
+            'name = "w-plus"',
+            'name = "w-plus"\nsteps = 7\ncoarse = 16\ndata_term = "likelihood"',
+        ),
         more="[[noises]]\nname='gaussian'\nsigma=0.1\n[scale.smoke]\nsteps = 1\n",
     )
     runs = {run.at["method"]: run.config for run in plan(path).runs}
     assert runs["w-plus"].steps == 7 and runs["w-plus"].data_term == "likelihood"
+    assert runs["w-plus"].coarse == 16 and runs["sphinx"].coarse is None
     assert runs["sphinx"].steps == 2 and runs["sphinx"].data_term == "misfit"
     assert {run.config.steps for run in plan(path, "smoke").runs} == {1}
 
@@ -215,7 +219,7 @@ SIZES: dict[str, tuple[int, Callable[[Plan], bool]]] = {
         lambda full: [one.x for one in full.sweep.noises] == [0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
     ),
     "fig11-compressed-sensing": (
-        5 * 5 * 2 * 2,
+        5 * 6 * 2 * 2,
         lambda full: (
             [one.chain[0].settings["ratio"] for one in full.sweep.operators]
             == [0.01, 0.02, 0.03, 0.04, 0.05]
