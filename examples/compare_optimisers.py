@@ -266,7 +266,7 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
         return lambda: problem.coarse(size)
 
     return {
-        "adam": optimiser(Adam),
+        "adam (the default)": optimiser(Adam),
         "adam, beta2 0.99": optimiser(lambda rate: Adam(rate, betas=(0.9, 0.99))),
         "adam, beta2 0.95": optimiser(lambda rate: Adam(rate, betas=(0.9, 0.95))),
         "adam, beta1 0.95": optimiser(lambda rate: Adam(rate, betas=(0.95, 0.999))),
