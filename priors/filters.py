@@ -11,8 +11,9 @@ from torch import Tensor
 @functools.lru_cache(maxsize=32)
 def low_pass(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The FIR (1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 16 for each channel, (channels, 1, 4, 4)."""
-    line = torch.tensor((0.25, 0.75, 0.75, 0.25), dtype=dtype, device=device)
-    return torch.outer(line, line).expand(channels, 1, 4, 4).contiguous()
+    with torch.inference_mode(False):  # it is kept, and may serve a gradient later
+        line = torch.tensor((0.25, 0.75, 0.75, 0.25), dtype=dtype, device=device)
+        return torch.outer(line, line).expand(channels, 1, 4, 4).contiguous()
 
 
 def smooth(x: Tensor, padding: int) -> Tensor:

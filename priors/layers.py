@@ -59,7 +59,8 @@ class ModulatedConv(nn.Module):
             return self.weight.square().sum((2, 3))
         state = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
         if self._energy is None or state != self._state:
-            self._energy, self._state = self.weight.square().sum((2, 3)), state
+            with torch.inference_mode(False):  # what is kept may serve a gradient later
+                self._energy, self._state = self.weight.detach().square().sum((2, 3)), state
         return self._energy
 
 
@@ -93,7 +94,8 @@ class SynthesisLayer(ModulatedConv):
         turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
         if turned.is_contiguous(memory_format=torch.channels_last):
             return
-        turned = turned.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(False):  # it may serve a gradient later
+            turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
 
     def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The generator against its independent double, in values and gradients."""
 
+import dataclasses
 import math
 
 import networks
@@ -251,6 +252,22 @@ def test_convolution_weights_lie_as_convolutions_read_them() -> None:
     for layer in generator.synthesis_layers():
         weight = layer.weight.transpose(0, 1) if layer.doubling else layer.weight
         assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_gradients_after_a_first_drawing_in_inference_mode(trainable: bool) -> None:
+    """What is computed once and kept must not be kept as tensors that autograd refuses."""
+    config = dataclasses.replace(networks.SMALL, channels=(12, 10, 8, 7))  # no filter in the cache
+    generator = networks.random_generator(config).requires_grad_(trainable)
+    state = {name: value.contiguous() for name, value in generator.state_dict().items()}
+    generator.load_state_dict(state)
+    styles = torch.randn(1, generator.num_layers, 16)
+    with torch.inference_mode():
+        drawn = generator.synthesis(styles)
+    styles.requires_grad_()
+    image = generator.synthesis(styles)
+    image.sum().backward()
+    assert styles.grad is not None and torch.equal(image, drawn)
 
 
 def test_low_memory_draws_blocks_twice_for_the_same_numbers() -> None:
