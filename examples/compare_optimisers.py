@@ -26,7 +26,8 @@ from invprob.methods import Recipe, make
 from invprob.metrics import psnr
 from invprob.priors import load_generator
 from invprob.priors.base import Code, ParamGroup, Prior
-from invprob.registry import build
+from invprob.run.build import build_operator
+from invprob.run.config import Named
 from invprob.run.samples import load_sample, samples
 from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser, Stepper
@@ -154,15 +155,17 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class Problem:
     """The samples, what was measured of them, and a method."""
 
-    def __init__(self, method: str, operator: str, steps: int, names: Sequence[str]) -> None:
+    def __init__(
+        self, method: str, operator: str, steps: int, names: Sequence[str], seed: int
+    ) -> None:
         self.generator = load_generator("faces-128")
         size = self.generator.resolution
         self.truth = torch.cat([load_sample(name, size=size) for name in names])
         name, options = named("operator", operator)
         shape = self.generator.image_shape
-        self.operator = build("operator", name, {"image_shape": shape, **options})
+        self.operator = build_operator([Named(name, options)], shape, operator_seed=seed)
         self.measurements = invprob.measure(self.truth, self.operator)
-        self.method, self.steps = method, steps
+        self.method, self.steps, self.seed = method, steps, seed
 
     def recipe(self, coarse: int | None = None) -> Recipe:
         """The method's recipe."""
@@ -199,6 +202,7 @@ class Problem:
             optimiser=stage.optimiser,
             schedule=stage.schedule,
             steps=self.steps,
+            seed=self.seed,
         ).image
 
     def by_lbfgs(self, evaluations: int) -> Images:
@@ -207,7 +211,7 @@ class Problem:
         return torch.cat([self._by_lbfgs(prior, y, evaluations) for y in self.measurements.values])
 
     def _by_lbfgs(self, prior: Prior, values: Tensor, evaluations: int) -> Images:
-        code = prior.start(1, stream(0, "start"))
+        code = prior.start(1, stream(self.seed, "start"))
         misfit = DataMisfit().bind(values[None], self.operator)
         scaled = list(_in_own_units(prior, code))
         lbfgs = torch.optim.LBFGS(
@@ -224,7 +228,7 @@ class Problem:
             with torch.no_grad():
                 for unit, value, scale in scaled:
                     value.copy_(unit * scale)
-            image = prior.decode(code, stream(0, "solve", 0))
+            image = prior.decode(code, stream(self.seed, "solve", 0))
             loss = misfit(image, self.operator.surrogate(image)).sum()
             loss.backward()
             for unit, value, scale in scaled:
@@ -238,13 +242,15 @@ class Problem:
         with torch.no_grad():
             for unit, value, scale in scaled:
                 value.copy_(unit * scale)
-            return prior.render(prior.realise(code, stream(0, "solve", 0)))
+            return prior.render(prior.realise(code, stream(self.seed, "solve", 0)))
 
     def coarse(self, size: int) -> Images:
         """The method's search from `size` pixels on, half of the steps at each size."""
         recipe = self.recipe(coarse=size)
         steps = self.steps // 2 * len(recipe.stages)
-        return solve_stages(self.measurements, self.operator, recipe.stages, steps=steps).image
+        return solve_stages(
+            self.measurements, self.operator, recipe.stages, steps=steps, seed=self.seed
+        ).image
 
 
 def _in_own_units(prior: Prior, code: Code) -> Iterator[tuple[Tensor, Tensor, float]]:
@@ -285,6 +291,7 @@ def main(
     method: Annotated[str, typer.Option(help="a method of one stage")] = "sphinx",
     steps: Annotated[int, typer.Option(help="steps of Adam")] = 400,
     operator: Annotated[str, typer.Option(help="NAME[:option=value,...]")] = "identity",
+    seed: Annotated[int, typer.Option(help="of the operator and of the solver")] = 0,
     only: Annotated[list[str] | None, typer.Option(help="ways whose name begins so")] = None,
     smoke: Annotated[bool, typer.Option(help="four steps for one image")] = False,
 ) -> None:
@@ -293,7 +300,7 @@ def main(
     names = list(samples())
     if smoke:
         names, steps = names[:1], 4
-    problem = Problem(method, operator, steps, names)
+    problem = Problem(method, operator, steps, names, seed)
     print(f"{method}, {', '.join(names)}, {operator}, {steps} steps of Adam")
     first: float | None = None
     for name, way in ways(problem).items():
