@@ -125,7 +125,7 @@ class Soap(ByTensor):
         for name, side in zip(("left", "right"), sides, strict=True):
             factor = kept.setdefault(name, torch.zeros_like(side)).lerp_(side, 0.05)
             if self.taken % 10 == 1:
-                kept[f"{name} basis"] = torch.linalg.eigh(factor).eigenvectors
+                kept[f"{name} basis"] = eigenbasis(factor)
         left, right = kept["left basis"], kept["right basis"]
         first = kept.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 0.1)
         turned, mean = left.mT @ gradient @ right, left.mT @ first @ right
@@ -133,6 +133,13 @@ class Soap(ByTensor):
         scale = (second / (1 - 0.999**self.taken)).sqrt() + 1e-8
         direction = left @ (mean / (1 - 0.9**self.taken) / scale) @ right.mT
         value.sub_(rate * direction)
+
+
+def eigenbasis(factor: Tensor) -> Tensor:
+    """Eigenvectors of symmetric matrices, in float64 and away from zero, where they converge."""
+    scale = factor.double() / (factor.abs().amax((-2, -1), keepdim=True).double() + 1e-30)
+    shifted = scale + 1e-9 * torch.eye(factor.shape[-1], dtype=torch.float64)
+    return torch.linalg.eigh(shifted).eigenvectors.to(factor)
 
 
 def is_matrix(value: Tensor) -> bool:
