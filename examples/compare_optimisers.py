@@ -11,6 +11,7 @@ none of these optimisers is in the package.
 """
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -44,9 +45,9 @@ class ByTensor(Optimiser, Stepper):
         self.memory: dict[int, dict[str, Tensor]] = {}
         self.taken = 0
 
+    @abstractmethod
     def move(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
         """Change `value` in place."""
-        raise NotImplementedError
 
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:
         """Take the parameters."""
@@ -73,15 +74,11 @@ class ByTensor(Optimiser, Stepper):
 
     def adam(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
         """Adam's step, for what is no matrix."""
-        value.sub_(rate * self.adam_direction(gradient, kept))
-
-    def adam_direction(self, gradient: Tensor, kept: dict[str, Tensor]) -> Tensor:
-        """m / (sqrt(v) + epsilon), without bias."""
         first = kept.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 0.1)
         second = kept.setdefault("second", torch.zeros_like(gradient))
         second.lerp_(gradient.square(), 0.001)
         first = first / (1 - 0.9**self.taken)
-        return first / ((second / (1 - 0.999**self.taken)).sqrt() + 1e-8)
+        value.sub_(rate * first / ((second / (1 - 0.999**self.taken)).sqrt() + 1e-8))
 
 
 class Lion(ByTensor):

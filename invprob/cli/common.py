@@ -40,7 +40,7 @@ Seed: TypeAlias = Annotated[
 OperatorSeed: TypeAlias = Annotated[
     int | None, typer.Option(metavar="N", help="The random operator's own seed.")
 ]
-PerImage: TypeAlias = Annotated[
+OperatorPerImage: TypeAlias = Annotated[
     bool,
     typer.Option("--per-image", help="Draw random operators anew for each image."),
 ]

@@ -66,7 +66,7 @@ class Reader:
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        if not 0 <= count <= self.end - self.position:
+        if not 0 <= count <= self.end - self.position:  # `_advance`, without a call an opcode
             raise self._cut(count)
         self.position += count
         content = self.file.read(count)
