@@ -14,20 +14,22 @@ the plain form, which can.
 """
 
 import math
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_input
 
+from invprob import winograd
 from invprob.priors.filters import smooth
 
 SLOPE = 0.2  # of the leaky ReLU
 GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
 EPSILON = 1e-8
 _ROWS = (0, 2, 3, 1)
+_PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, ..., groups
 
 
 def demodulation(enter: Tensor, energy: Tensor) -> Tensor:
@@ -43,8 +45,72 @@ def _over(factors: Tensor, features: Tensor) -> Tensor:
     return factors.view(*factors.shape, 1, 1).to(features.dtype)
 
 
+class Convolution(ABC):
+    """A way to convolve by a frozen weight, and its adjoint."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+        """leave · conv(enter · x): (batch, inputs, h, w), (batch, inputs), (batch, outputs)."""
+
+    @abstractmethod
+    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
+        """adjoint(leave · gradient), shaped like x; the gradient may be overwritten."""
+
+
+@final
+class Direct(Convolution):
+    """By PyTorch's convolution; weight (outputs, inputs, 3, 3)."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight
+
+    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+        y = F.conv2d(x * _over(enter, x), self._weight.to(x.dtype), padding=1)
+        return y.mul_(_over(leave, y))
+
+    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
+        gradient.mul_(_over(leave, gradient))
+        weight = self._weight.to(gradient.dtype)
+        # Of x only the shape counts, but `torch.nn.grad.conv2d_input` would fill one to pass it.
+        d_x: Tensor = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, *_PLAIN, (True, False, False)
+        )[0]
+        return d_x
+
+
+@final
+class Doubling(Convolution):
+    """To twice the height and width: by stride 2, transposed, then low-pass."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight.transpose(0, 1)
+
+    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+        weight = self._weight.to(x.dtype)
+        y = smooth(F.conv_transpose2d(x * _over(enter, x), weight, stride=2), 1)
+        return y.mul_(_over(leave, y))
+
+    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
+        gradient.mul_(_over(leave, gradient))
+        return F.conv2d(smooth(gradient, 2), self._weight.to(gradient.dtype), stride=2)
+
+
+@final
+class Winograd(Convolution):
+    """With a quarter of the products; `kernels` from `winograd.transform`."""
+
+    def __init__(self, kernels: Tensor) -> None:
+        self._kernels = kernels
+
+    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+        return winograd.convolve(x, self._kernels, before=enter, after=leave)
+
+    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
+        return winograd.convolve_back(gradient, self._kernels, before=leave)
+
+
 class _Layer(torch.autograd.Function):
-    """y = φ(leave · conv(enter · x) + noise + bias), with h and w doubled if `doubling`.
+    """y = φ(leave · conv(enter · x) + strength · noise + bias).
 
     leave = GAIN · demodulation(enter, energy).
     """
@@ -56,23 +122,17 @@ class _Layer(torch.autograd.Function):
         enter: Tensor,
         energy: Tensor,
         noise: Tensor,
-        weight: Tensor,
+        strength: Tensor,
         bias: Tensor,
-        doubling: bool,
+        convolution: Convolution,
     ) -> Tensor:
         leave = demodulation(enter, energy).mul_(GAIN)
-        scaled = x * _over(enter, x)
-        kept, weight = weight, weight.to(x.dtype)
-        if doubling:
-            y = smooth(F.conv_transpose2d(scaled, weight.transpose(0, 1), stride=2), 1)
-        else:
-            y = F.conv2d(scaled, weight, padding=1)
-        y.mul_(_over(leave, y))
-        y.add_(noise.to(y.dtype))
+        y = convolution.forward(x, enter, leave)
+        y.add_((noise * strength).to(y.dtype))
         y.add_(_over(bias[None], y))
         F.leaky_relu_(y, SLOPE)
-        ctx.save_for_backward(x, enter, energy, leave, noise, kept, bias, y)
-        ctx.doubling = doubling
+        ctx.save_for_backward(x, enter, energy, leave, noise, strength, bias, y)
+        ctx.convolution = convolution
         return y
 
     @staticmethod
@@ -81,27 +141,25 @@ class _Layer(torch.autograd.Function):
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
         gradient = gradients[0]
-        x, enter, energy, leave, noise, weight, bias, y = ctx.saved_tensors
+        x, enter, energy, leave, noise, strength, bias, y = ctx.saved_tensors
         for_x, for_enter, _, for_noise, *_ = ctx.needs_input_grad
-        weight = weight.to(x.dtype)
         inner = torch.ops.aten.leaky_relu_backward(gradient, y, SLOPE, True)
         d_noise = d_enter = d_x = None
         if for_enter:
-            maps = torch.cat((noise, torch.ones_like(noise)), 1).flatten(2).to(inner.dtype)
+            maps = torch.cat((noise * strength, torch.ones_like(noise)), 1)
             rows = inner.permute(_ROWS).flatten(1, 2)
-            pair = torch.bmm(maps.expand(len(rows), -1, -1), rows).to(leave.dtype)
+            pair = torch.bmm(maps.flatten(2).to(inner.dtype).expand(len(rows), -1, -1), rows)
+            by_noise, by_one = pair.to(leave.dtype).unbind(1)
             whole = (gradient * y).sum((2, 3), dtype=leave.dtype)
-            d_leave = (whole - pair[:, 0] - bias * pair[:, 1]) / leave
-            # leave = GAIN · q^(-1/2) with q = enter² · energy: d leave / d q = -leave³ / 2 GAIN².
-            d_enter = (d_leave * leave**3 / -(GAIN**2)) @ energy * enter
+            # Σ inner · leave · conv, which is leave · d_leave. With leave = GAIN · q^(-1/2),
+            # q = enter² · energy: d leave / d q = -leave³ / 2 GAIN².
+            by_conv = whole.sub_(by_noise).addcmul_(bias, by_one, value=-1)
+            d_enter = (by_conv.mul_(leave.square()) @ energy).mul_(enter).div_(-(GAIN**2))
         if for_noise:
             d_noise = inner.sum(1, keepdim=True, dtype=noise.dtype).sum_to_size(noise.shape)
+            d_noise.mul_(strength)
         if for_x or for_enter:
-            inner.mul_(_over(leave, inner))
-            if ctx.doubling:
-                d_x = F.conv2d(smooth(inner, 2), weight.transpose(0, 1), stride=2)
-            else:
-                d_x = conv2d_input(x.shape, weight, inner, padding=1)
+            d_x = ctx.convolution.adjoint(inner, leave, x)
             if d_enter is not None:
                 d_enter += (x * d_x).sum((2, 3), dtype=enter.dtype)
             d_x.mul_(_over(enter, d_x))
@@ -113,26 +171,25 @@ def layer(
     enter: Tensor,
     energy: Tensor,
     noise: Tensor,
-    weight: Tensor,
+    strength: Tensor,
     bias: Tensor,
-    *,
-    doubling: bool,
+    convolution: Convolution,
 ) -> Tensor:
-    """y = φ(leave · conv(enter · x) + noise + bias), leave = GAIN · demodulation(enter, energy).
+    """y = φ(leave · conv(enter · x) + strength · noise + bias), φ a leaky ReLU.
 
     x (batch, inputs, h, w), enter (batch, inputs), energy (outputs, inputs), noise (batch or 1, 1,
-    H, W), weight (outputs, inputs, 3, 3), bias (outputs); H = 2h and W = 2w where the layer is
-    `doubling`. Channels lie last in memory. Features may be bfloat16 while the rest is float32, and
-    where autocast is on they are of the type that it asks for.
+    H, W), strength (), bias (outputs); leave = GAIN · demodulation(enter, energy). Channels lie
+    last in memory. Features may be bfloat16 while the rest is float32, and where autocast is on
+    they are of the type that it asks for.
     """
     kind = x.device.type
     if torch.is_autocast_enabled(kind):
         x = x.to(torch.get_autocast_dtype(kind))
-        enter = enter.to(weight)
+        enter = enter.to(strength)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(kind, enabled=False):  # its casts would be unknown to the derivative
         # PyTorch gives `Function.apply` no types.
-        result: Tensor = _Layer.apply(x, enter, energy, noise, weight, bias, doubling)  # type: ignore[no-untyped-call]
+        result: Tensor = _Layer.apply(x, enter, energy, noise, strength, bias, convolution)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from invprob import winograd
+from invprob.frozen import Derived
 from invprob.priors import fused
 from invprob.priors.filters import smooth
 from invprob.priors.fused import EPSILON, GAIN, SLOPE
@@ -50,18 +52,19 @@ class ModulatedConv(nn.Module):
         super().__init__()
         self.affine = Affine(width, inputs)
         self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
-        self._energy: Tensor | None = None
-        self._state: tuple[int, int, torch.dtype] | None = None
+        self._energy = Derived(_energy)
 
     def energy(self) -> Tensor:
-        """Sum of W² over the kernel, (outputs, inputs); kept while a frozen weight stays."""
-        if self.weight.requires_grad:
-            return self.weight.square().sum((2, 3))
-        state = (self.weight.data_ptr(), self.weight._version, self.weight.dtype)
-        if self._energy is None or state != self._state:
-            with torch.inference_mode(False):  # what is kept may serve a gradient later
-                self._energy, self._state = self.weight.detach().square().sum((2, 3)), state
-        return self._energy
+        """Sum of W² over the kernel, (outputs, inputs)."""
+        return self._energy.of(self.weight)
+
+
+def _energy(weight: Tensor) -> Tensor:
+    return weight.square().sum((2, 3))
+
+
+def _gained(values: Tensor) -> Tensor:
+    return GAIN * values
 
 
 class SynthesisLayer(ModulatedConv):
@@ -85,6 +88,8 @@ class SynthesisLayer(ModulatedConv):
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
         self.clamp = clamp
+        self._kernels = Derived(winograd.transform)
+        self._strength, self._offset = Derived(_gained), Derived(_gained)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
@@ -104,19 +109,26 @@ class SynthesisLayer(ModulatedConv):
         if frozen:
             self.lay_out()  # of a loaded weight; here, so that loading copies nothing
         # The activation is homogeneous, so its gain acts on these small tensors instead.
-        energy, noise = self.energy(), (GAIN * self.noise_strength) * noise
-        bias = GAIN * self.bias
+        strength, bias = self._strength.of(self.noise_strength), self._offset.of(self.bias)
+        energy = self.energy()
         if frozen:
-            x = fused.layer(x, scale, energy, noise, self.weight, bias, doubling=self.doubling)
-            return clamped(x, self.clamp)
+            way = self._convolution(x)
+            return clamped(fused.layer(x, scale, energy, noise, strength, bias, way), self.clamp)
         leave = GAIN * fused.demodulation(scale, energy)
         x = x * scale[:, :, None, None]
         if self.doubling:
             x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
         else:
             x = F.conv2d(x, self.weight, padding=1)
-        x = x * leave[:, :, None, None] + noise + bias[:, None, None]
+        x = x * leave[:, :, None, None] + strength * noise + bias[:, None, None]
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
+
+    def _convolution(self, x: Tensor) -> fused.Convolution:
+        if self.doubling:
+            return fused.Doubling(self.weight)
+        if winograd.suits(x, self.weight):
+            return fused.Winograd(self._kernels.of(self.weight))
+        return fused.Direct(self.weight)
 
 
 class ToRGB(nn.Module):

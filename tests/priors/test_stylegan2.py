@@ -16,7 +16,10 @@ from invprob.priors.stylegan2 import Generator, GeneratorConfig
 CONFIGS = [
     networks.SMALL,
     GeneratorConfig(resolution=64, channels=(6, 7, 5, 4, 3), style_width=9, mapping_layers=5),
+    # Many channels, for which frozen layers take another algorithm.
+    GeneratorConfig(resolution=32, channels=(64, 70, 66, 64), style_width=12, mapping_layers=1),
 ]
+IDS = ["32px", "64px", "32px, many channels"]
 
 
 def inputs(generator: Generator, batch: int) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -30,7 +33,7 @@ def inputs(generator: Generator, batch: int) -> tuple[Tensor, Tensor, list[Tenso
     return styles, content, [draw(batch, 1, h, w) for h, w in generator.noise_shapes]
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.resolution}px")
+@pytest.mark.parametrize("config", CONFIGS, ids=IDS)
 def test_images_agree_with_the_reference(config: GeneratorConfig) -> None:
     generator = networks.random_generator(config, dtype=torch.float64)
     styles, content, noise = inputs(generator, 3)
@@ -48,7 +51,7 @@ def test_images_agree_with_the_reference(config: GeneratorConfig) -> None:
     )
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.resolution}px")
+@pytest.mark.parametrize("config", CONFIGS, ids=IDS)
 def test_gradients_agree_with_the_reference(config: GeneratorConfig) -> None:
     generator = networks.random_generator(config, dtype=torch.float64)
     styles, content, noise = inputs(generator, 2)
@@ -172,7 +175,7 @@ def test_misshapen_inputs_are_named() -> None:
         generator.mapping(styles)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.resolution}px")
+@pytest.mark.parametrize("config", CONFIGS, ids=IDS)
 @pytest.mark.parametrize("shared_noise", [False, True])
 def test_frozen_and_trainable_weights_draw_and_learn_alike(
     config: GeneratorConfig, shared_noise: bool

@@ -1,0 +1,129 @@
+"""Winograd's convolution against PyTorch's: values, adjoint, scales, layer, when it is taken."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from invprob.frozen import Derived
+from invprob.winograd import Convolution, convolve, convolve_back, suits, transform
+
+SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
+BOUNDS = {torch.float64: 1e-13, torch.float32: 5e-6}
+
+
+def normal(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    return float(((found - expected).norm() / expected.norm()).detach())
+
+
+@pytest.mark.parametrize("dtype", BOUNDS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("last", [False, True])
+def test_is_the_convolution_of_pytorch(
+    shape: tuple[int, int, int, int, int], dtype: torch.dtype, last: bool
+) -> None:
+    batch, inputs, outputs, height, width = shape
+    x = normal(batch, inputs, height, width, seed=0)
+    weight = normal(outputs, inputs, 3, 3, seed=1)
+    before, after = normal(batch, inputs, seed=2), normal(batch, outputs, seed=3)
+    exact = functional.conv2d(x * before[:, :, None, None], weight, padding=1)
+    exact = exact * after[:, :, None, None]
+    order = torch.channels_last if last else torch.contiguous_format
+    found = convolve(
+        x.to(dtype).contiguous(memory_format=order),
+        transform(weight.to(dtype)),
+        before=before.to(dtype),
+        after=after.to(dtype),
+    )
+    assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
+    assert distance(found.double(), exact) < BOUNDS[dtype]
+
+
+@pytest.mark.parametrize("dtype", BOUNDS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_back_is_the_gradient_of_pytorch(
+    shape: tuple[int, int, int, int, int], dtype: torch.dtype
+) -> None:
+    batch, inputs, outputs, height, width = shape
+    weight = normal(outputs, inputs, 3, 3, seed=1)
+    y, before = normal(batch, outputs, height, width, seed=0), normal(batch, outputs, seed=2)
+    exact = functional.conv_transpose2d(y * before[:, :, None, None], weight, padding=1)
+    found = convolve_back(y.to(dtype), transform(weight.to(dtype)), before=before.to(dtype))
+    assert distance(found.double(), exact) < BOUNDS[dtype]
+
+
+def test_strips_give_what_the_whole_gives() -> None:
+    """4,096 tiles of 64 channels are some eighteen strips; each image and line is written once."""
+    x, weight = normal(4, 64, 128, 128, seed=0), normal(64, 64, 3, 3, seed=1)
+    exact = functional.conv2d(x, weight, padding=1)
+    assert distance(convolve(x, transform(weight)), exact) < 1e-13
+
+
+def test_layer_is_the_one_of_pytorch_with_its_gradient() -> None:
+    layer, plain = Convolution(64, 72), nn.Conv2d(64, 72, 3, padding=1)
+    plain.load_state_dict(layer.state_dict())
+    layer.requires_grad_(False)
+    x, slope = (normal(1, count, 24, 24, seed=0, dtype=torch.float32) for count in (64, 72))
+    images = [x.clone().requires_grad_() for _ in range(2)]
+    drawn = [one(image) for one, image in zip((layer, plain), images, strict=True)]
+    assert type(drawn[0].grad_fn).__name__ == "_ConvolvedBackward"
+    assert distance(drawn[0], drawn[1]) < 5e-6
+    found, exact = (
+        torch.autograd.grad(one, image, slope)[0] for one, image in zip(drawn, images, strict=True)
+    )
+    assert distance(found, exact) < 5e-6
+    with torch.no_grad():
+        layer.weight.mul_(2)
+        if layer.bias is not None:
+            layer.bias.zero_()
+    twice = functional.conv2d(x, 2 * plain.weight, padding=1)
+    assert distance(layer(x), twice) < 5e-6
+
+
+def test_trainable_layer_learns() -> None:
+    layer = Convolution(64, 64)
+    layer(normal(1, 64, 24, 24, seed=0, dtype=torch.float32)).sum().backward()
+    assert layer.weight.grad is not None and layer.bias is not None
+    assert torch.allclose(layer.bias.grad, torch.full((64,), 576.0))  # type: ignore[arg-type]
+
+
+def test_what_it_suits() -> None:
+    frozen, few = torch.zeros(64, 64, 3, 3), torch.zeros(64, 63, 3, 3)
+    image = torch.zeros(1, 64, 32, 16)
+    assert suits(image, frozen)
+    assert suits(image.double(), frozen.double())
+    assert not suits(image, few)
+    assert not suits(image[:, :, :16], frozen)  # 16 tiles
+    assert suits(image[:, :, :16].expand(2, -1, -1, -1), frozen)
+    assert not suits(torch.zeros(1, 64, 30, 32), frozen)
+    assert not suits(image.bfloat16(), frozen.bfloat16())
+    assert not suits(image.bfloat16(), frozen)
+    assert not suits(image, frozen.clone().requires_grad_())
+    assert not suits(image.to("meta"), frozen)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not suits(image, frozen)
+
+
+def test_derived_is_computed_once_for_each_state() -> None:
+    calls: list[Tensor] = []
+
+    def double(values: Tensor) -> Tensor:
+        calls.append(values)
+        return 2 * values
+
+    source, derived = torch.ones(3), Derived(double)
+    assert derived.of(source) is derived.of(source) and len(calls) == 1
+    source.add_(1)
+    assert derived.of(source).tolist() == [4, 4, 4] and len(calls) == 2
+    other = source.double()
+    assert derived.of(other).dtype == torch.float64 and len(calls) == 3
+    learning = source.clone().requires_grad_()
+    derived.of(learning).sum().backward()
+    assert learning.grad is not None and learning.grad.tolist() == [2, 2, 2]
+    with torch.inference_mode():
+        kept = Derived(double).of(source)
+    assert not kept.is_inference()
