@@ -289,6 +289,9 @@ def main(
     threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
     repeats: Annotated[int, typer.Option(help="timed turns of each job; 0: only memory")] = 15,
     memory_steps: Annotated[int, typer.Option(help="steps of the memory runs; 0: none")] = 0,
+    freed: Annotated[
+        str, typer.Option(help="memory that is freed: kept by the process, or returned")
+    ] = "kept",
     clock: Annotated[str, typer.Option(help="wall, or cpu: this process's own time")] = "wall",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     smoke: Annotated[bool, typer.Option(help="a random 32 px generator, two turns")] = False,
@@ -296,6 +299,8 @@ def main(
 ) -> None:
     """Print a table of milliseconds, their ratios and GiB."""
     torch.set_num_threads(threads)
+    if freed == "kept":
+        invprob.keep_freed_memory()
     if probe_case is not None:
         held = probe(Case(**json.loads(probe_case)), memory_steps, threads)
         print(json.dumps([held.early, held.late]))

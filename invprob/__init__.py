@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from invprob.allocation import keep_freed_memory as keep_freed_memory
     from invprob.callbacks import Callback as Callback
     from invprob.errors import InvprobError as InvprobError
     from invprob.losses import Term as Term
@@ -42,6 +43,7 @@ _HOME = {
     "Prior": "priors.base",
     "Solution": "solver.solution",
     "Term": "losses",
+    "keep_freed_memory": "allocation",
     "load_image": "run.images",
     "measure": "measurements",
     "register": "registry",

@@ -75,6 +75,7 @@ def train_encoder(
     """
     import torch
 
+    from invprob.allocation import keep_freed_memory
     from invprob.cli.display import display
     from invprob.encoder_training import EncoderTraining, chosen_kinds
     from invprob.errors import EncoderError
@@ -105,6 +106,7 @@ def train_encoder(
     network = find_perceptual(perceptual, lpips_weights)
     plans = [_plan(each, steps, seed, precision) for each in kinds]
     told = display(quiet=quiet)
+    keep_freed_memory()
     if isinstance(network, PerceptualDistance):
         network.to(where)
     elif perceptual == "auto":

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from invprob.allocation import keep_freed_memory
 from invprob.callbacks import Callback, Snapshot
 from invprob.errors import FileError, ShapeError
 from invprob.losses import is_image
@@ -298,6 +299,7 @@ def _work(
             seconds = recorder.seconds
 
     try:
+        keep_freed_memory()
         size = total if checkpoint is not None else _size(job, display)
         with tensor_cores(job.config.precision):
             solution = solve_in_chunks(folder, total, size, some, checkpoint, display, job.device)
