@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from invprob.frozen import Derived
+from invprob.derived import Derived
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and ∞
 OPPOSITE = [5, 2, 1, 4, 3, 0]  # where -1/p is among them
@@ -186,13 +186,14 @@ class Convolution(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1)
-        self._kernels = Derived(transform)
+        self._kernels = Derived()
 
     def forward(self, input: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, h, w)."""
         bias = self.bias
         if bias is None or bias.requires_grad or not suits(input, self.weight):
             return super().forward(input)
+        kernels = self._kernels.of(self.weight, transform=transform)
         # PyTorch gives `Function.apply` no types.
-        y: Tensor = _Convolved.apply(input, self._kernels.of(self.weight), bias)  # type: ignore[no-untyped-call]
+        y: Tensor = _Convolved.apply(input, kernels, bias)  # type: ignore[no-untyped-call]
         return y

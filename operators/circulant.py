@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from invprob.derived import Derived
 from invprob.operators.base import LinearOperator, checked_shape, seeded
 from invprob.operators.checks import part_of
-from invprob.operators.derived import Derived
 from invprob.operators.lines import Line
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape

@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from invprob.derived import Derived
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
-from invprob.operators.derived import Derived
 from invprob.types import Images, Measured, Shape
 
 # What lies beyond the border: the image again; the image mirrored about the centres of its outer

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from invprob.arrays import Contents, carry, read_plane
+from invprob.derived import Derived
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, seeded
 from invprob.operators.checks import part_of, pixel_axes
-from invprob.operators.derived import Derived
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from invprob import winograd
-from invprob.frozen import Derived
+from invprob.derived import Derived
 from invprob.priors import fused
 from invprob.priors.filters import smooth
 from invprob.priors.fused import EPSILON, GAIN, SLOPE
@@ -52,11 +52,13 @@ class ModulatedConv(nn.Module):
         super().__init__()
         self.affine = Affine(width, inputs)
         self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
-        self._energy = Derived(_energy)
+        self._energy = Derived()
 
     def energy(self) -> Tensor:
         """Sum of W² over the kernel, (outputs, inputs)."""
-        return self._energy.of(self.weight)
+        if self.weight.requires_grad:
+            return _energy(self.weight)
+        return self._energy.of(self.weight, transform=_energy)
 
 
 def _energy(weight: Tensor) -> Tensor:
@@ -88,8 +90,8 @@ class SynthesisLayer(ModulatedConv):
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
         self.clamp = clamp
-        self._kernels = Derived(winograd.transform)
-        self._strength, self._offset = Derived(_gained), Derived(_gained)
+        self._kernels = Derived()
+        self._strength, self._offset = Derived(), Derived()
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
@@ -105,16 +107,17 @@ class SynthesisLayer(ModulatedConv):
 
     def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
-        frozen = not (self.weight.requires_grad or self.bias.requires_grad)
-        if frozen:
+        # The activation is homogeneous, so its gain acts on small tensors instead.
+        own = (self.weight, self.noise_strength, self.bias)
+        if not any(value.requires_grad for value in own):
             self.lay_out()  # of a loaded weight; here, so that loading copies nothing
-        # The activation is homogeneous, so its gain acts on these small tensors instead.
-        strength, bias = self._strength.of(self.noise_strength), self._offset.of(self.bias)
-        energy = self.energy()
-        if frozen:
+            strength = self._strength.of(self.noise_strength, transform=_gained)
+            bias = self._offset.of(self.bias, transform=_gained)
             way = self._convolution(x)
-            return clamped(fused.layer(x, scale, energy, noise, strength, bias, way), self.clamp)
-        leave = GAIN * fused.demodulation(scale, energy)
+            x = fused.layer(x, scale, self.energy(), noise, strength, bias, way)
+            return clamped(x, self.clamp)
+        strength, bias = _gained(self.noise_strength), _gained(self.bias)
+        leave = GAIN * fused.demodulation(scale, self.energy())
         x = x * scale[:, :, None, None]
         if self.doubling:
             x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
@@ -127,7 +130,7 @@ class SynthesisLayer(ModulatedConv):
         if self.doubling:
             return fused.Doubling(self.weight)
         if winograd.suits(x, self.weight):
-            return fused.Winograd(self._kernels.of(self.weight))
+            return fused.Winograd(self._kernels.of(self.weight, transform=winograd.transform))
         return fused.Direct(self.weight)
 
 

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invprob.frozen import Derived
 from invprob.winograd import Convolution, convolve, convolve_back, suits, transform
 
 SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
@@ -106,24 +105,3 @@ def test_what_it_suits() -> None:
     assert not suits(image.to("meta"), frozen)
     with torch.autocast("cpu", torch.bfloat16):
         assert not suits(image, frozen)
-
-
-def test_derived_is_computed_once_for_each_state() -> None:
-    calls: list[Tensor] = []
-
-    def double(values: Tensor) -> Tensor:
-        calls.append(values)
-        return 2 * values
-
-    source, derived = torch.ones(3), Derived(double)
-    assert derived.of(source) is derived.of(source) and len(calls) == 1
-    source.add_(1)
-    assert derived.of(source).tolist() == [4, 4, 4] and len(calls) == 2
-    other = source.double()
-    assert derived.of(other).dtype == torch.float64 and len(calls) == 3
-    learning = source.clone().requires_grad_()
-    derived.of(learning).sum().backward()
-    assert learning.grad is not None and learning.grad.tolist() == [2, 2, 2]
-    with torch.inference_mode():
-        kept = Derived(double).of(source)
-    assert not kept.is_inference()

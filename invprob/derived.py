@@ -1,10 +1,16 @@
 """What follows from a fixed buffer: made at first use, for each dtype and device, never saved."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class _Entry(NamedTuple):
+    buffer: Tensor
+    state: tuple[int, int]  # version and place in memory
+    values: Tensor
 
 
 class Derived:
@@ -16,23 +22,30 @@ class Derived:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[torch.dtype, torch.device], tuple[Tensor, int, Tensor]] = {}
+        self._known: dict[tuple[torch.dtype, torch.device], _Entry] = {}
 
     def of(
-        self, buffer: Tensor, like: Tensor, transform: Callable[[Tensor], Tensor] | None = None
+        self,
+        buffer: Tensor,
+        like: Tensor | None = None,
+        transform: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """`transform(buffer)`, in the dtype, real or complex, and on the device that fit `like`."""
+        """`transform(buffer)`, in the dtype, real or complex, and on the device that fit `like`.
+
+        `like` None means the buffer. No gradient flows.
+        """
+        like = buffer if like is None else like
         key = (like.dtype, like.device)
-        version = 0 if buffer.is_inference() else buffer._version
+        state = (0 if buffer.is_inference() else buffer._version, buffer.data_ptr())
         known = self._known.get(key)
-        if known is None or known[0] is not buffer or known[1] != version:
+        if known is None or known.buffer is not buffer or known.state != state:
             # Kept for later calls, whose gradients may need it, whatever the mode of this one.
             with torch.inference_mode(False), torch.no_grad():
                 values = buffer if transform is None else transform(buffer)
                 dtype = like.dtype.to_complex() if values.is_complex() else like.dtype
                 values = values.to(like.device, dtype)
-            known = self._known[key] = (buffer, version, values)
-        return known[2]
+            known = self._known[key] = _Entry(buffer, state, values)
+        return known.values
 
     def __len__(self) -> int:
         """How many dtypes and devices are known."""
