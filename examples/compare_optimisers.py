@@ -178,12 +178,13 @@ class Problem:
             self.generator,
             self.generator.image_shape,
             measurement_shape=self.operator.measurement_shape,
+            observed=self.operator.observed,
             coarse=coarse,
         )
 
     def stage(self) -> Stage:
-        """The method's only stage."""
-        (stage,) = self.recipe().stages
+        """The method's search at the full size at once."""
+        (stage,) = self.recipe(coarse=self.generator.resolution).stages
         return stage
 
     def rate(self, stage: Stage) -> float:

@@ -69,6 +69,7 @@ def main(
                 generator,
                 generator.image_shape,
                 measurement_shape=operator.measurement_shape,
+                observed=operator.observed,
                 **options,
             )
             solution = solve_stages(measurements, operator, recipe.stages, steps=steps, seed=seed)

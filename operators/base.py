@@ -68,6 +68,11 @@ class Operator(Recorded, nn.Module, ABC):
         leaves = self.leaves() + inner.leaves()
         return compose(leaves)  # pyright: ignore[reportArgumentType, reportReturnType]
 
+    @property
+    def observed(self) -> int:
+        """How many numbers of a measurement tell of the image; by default all of them."""
+        return math.prod(self.measurement_shape)
+
     def leaves(self) -> tuple["Operator", ...]:
         """The operators of which this is composed, in reading order; by default itself."""
         return (self,)

@@ -31,6 +31,11 @@ class Composed(Operator):
             image = part.surrogate(image)
         return image
 
+    @property
+    def observed(self) -> int:
+        """What passes the narrowest of the operators."""
+        return min(part.observed for part in self.leaves())
+
     def leaves(self) -> tuple[Operator, ...]:
         """The operators, in reading order."""
         return tuple(part for part in self.operators if isinstance(part, Operator))
@@ -69,6 +74,11 @@ class LinearComposed(LinearOperator):
         for part in self.leaves():
             measurement = part.adjoint(measurement)
         return measurement
+
+    @property
+    def observed(self) -> int:
+        """What passes the narrowest of the operators."""
+        return min(part.observed for part in self.leaves())
 
     def leaves(self) -> tuple[LinearOperator, ...]:
         """The operators, in reading order."""

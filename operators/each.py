@@ -32,6 +32,11 @@ class Each(Operator):
         """Apply to each image the surrogate of its operator."""
         return torch.cat([part.surrogate(own) for part, own in _pairs(self.parts(), image)])
 
+    @property
+    def observed(self) -> int:
+        """What the operator that observes least does."""
+        return min(part.observed for part in self.parts())
+
     def parts(self) -> tuple[Operator, ...]:
         """The operators, in the order of the images."""
         return tuple(part for part in self.operators if isinstance(part, Operator))
@@ -82,6 +87,11 @@ class LinearEach(LinearOperator):
         """The largest of the operators' norms."""
         settings: dict[str, Any] = {"iterations": iterations, "tolerance": tolerance, "seed": seed}
         return max(part.norm(**settings) for part in self.parts())
+
+    @property
+    def observed(self) -> int:
+        """What the operator that observes least does."""
+        return min(part.observed for part in self.parts())
 
     def parts(self) -> tuple[LinearOperator, ...]:
         """The operators, in the order of the images."""

@@ -32,6 +32,11 @@ class Masked(LinearOperator, ABC):
         self.register_buffer("seen", seen, persistent=False)
         self._cast = Derived()
 
+    @property
+    def observed(self) -> int:
+        """The elements that are seen; the zeros in place of the others say nothing."""
+        return int(self.seen.expand(self.image_shape).sum())
+
     def forward(self, image: Images) -> Measured:
         """The image times the mask."""
         return image * self._cast.of(self.seen, image)

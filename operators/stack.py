@@ -29,6 +29,11 @@ class Stack(Operator):
         """Put the flattened measurements of the surrogates end to end."""
         return torch.cat([part.surrogate(image).flatten(1) for part in self.parts()], 1)
 
+    @property
+    def observed(self) -> int:
+        """What all operators observe together."""
+        return sum(part.observed for part in self.parts())
+
     def parts(self) -> tuple[Operator, ...]:
         """The operators, in the order of their measurements."""
         return tuple(part for part in self.operators if isinstance(part, Operator))
@@ -70,6 +75,11 @@ class LinearStack(LinearOperator):
         """Add up what the operators' adjoints make of their shares."""
         shares = zip(self.parts(), self.split(measurement), strict=True)
         return torch.stack([part.adjoint(share) for part, share in shares]).sum(0)
+
+    @property
+    def observed(self) -> int:
+        """What all operators observe together."""
+        return sum(part.observed for part in self.parts())
 
     def parts(self) -> tuple[LinearOperator, ...]:
         """The operators, in the order of their measurements."""

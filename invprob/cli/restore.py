@@ -86,8 +86,8 @@ def solve(
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="Begin with the generator cut to this size, and double it. Default: the full "
-            "size at once.",
+            help="Begin with the generator cut to this size, and double it; its own size: at once. "
+            "Default: the method's own, for sphinx a quarter where little is measured.",
         ),
     ] = None,
     steps: Annotated[

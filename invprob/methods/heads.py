@@ -1,5 +1,6 @@
 """Heads on fresh draws: SPHInX (Subramanyam et al., ICML 2022) and its ablation of Fig. 2."""
 
+import dataclasses
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
@@ -16,6 +17,7 @@ from invprob.priors.parts import (
     Rows,
     StoredNoise,
 )
+from invprob.priors.shapes import SIZES
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.registry import register
 from invprob.solver.optimisers import Adam
@@ -58,6 +60,7 @@ def sphinx(
     Adam, at most 1e-3 on a trapezoid, 10 000 steps. Unlike the paper, P_c and B are free only where
     noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
+    Where data are few and the choice of parts is left to it, it begins at a quarter of the size.
     """
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
     head = content == "head" or (content == "auto" and setting.determined)
@@ -69,7 +72,11 @@ def sphinx(
         else LearnedConstant(),
         noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
     )
-    return setting.one_stage(prior, Adam(learning_rate), steps)
+    recipe = setting.one_stage(prior, Adam(learning_rate), steps)
+    quarter = setting.generator.resolution // 4
+    if setting.few and content == noise_maps == "auto" and quarter >= SIZES[0]:
+        return dataclasses.replace(recipe, coarse=quarter)
+    return recipe
 
 
 @register.method("sphinx-style")

@@ -46,12 +46,18 @@ class Problem:
     likelihood: Noise | None = None
     renoise: Noise | None = None
     sigma: float | None = None  # of Gaussian noise
+    observed: int | None = None  # how many measurements say something; None: all
+
+    @property
+    def few(self) -> bool:
+        """Whether fewer numbers were measured than half the image's, in which much is hidden."""
+        measured = math.prod(self.measurement_shape) if self.observed is None else self.observed
+        return measured < ENOUGH * math.prod(self.image_shape)
 
     @property
     def determined(self) -> bool:
-        """Whether noiseless data outnumber half the image elements, so that fitting them helps."""
-        sampling = math.prod(self.measurement_shape) / math.prod(self.image_shape)
-        return sampling >= ENOUGH and not self.noisy
+        """Whether data are many and without noise, so that fitting them to the last helps."""
+        return not self.few and not self.noisy
 
     @property
     def network(self) -> PerceptualDistance | None:
@@ -118,6 +124,7 @@ class Recipe:
     renoise: Noise | None = None
     initial: Initial | None = None
     notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
+    coarse: int | None = None  # the size, in pixels a side, to begin with unless told otherwise
 
     @property
     def steps(self) -> int:
@@ -161,6 +168,7 @@ def make(
     image_shape: Shape,
     *,
     measurement_shape: Shape | None = None,
+    observed: int | None = None,
     perceptual: PerceptualDistance | None = None,
     noise: Noise | None = None,
     data_term: DataTerm = "misfit",
@@ -171,11 +179,13 @@ def make(
     """Build the recipe of a named method; `options` are the method's keyword parameters.
 
     `generator` may be None for a method that does without (`needs_generator`).
-    `measurement_shape` None means that of the image; `noise` is what the measurements hold, which
+    `measurement_shape` None means that of the image, `observed` (`Operator.observed`) None that
+    every element of it says something; `noise` is what the measurements hold, which
     fitting them exactly would fit as well. `data_term` is the squared "misfit", the noise's
     "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise at each
     step (SPHInX). `init` is the method's "default" start, or the style rows that an "encoder" finds
-    in the measurements. `coarse` is the size, in pixels a side, to begin with (`coarse_to_fine`).
+    in the measurements. `coarse` is the size, in pixels a side, to begin with (`coarse_to_fine`);
+    None leaves it to the method, the generator's own size begins and ends there.
     Raises `UnknownNameError` for the name, `ArgumentError` for an option or a data term without the
     noise it needs, `EncoderError` where the generator has no encoder, `ShapeError` where it draws
     another size.
@@ -205,6 +215,7 @@ def make(
         likelihood=noise if data_term == "likelihood" else None,
         renoise=noise if data_term == "stochastic" else None,
         sigma=noise.sigma if isinstance(noise, GaussianNoise) else None,
+        observed=observed,
     )
     given: dict[str, Problem] = {"problem": problem}
     if needs_generator(name):
@@ -218,12 +229,15 @@ def make(
                 "the default one (--init default)"
             )
         initial = _with_encoder(initial, generator)
-    stages = recipe.stages if coarse is None else coarse_to_fine(recipe.stages, coarse)
     if coarse is not None and initial is not None:
         raise ArgumentError(
             "coarse begins where the method does by itself, not where an encoder or another search "
             "would have it; leave one out"
         )
+    stages = recipe.stages
+    size = recipe.coarse if coarse is None and initial is None else coarse
+    if size is not None and (generator is None or size != generator.resolution):
+        stages = coarse_to_fine(stages, size)
     return dataclasses.replace(recipe, stages=stages, renoise=problem.renoise, initial=initial)
 
 
@@ -276,6 +290,7 @@ def restore(
         network,
         measurements.image_shape,
         measurement_shape=operator.measurement_shape,
+        observed=operator.observed,
         perceptual=perceptual,
         noise=measurements.noise(),
         data_term=data_term,

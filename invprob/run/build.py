@@ -148,6 +148,7 @@ def build_recipe(
         generator,
         operator.image_shape,
         measurement_shape=operator.measurement_shape,
+        observed=operator.observed,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
         data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`

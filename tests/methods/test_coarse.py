@@ -13,7 +13,17 @@ from invprob.callbacks import Callback, Iterate
 from invprob.errors import ArgumentError, PriorError, ShapeError
 from invprob.methods import Recipe, make
 from invprob.methods.coarse import cut
-from invprob.operators import Identity, PartialCirculant
+from invprob.operators import (
+    AreaDownsample,
+    BoxMask,
+    Brightness,
+    Identity,
+    Operator,
+    PartialCirculant,
+    RandomMask,
+    each,
+    stack,
+)
 from invprob.priors import Pixels, Prior, StyleGANPrior, load_generator, save_generator
 from invprob.priors.enlarged import Enlarged
 from invprob.solver.stages import Stage, solve_stages
@@ -47,6 +57,7 @@ def test_noise_maps_are_free_at_every_size_or_at_none() -> None:
     """Of 40 % of the numbers, more than a small image has, P_s alone is the choice throughout."""
     few = PartialCirculant(SHAPE, ratio=0.4)
     stages = made(measurement_shape=few.measurement_shape).stages
+    assert len(stages) == 3
     assert not any(name.startswith("noise") for stage in stages for name in variables(stage))
     for stage in made().stages:
         assert any(name.startswith("noise") for name in variables(stage))
@@ -149,7 +160,7 @@ def test_stages_hand_their_variables_on() -> None:
     ("name", "coarse", "message"),
     [
         ("sphinx", 12, "power of two from 8 to 16"),
-        ("sphinx", 32, "power of two from 8 to 16"),
+        ("sphinx", 64, "power of two from 8 to 16"),
         ("sphinx", 4, "power of two from 8 to 16"),
         ("ilo", 8, "in one stage"),
         ("deep-image-prior", 8, "in one stage"),
@@ -158,3 +169,40 @@ def test_stages_hand_their_variables_on() -> None:
 def test_what_cannot_be_is_refused(name: str, coarse: int, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         made(coarse, name)
+
+
+@pytest.mark.parametrize(
+    ("operator", "stages"),
+    [
+        (PartialCirculant(SHAPE, ratio=0.4), 3),
+        (PartialCirculant(SHAPE, ratio=0.6), 1),
+        (RandomMask(SHAPE, ratio=0.4), 3),
+        (RandomMask(SHAPE, ratio=0.4) @ Identity(SHAPE), 3),
+        (BoxMask(SHAPE), 1),
+        (AreaDownsample(SHAPE, factor=2), 3),
+    ],
+    ids=str,
+)
+def test_sphinx_begins_small_where_little_was_observed(operator: Operator, stages: int) -> None:
+    def count(name: str = "sphinx", coarse: int | None = None, **options: Any) -> int:
+        seen = {"measurement_shape": operator.measurement_shape, "observed": operator.observed}
+        return len(made(coarse, name, **seen, **options).stages)
+
+    assert count() == stages
+    assert count(coarse=32) == 1  # the generator's own size
+    assert count("sphinx-style") == 1
+    assert count(content="constant", noise_maps="stored") == 1
+    assert count("w-plus") == 1
+
+
+def test_how_much_operators_observe() -> None:
+    """Numbers of a measurement that say something: of a mask, the elements that are seen."""
+    mask = RandomMask(SHAPE, ratio=0.25)
+    hidden = int((mask(torch.ones(1, *SHAPE)) == 0).sum())
+    assert mask.observed == 3 * 32 * 32 - hidden == 768
+    assert BoxMask(SHAPE, share=0.5).observed == 3 * (1024 - 256)
+    assert Identity(SHAPE).observed == 3072
+    assert (Identity(SHAPE) @ mask).observed == 768
+    assert (Brightness(SHAPE, 1.2) @ mask).observed == 768
+    assert stack([mask, Identity(SHAPE)]).observed == 768 + 3072
+    assert each([mask, Identity(SHAPE)]).observed == 768
