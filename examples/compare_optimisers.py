@@ -169,7 +169,8 @@ class Problem:
         shape = self.generator.image_shape
         self.operator = build_operator([Named(name, options)], shape, operator_seed=seed)
         self.measurements = invprob.measure(self.truth, self.operator)
-        self.method, self.steps, self.seed = method, steps, seed
+        self.method, self.options = named("method", method)
+        self.steps, self.seed = steps, seed
 
     def recipe(self, coarse: int | None = None) -> Recipe:
         """The method's recipe."""
@@ -180,6 +181,7 @@ class Problem:
             measurement_shape=self.operator.measurement_shape,
             observed=self.operator.observed,
             coarse=coarse,
+            **self.options,
         )
 
     def stage(self) -> Stage:
@@ -293,7 +295,9 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
 
 
 def main(
-    method: Annotated[str, typer.Option(help="a method of one stage")] = "sphinx",
+    method: Annotated[
+        str, typer.Option(help="a method of one search: NAME[:option=value,...]")
+    ] = "sphinx",
     steps: Annotated[int, typer.Option(help="steps of Adam")] = 400,
     operator: Annotated[str, typer.Option(help="NAME[:option=value,...]")] = "identity",
     seed: Annotated[int, typer.Option(help="of the operator and of the solver")] = 0,
