@@ -124,7 +124,7 @@ class Recipe:
     renoise: Noise | None = None
     initial: Initial | None = None
     notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
-    coarse: int | None = None  # the size, in pixels a side, to begin with unless told otherwise
+    coarse: int | None = None  # pixels a side to begin with (a method: unless told otherwise)
 
     @property
     def steps(self) -> int:
@@ -234,11 +234,13 @@ def make(
             "coarse begins where the method does by itself, not where an encoder or another search "
             "would have it; leave one out"
         )
-    stages = recipe.stages
     size = recipe.coarse if coarse is None and initial is None else coarse
+    stages = recipe.stages
     if size is not None and (generator is None or size != generator.resolution):
         stages = coarse_to_fine(stages, size)
-    return dataclasses.replace(recipe, stages=stages, renoise=problem.renoise, initial=initial)
+    return dataclasses.replace(
+        recipe, stages=stages, renoise=problem.renoise, initial=initial, coarse=size
+    )
 
 
 def needs_generator(name: str) -> bool:

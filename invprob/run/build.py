@@ -42,6 +42,7 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
         operators=tuple(_spelt_out("operator", named) for named in config.operators),
         noise=config.noise and _spelt_out("noise", config.noise),
         method=_spelt_out("method", config.method, leave=("steps",)),
+        coarse=recipe.coarse,
         steps=steps or config.steps,
         stop=config.stop and _spelt_out("stop", config.stop),
     )

@@ -203,6 +203,14 @@ def test_coarse_to_fine_from_the_command_line(call, refuse, place: Path) -> None
     assert again.status == 0, again.err
     name = "solution.safetensors"
     assert filecmp.cmp(f"whole/{name}", f"again/{name}", shallow=False)
+    left = call(*run, "--out", "left")  # to sphinx, which begins so where little is measured
+    assert left.status == 0, left.err
+    assert filecmp.cmp(f"whole/{name}", f"left/{name}", shallow=False)
+    at_once = call(*run, "--coarse", 32, "--out", "once")
+    assert at_once.status == 0, at_once.err
+    recorded = [Path(f"{out}/config.toml").read_text() for out in ("left", "once")]
+    assert ["coarse = 8" in one for one in recorded] == [True, False]
+    assert not filecmp.cmp(f"whole/{name}", f"once/{name}", shallow=False)
     assert "coarse must be a power of two from 8 to 16" in refuse(*run, "--coarse", 20)
     assert "in one stage" in refuse(*run, "--coarse", 8, "--method", "ilo")
     shipped = (*run, "--prior", "faces-128", "--coarse", 32, "--init", "encoder")
