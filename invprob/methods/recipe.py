@@ -32,6 +32,7 @@ from invprob.solver.optimisers import Optimiser
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
 from invprob.solver.stages import Initial, Stage, allot
+from invprob.stopping import Rule
 from invprob.types import Shape
 
 
@@ -281,12 +282,16 @@ def restore(
     """Restore images from measurements with a named method: `make` and `solve_restarts` in one.
 
     `steps` None takes the method's own number, any other is split over its stages; `options` are
-    the method's. A method that does without a generator passes over the one that is given.
+    the method's. A method that does without a generator passes over the one that is given. With a
+    `Rule` among the callbacks it begins at the full size unless told otherwise: stopped before, it
+    would leave a coarse image.
     """
     network = None
     if needs_generator(method):
         network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
+    if coarse is None and network is not None and any(isinstance(c, Rule) for c in callbacks):
+        coarse = network.resolution
     recipe = make(
         method,
         network,

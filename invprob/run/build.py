@@ -134,7 +134,11 @@ def build_recipe(
     *,
     noise: Noise | None = None,
 ) -> Recipe:
-    """Build what the configuration's method makes of a generator, an operator and a noise."""
+    """Build what the configuration's method makes of a generator, an operator and a noise.
+
+    With a rule that may stop it early it begins at the full size unless told otherwise: stopped
+    before, it would leave a coarse image.
+    """
     options = {option.name: option for option in options_of(register.method[config.method.name])}
     settings = {}
     for name, value in config.method.settings.items():
@@ -154,7 +158,7 @@ def build_recipe(
         noise=noise,
         data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`
         init=cast(Init, config.init),
-        coarse=config.coarse,
+        coarse=generator.resolution if config.coarse is None and config.stop else config.coarse,
         **settings,
     )
 

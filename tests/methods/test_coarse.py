@@ -27,6 +27,7 @@ from invprob.operators import (
 from invprob.priors import Pixels, Prior, StyleGANPrior, load_generator, save_generator
 from invprob.priors.enlarged import Enlarged
 from invprob.solver.stages import Stage, solve_stages
+from invprob.stopping import Plateau
 from invprob.testing import check_prior
 
 SHAPE = (3, 32, 32)
@@ -206,3 +207,14 @@ def test_how_much_operators_observe() -> None:
     assert (Brightness(SHAPE, 1.2) @ mask).observed == 768
     assert stack([mask, Identity(SHAPE)]).observed == 768 + 3072
     assert each([mask, Identity(SHAPE)]).observed == 768
+
+
+def test_what_may_stop_early_begins_at_the_full_size() -> None:
+    """Two steps are too few for three sizes; a rule among the callbacks leaves one size."""
+    operator = PartialCirculant(SHAPE, ratio=0.4)
+    measurements = invprob.measure(torch.zeros(1, *SHAPE), operator)
+    generator = networks.random_generator()
+    with pytest.raises(ArgumentError, match="steps must be at least 3"):
+        invprob.restore(measurements, generator=generator, steps=2)
+    rule = Plateau(measurements, operator, window=5, drop=0.01)
+    assert invprob.restore(measurements, generator=generator, steps=2, callbacks=[rule]).steps == 2
