@@ -191,21 +191,11 @@ def test_the_shipped_encoders_are_small() -> None:
     assert path.stat().st_size <= 8 * 2**20
 
 
-def _shipped_ratio() -> float:
-    """Mean ||E(G(w)) - w|| over that of ||mean w - w||, for w that were not trained on."""
+def test_the_shipped_encoder_goes_more_than_half_the_way_to_held_out_w() -> None:
+    """Mean ||E(G(w)) - w|| over that of ||mean w - w||, 256 w not trained on; its record: 0.494."""
     generator = load_generator(SHIPPED)
     encoder = load_encoder(generator, "toolkit")
-    return distance_ratio(encoder, generator, held_out(generator, 32, seed=1))
-
-
-def test_the_shipped_encoder_finds_held_out_w() -> None:
-    """The figure of its record, 0.572, on other draws."""
-    assert 0.54 < _shipped_ratio() < 0.60
-
-
-@pytest.mark.xfail(strict=True, reason="0.57 (model card); once below 0.5, take this mark away")
-def test_the_shipped_encoder_goes_more_than_half_the_way_to_held_out_w() -> None:
-    assert _shipped_ratio() < 0.5
+    assert 0.48 < distance_ratio(encoder, generator, held_out(generator, 256)) < 0.5
 
 
 def test_the_shipped_encoder_draws_the_image_again() -> None:
