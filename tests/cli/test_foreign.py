@@ -19,7 +19,7 @@ from invprob.priors.statistics import sample_statistics
 
 PLAN = Plan(channels=(8, 6, 5, 4), style_width=8, depth=2)
 CLASSES = Plan(channels=(8, 6, 5, 4), labels=3, label_width=4, clamp=256.0)
-SOLVE = ("solve", "--operator", "circulant", "--ratio", "0.1", "--steps", "2", "--out", "run")
+SOLVE = ("solve", "--operator", "circulant", "--ratio", "0.1", "--steps", "3", "--out", "run")
 
 
 def single(foreign: Foreign) -> dict[str, torch.Tensor]:

@@ -138,7 +138,7 @@ def test_a_saved_operator_measures_and_solves(call, refuse, place: Path) -> None
     assert "--spec" in refuse("solve", "--measurements", "y.st", "--spec", "moved.json")
     grey = PartialCirculant((1, 32, 32), 0.5)
     Path("grey.json").write_text(json.dumps(grey.spec()))
-    assert call("solve", "--spec", "grey.json", "--grey", "--steps", 2).status == 0
+    assert call("solve", "--spec", "grey.json", "--grey", "--steps", 3).status == 0
     assert "(1, 32, 32)" in refuse("solve", "--spec", "grey.json")
 
 

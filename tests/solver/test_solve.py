@@ -125,6 +125,7 @@ def recipe_and_data(
         generator,
         generator.image_shape,
         measurement_shape=operator.measurement_shape,
+        coarse=generator.resolution,  # in one stage
         **options,
     )
     return recipe, invprob.measure(truth, operator), operator
