@@ -230,14 +230,15 @@ def make(
                 "the default one (--init default)"
             )
         initial = _with_encoder(initial, generator)
-    if coarse is not None and initial is not None:
+    full = None if generator is None else generator.resolution
+    if coarse not in (None, full) and initial is not None:
         raise ArgumentError(
             "coarse begins where the method does by itself, not where an encoder or another search "
             "would have it; leave one out"
         )
     size = recipe.coarse if coarse is None and initial is None else coarse
     stages = recipe.stages
-    if size is not None and (generator is None or size != generator.resolution):
+    if size is not None and size != full:
         stages = coarse_to_fine(stages, size)
     return dataclasses.replace(
         recipe, stages=stages, renoise=problem.renoise, initial=initial, coarse=size

@@ -136,9 +136,10 @@ def build_recipe(
 ) -> Recipe:
     """Build what the configuration's method makes of a generator, an operator and a noise.
 
-    With a rule that may stop it early it begins at the full size unless told otherwise: stopped
-    before, it would leave a coarse image.
+    Where a rule or a time may stop it early it begins at the full size unless told otherwise:
+    stopped before, it would leave a coarse image.
     """
+    may_stop = config.stop is not None or config.seconds is not None
     options = {option.name: option for option in options_of(register.method[config.method.name])}
     settings = {}
     for name, value in config.method.settings.items():
@@ -158,7 +159,7 @@ def build_recipe(
         noise=noise,
         data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`
         init=cast(Init, config.init),
-        coarse=generator.resolution if config.coarse is None and config.stop else config.coarse,
+        coarse=generator.resolution if config.coarse is None and may_stop else config.coarse,
         **settings,
     )
 

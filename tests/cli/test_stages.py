@@ -208,10 +208,19 @@ def test_coarse_to_fine_from_the_command_line(call, refuse, place: Path) -> None
     assert filecmp.cmp(f"whole/{name}", f"left/{name}", shallow=False)
     at_once = call(*run, "--coarse", 32, "--out", "once")
     assert at_once.status == 0, at_once.err
-    recorded = [Path(f"{out}/config.toml").read_text() for out in ("left", "once")]
-    assert ["coarse = 8" in one for one in recorded] == [True, False]
+    # What may be stopped early begins at the full size, so that it never ends with a small image.
+    left_to_it = Path("left/config.toml").read_text().replace("coarse = 8", "seconds = 60")
+    Path("budget.toml").write_text(left_to_it)
+    assert call("solve", "--config", "budget.toml", "--out", "budget").status == 0
+    held_out = call(*run, "--stop", "held-out", "--out", "stopped")
+    assert held_out.status == 0, held_out.err
+    outs = ("left", "once", "budget", "stopped")
+    recorded = [Path(f"{out}/config.toml").read_text() for out in outs]
+    assert ["coarse = 8" in one for one in recorded] == [True, False, False, False]
     assert not filecmp.cmp(f"whole/{name}", f"once/{name}", shallow=False)
     assert "coarse must be a power of two from 8 to 16" in refuse(*run, "--coarse", 20)
     assert "in one stage" in refuse(*run, "--coarse", 8, "--method", "ilo")
     shipped = (*run, "--prior", "faces-128", "--coarse", 32, "--init", "encoder")
     assert "leave one out" in refuse(*shipped)
+    at_full_size = ("--prior", "faces-128", "--init", "encoder", "--stop", "held-out", "--out", "e")
+    assert call(*run, *at_full_size).status == 0
