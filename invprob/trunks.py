@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from invprob.errors import PerceptualError
 from invprob.published import published
-from invprob.winograd import Convolution
+from invprob.winograd import WinogradConv2d
 
 
 def in_wheel(package: str, name: str) -> Path:
@@ -134,7 +134,7 @@ def _vgg(pool: Callable[[int], list[nn.Module]]) -> list[nn.Module]:
         if layers:
             layers += pool(channels)
         for _ in range(repeats):
-            layers += [Convolution(channels, filters), nn.ReLU(inplace=True)]
+            layers += [WinogradConv2d(channels, filters), nn.ReLU(inplace=True)]
             channels = filters
     return layers
 

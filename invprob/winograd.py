@@ -169,6 +169,7 @@ class _Convolved(torch.autograd.Function):
         return convolve(x, kernels).add_(bias[:, None, None])
 
     @staticmethod
+    # PyTorch gives this decorator no types.
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
@@ -178,7 +179,7 @@ class _Convolved(torch.autograd.Function):
 
 
 @final
-class Convolution(nn.Conv2d):
+class WinogradConv2d(nn.Conv2d):
     """3x3 with padding 1, like PyTorch's, and by this algorithm where it is frozen and that pays.
 
     Where it goes this way it cannot be differentiated twice.

@@ -136,6 +136,7 @@ class _Layer(torch.autograd.Function):
         return y
 
     @staticmethod
+    # PyTorch gives this decorator no types.
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor

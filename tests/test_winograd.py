@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invprob.winograd import Convolution, convolve, convolve_back, suits, transform
+from invprob.winograd import WinogradConv2d, convolve, convolve_back, suits, transform
 
 SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
 BOUNDS = {torch.float64: 1e-13, torch.float32: 5e-6}
@@ -63,7 +63,7 @@ def test_strips_give_what_the_whole_gives() -> None:
 
 
 def test_layer_is_the_one_of_pytorch_with_its_gradient() -> None:
-    layer, plain = Convolution(64, 72), nn.Conv2d(64, 72, 3, padding=1)
+    layer, plain = WinogradConv2d(64, 72), nn.Conv2d(64, 72, 3, padding=1)
     plain.load_state_dict(layer.state_dict())
     layer.requires_grad_(False)
     x, slope = (normal(1, count, 24, 24, seed=0, dtype=torch.float32) for count in (64, 72))
@@ -84,10 +84,12 @@ def test_layer_is_the_one_of_pytorch_with_its_gradient() -> None:
 
 
 def test_trainable_layer_learns() -> None:
-    layer = Convolution(64, 64)
+    layer = WinogradConv2d(64, 64)
     layer(normal(1, 64, 24, 24, seed=0, dtype=torch.float32)).sum().backward()
-    assert layer.weight.grad is not None and layer.bias is not None
-    assert torch.allclose(layer.bias.grad, torch.full((64,), 576.0))  # type: ignore[arg-type]
+    assert layer.bias is not None
+    slope = layer.bias.grad
+    assert layer.weight.grad is not None and slope is not None
+    assert torch.allclose(slope, torch.full((64,), 576.0))  # one for each pixel
 
 
 def test_what_it_suits() -> None:

@@ -54,7 +54,7 @@ class Job:
     def caption(self, solution: Solution, seconds: float) -> str:
         """How the image was measured and restored, in one line."""
         spec = self.measurements.noise_spec
-        ratio = self.measurements.values[0].numel() / solution.image[0].numel()
+        ratio = self.operator.observed / solution.image[0].numel()
         noise = "" if spec is None else f" + {_words(spec)} noise"
         chain = " @ ".join(map(_words, _leaves(self.measurements.operator_spec)))
         return (
