@@ -99,7 +99,7 @@ class PerceptualTerm(Term):
 
         def perceptual(image: Images, prediction: Measured) -> PerImage:
             del image
-            return self.distance.compare(self.distance.features(prediction), features)
+            return self.distance.apart(prediction, features)
 
         return perceptual
 
@@ -153,7 +153,7 @@ class MultiScalePerceptual(Term):
             *mine, mine_top = self._pyramid(prediction)
             total = self.top_weight * (mine_top - top).abs().flatten(1).mean(1)
             for level, wanted in zip(mine, features, strict=True):
-                total = total + self.distance.compare(self.distance.features(level), wanted)
+                total = total + self.distance.apart(level, wanted)
             return total
 
         return distance

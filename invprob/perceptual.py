@@ -5,15 +5,17 @@ length one, and a *head* says how much each channel of each layer counts. The he
 from the installed `lpips` wheel; the trunks are large and come from the user's machine.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from invprob.errors import ArgumentError, FileError, PerceptualError, ShapeError, UnknownNameError
@@ -24,6 +26,7 @@ from invprob.trunks import NETWORKS, Network, in_wheel
 from invprob.types import Images, PerImage, Spec
 
 CHOICES = ("auto", "none", *NETWORKS)
+_EPSILON = 1e-10  # added to the norm of a pixel's features
 LARGEST = 256  # pixels of the longer side; larger images are area-averaged down to it
 
 # ImageNet's mean and spread for images in [-1, 1], as LPIPS v0.1 fixed them.
@@ -70,16 +73,15 @@ class PerceptualDistance(nn.Module):
         return dict(self._record)
 
     def features(self, images: Images) -> list[Tensor]:
-        """Describe images: one `(batch, channel, height, width)` a layer, ready for `compare`.
+        """Describe images: one `(batch, channel, height, width)` a layer, ready for `apart`.
 
         Raises ShapeError where the images are too small for the network or not of three channels.
         """
         described: list[Tensor] = []
         for hidden, weight in zip(self.activations(images, self._taps), self.roots, strict=True):
-            root = weight / hidden[0, 0].numel() ** 0.5
             # Unlike the root of a sum of squares, this norm has a gradient where all is zero.
             norm = torch.linalg.vector_norm(hidden, dim=1, keepdim=True)
-            described.append(hidden / (norm + 1e-10) * root)
+            described.append(hidden / (norm + _EPSILON) * _root(weight, hidden))
         return described
 
     def activations(self, images: Images, layers: Sequence[int]) -> list[Tensor]:
@@ -96,16 +98,22 @@ class PerceptualDistance(nn.Module):
                 kept.append(hidden)
         return kept
 
-    def compare(self, left: Sequence[Tensor], right: Sequence[Tensor]) -> PerImage:
-        """Compare two descriptions from `features`; a batch of one is compared with all."""
-        layers = [
-            (one - other).square().sum((1, 2, 3)) for one, other in zip(left, right, strict=True)
+    def apart(self, images: Images, described: Sequence[Tensor]) -> PerImage:
+        """Compare images with descriptions from `features`; that of one image serves all.
+
+        Cannot be differentiated twice. Raises what `features` raises.
+        """
+        hidden = self.activations(images, self._taps)
+        layers: list[Tensor] = [
+            # PyTorch gives `Function.apply` no types.
+            _Apart.apply(one, _root(weight, one), other)  # type: ignore[no-untyped-call]
+            for one, weight, other in zip(hidden, self.roots, described, strict=True)
         ]
         return torch.stack(layers).sum(0)
 
     def forward(self, image: Images, other: Images) -> PerImage:
         """Compare images pair by pair; zero for equal images, about 0.5 for unrelated ones."""
-        return self.compare(self.features(image), self.features(other))
+        return self.apart(image, self.features(other))
 
     def _fitted(self, images: Images) -> Images:
         if images.ndim != 4 or images.shape[1] != 3:
@@ -123,6 +131,46 @@ class PerceptualDistance(nn.Module):
                 f"got {height} x {width}; leave the perceptual term out"
             )
         return images
+
+
+def _root(weight: Tensor, hidden: Tensor) -> Tensor:
+    """What weighs each channel before squares are summed over channels and pixels."""
+    return weight / math.sqrt(hidden[0, 0].numel())
+
+
+class _Apart(torch.autograd.Function):
+    """Σ (root · x/‖x‖ - target)² of each image, ‖·‖ over channels, in few passes over memory.
+
+    With n = ‖x‖ and q the gradient of x/n, that of x is q/n - x (q · x)/n³.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, root: Tensor, target: Tensor) -> Tensor:
+        norm: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        gap = (x / (norm + _EPSILON)).mul_(root).sub_(target)  # zero between equals: as `features`
+        ctx.save_for_backward(x, norm, root, gap)
+        ctx.target_shape = target.shape
+        return gap.square().sum((1, 2, 3))
+
+    @staticmethod
+    # PyTorch gives this decorator no types.
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        x, norm, root, gap = ctx.saved_tensors
+        twice = (2 * gradients[0])[:, None, None, None]
+        d_x = d_target = None
+        if ctx.needs_input_grad[0]:
+            d_x = gap * (twice * root)
+            along = (d_x * x).sum(1, keepdim=True)
+            whole = norm + _EPSILON
+            # Where a norm is zero, so is what stands above it.
+            along.div_((norm * whole).clamp_min(torch.finfo(norm.dtype).tiny))
+            d_x.addcmul_(x, along, value=-1).div_(whole)
+        if ctx.needs_input_grad[2]:
+            d_target = (gap * -twice).sum_to_size(ctx.target_shape)
+        return d_x, None, d_target
 
 
 @dataclass(frozen=True)

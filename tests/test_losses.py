@@ -32,8 +32,9 @@ class FakeDistance(nn.Module):
         self.calls += 1
         return [images.mean((2, 3))]
 
-    def compare(self, left: list[Tensor], right: list[Tensor]) -> Tensor:
-        return (left[0] - right[0]).square().sum(1)
+    def apart(self, images: Tensor, described: list[Tensor]) -> Tensor:
+        (found,), (wanted,) = self.features(images), described
+        return (found - wanted).square().sum(1)
 
 
 def images(seed: int, *shape: int) -> Tensor:
@@ -67,7 +68,7 @@ def test_target_features_are_computed_once() -> None:
     bound = term.bind(y, operator)
     values = [bound(x, x) for _ in range(3)]
     assert distance.calls == 1 + 3
-    expected = distance.compare(distance.features(x), distance.features(y))
+    expected = distance.apart(x, distance.features(y))
     torch.testing.assert_close(values[0], expected)
     assert (term.name, term.weight) == ("lpips-fake", 1.5)
 
@@ -109,7 +110,7 @@ def test_the_pyramid_adds_a_distance_at_each_level_and_the_top() -> None:
     found = term.bind(y, operator)(x, x)
     expected, one, other = torch.zeros(2), x, y
     while one.shape[-1] > 16:
-        expected += distance.compare(distance.features(one), distance.features(other))
+        expected += distance.apart(one, distance.features(other))
         half = one.shape[-1] // 2
         one, other = (at.reshape(2, 3, half, 2, half, 2).mean((3, 5)) for at in (one, other))
     assert one.shape[-1] == 9

@@ -224,17 +224,32 @@ def test_st_lpips_agrees_with_a_plain_computation(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------ behaviour
 
 
-def test_kept_features_give_the_same_distance(distance: PerceptualDistance) -> None:
-    x, y = pair()
-    torch.testing.assert_close(
-        distance.compare(distance.features(x), distance.features(y)), distance(x, y)
-    )
+@pytest.mark.parametrize("targets", [1, 2])
+def test_the_distance_is_the_square_of_what_descriptions_differ(
+    distance: PerceptualDistance, targets: int
+) -> None:
+    """With the gradients that PyTorch derives from the formula as it is written."""
+    distance = distance.double()
+    x, y = (image.double().requires_grad_() for image in pair())
+    weights = torch.tensor([0.3, -2.0], dtype=torch.float64)
+    described = distance.features(y[:targets])
+    squares = [
+        (a - b).square().sum((1, 2, 3))
+        for a, b in zip(distance.features(x), described, strict=True)
+    ]
+    expected = torch.stack(squares).sum(0)
+    found = distance.apart(x, described)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+    theirs = torch.autograd.grad((expected * weights).sum(), (x, y), retain_graph=True)
+    ours = torch.autograd.grad((found * weights).sum(), (x, y))
+    for mine, wanted in zip(ours, theirs, strict=True):
+        assert (mine - wanted).norm() < 1e-9 * wanted.norm()
 
 
 def test_one_target_serves_a_batch(distance: PerceptualDistance) -> None:
     x, y = pair()
     target = distance.features(y[:1])
-    together = distance.compare(distance.features(x), target)
+    together = distance.apart(x, target)
     alone = torch.cat([distance(image.unsqueeze(0), y[:1]) for image in x])
     torch.testing.assert_close(together, alone)
 
