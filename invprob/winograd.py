@@ -21,9 +21,9 @@ from invprob.derived import Derived
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and ∞
 OPPOSITE = [5, 2, 1, 4, 3, 0]  # where -1/p is among them
 TILE, PATCH, PRODUCTS = 4, 6, 36
-FEWEST_CHANNELS = 64  # with fewer, the transforms cost what the products save
-FEWEST_TILES = 32  # with fewer, reading the transformed weight does
-STRIP = 2**19  # numbers that stay near the processor
+FEWEST_CHANNELS = 128  # with fewer, the transforms cost what the products save
+FEWEST_TILES = 16  # with fewer, reading the transformed weight does
+STRIP = 2**18  # numbers that stay near the processor
 
 
 class _Transforms(NamedTuple):
@@ -55,37 +55,29 @@ def transform(weight: Tensor) -> Tensor:
     return products.flatten(0, 1).to(weight.dtype).contiguous()
 
 
-def convolve(
-    x: Tensor, kernels: Tensor, *, before: Tensor | None = None, after: Tensor | None = None
-) -> Tensor:
-    """after · conv(before · x) with padding 1: (batch, inputs, h, w) -> (batch, outputs, h, w).
+def convolve(x: Tensor, kernels: Tensor, scale: Tensor | None = None) -> Tensor:
+    """conv(scale · x) with padding 1: (batch, inputs, h, w) -> (batch, outputs, h, w).
 
-    `kernels` is `transform` of the weight, the scales are (batch, channels) or absent, h and w
+    `kernels` is `transform` of the weight, the scale is (batch, inputs) or absent, h and w are
     multiples of four. Channels of the result lie last in memory. Gradients do not flow.
     """
-    return _run(x, kernels, _straight(x.dtype), before, after)
+    return _run(x, kernels, _straight(x.dtype), scale)
 
 
-def convolve_back(y: Tensor, kernels: Tensor, *, before: Tensor | None = None) -> Tensor:
-    """adjoint(before · y), by the same kernels: (batch, outputs, h, w) -> (batch, inputs, h, w)."""
-    return _run(y, kernels.transpose(1, 2), _turned(y.dtype), before, None)
+def convolve_back(y: Tensor, kernels: Tensor) -> Tensor:
+    """The adjoint, by the same kernels: (batch, outputs, h, w) -> (batch, inputs, h, w)."""
+    return _run(y, kernels.transpose(1, 2), _turned(y.dtype), None)
 
 
-def _run(
-    x: Tensor,
-    kernels: Tensor,
-    transforms: _Transforms,
-    before: Tensor | None,
-    after: Tensor | None,
-) -> Tensor:
+def _run(x: Tensor, kernels: Tensor, transforms: _Transforms, scale: Tensor | None) -> Tensor:
     batch, inputs, height, width = x.shape
     outputs, down, across = kernels.shape[2], height // TILE, width // TILE
     padded = x.new_zeros(batch, height + 2, width + 2, inputs)
     inner, rows = padded[:, 1:-1, 1:-1], x.permute(0, 2, 3, 1)
-    if before is None:
+    if scale is None:
         inner.copy_(rows)
     else:
-        torch.mul(rows, before[:, None, None], out=inner)
+        torch.mul(rows, scale[:, None, None], out=inner)
     patches = padded.unfold(1, PATCH, TILE).unfold(2, PATCH, TILE).permute(0, 1, 2, 4, 5, 3)
     shape = (batch, outputs, height, width)
     y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
@@ -97,10 +89,7 @@ def _run(
         products = torch.bmm(points.transpose(0, 1), kernels).transpose(0, 1)
         made = torch.bmm(transforms.outward.expand(len(patch), -1, -1), products)
         tile = tiles[images, lines]
-        if after is None:
-            tile.copy_(made.view(tile.shape))
-        else:
-            torch.mul(made.view(tile.shape), after[images, None, None, None, None], out=tile)
+        tile.copy_(made.view(tile.shape))
     return y
 
 

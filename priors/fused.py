@@ -1,13 +1,11 @@
 """The synthesis layer of a frozen generator in few passes over memory, forward and backward.
 
 A convolution is all that a layer has to cost; scaling, noise, bias and activation are passes over
-memory, which autograd doubles and for which it keeps every intermediate. Here each layer keeps its
-input and its output alone, and derives the rest:
-
-- the leaky ReLU φ is invertible, so the output tells the slope;
-- φ is homogeneous, so with y = φ(p), p = leave · c + noise + bias (c: what was convolved) and a
-  gradient g of y, Σ φ'(p) g p = Σ g y, of which the output scale's gradient is a difference;
-- the output scale is a function of the input scale, differentiated in closed form.
+memory, which autograd doubles and for which it keeps every intermediate. Here the leaky ReLU φ,
+which is homogeneous and invertible, saves most of them. Of c, what a layer convolves, with its
+spread σ (the standard deviation that equation (3) of StyleGAN2 expects of it), StyleGAN2 makes
+φ(c/σ + noise + bias) = φ(c + σ · (noise + bias)) / σ. So features are handed on σ times too large,
+with σ, which the scales of the next layer's few channels take up; and the output tells the slope.
 
 Weights and biases of a layer get no gradient, and it cannot be differentiated twice; `layers` has
 the plain form, which can.
@@ -15,7 +13,7 @@ the plain form, which can.
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 import torch.nn.functional as F
@@ -32,12 +30,27 @@ _ROWS = (0, 2, 3, 1)
 _PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, ..., groups
 
 
-def demodulation(enter: Tensor, energy: Tensor) -> Tensor:
-    """Output scale (batch, outputs) that goes with an input scale (batch, inputs).
+class Features(NamedTuple):
+    """What a layer hands on: values (batch, channels, h, w), `spread` times the features.
 
-    Equation (3) of StyleGAN2, from the sum of W² over the kernel, (outputs, inputs).
+    `spread` is (batch, channels).
     """
-    return torch.rsqrt(enter.square() @ energy.T + EPSILON)
+
+    values: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Features":
+        """Features that are their own values."""
+        return cls(x, x.new_ones(x.shape[:2]))
+
+    def plain(self) -> Tensor:
+        """The features themselves."""
+        return self.values / _over(self.spread, self.spread)
+
+    def taken_by(self, scale: Tensor) -> Tensor:
+        """The scale (batch, channels) of the values that is `scale` of the features."""
+        return scale / self.spread
 
 
 def _over(factors: Tensor, features: Tensor) -> Tensor:
@@ -49,12 +62,12 @@ class Convolution(ABC):
     """A way to convolve by a frozen weight, and its adjoint."""
 
     @abstractmethod
-    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
-        """leave · conv(enter · x): (batch, inputs, h, w), (batch, inputs), (batch, outputs)."""
+    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
+        """conv(enter · x) of (batch, inputs, h, w), (batch, inputs)."""
 
     @abstractmethod
-    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
-        """adjoint(leave · gradient), shaped like x; the gradient may be overwritten."""
+    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
+        """adjoint(gradient), shaped like x."""
 
 
 @final
@@ -64,12 +77,10 @@ class Direct(Convolution):
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight
 
-    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
-        y = F.conv2d(x * _over(enter, x), self._weight.to(x.dtype), padding=1)
-        return y.mul_(_over(leave, y))
+    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
+        return F.conv2d(x * _over(enter, x), self._weight.to(x.dtype), padding=1)
 
-    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
-        gradient.mul_(_over(leave, gradient))
+    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
         weight = self._weight.to(gradient.dtype)
         # Of x only the shape counts, but `torch.nn.grad.conv2d_input` would fill one to pass it.
         d_x: Tensor = torch.ops.aten.convolution_backward(
@@ -85,13 +96,11 @@ class Doubling(Convolution):
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight.transpose(0, 1)
 
-    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
+    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
         weight = self._weight.to(x.dtype)
-        y = smooth(F.conv_transpose2d(x * _over(enter, x), weight, stride=2), 1)
-        return y.mul_(_over(leave, y))
+        return smooth(F.conv_transpose2d(x * _over(enter, x), weight, stride=2), 1)
 
-    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
-        gradient.mul_(_over(leave, gradient))
+    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
         return F.conv2d(smooth(gradient, 2), self._weight.to(gradient.dtype), stride=2)
 
 
@@ -102,38 +111,40 @@ class Winograd(Convolution):
     def __init__(self, kernels: Tensor) -> None:
         self._kernels = kernels
 
-    def forward(self, x: Tensor, enter: Tensor, leave: Tensor) -> Tensor:
-        return winograd.convolve(x, self._kernels, before=enter, after=leave)
+    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
+        return winograd.convolve(x, self._kernels, enter)
 
-    def adjoint(self, gradient: Tensor, leave: Tensor, x: Tensor) -> Tensor:
-        return winograd.convolve_back(gradient, self._kernels, before=leave)
+    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
+        return winograd.convolve_back(gradient, self._kernels)
 
 
 class _Layer(torch.autograd.Function):
-    """y = φ(leave · conv(enter · x) + strength · noise + bias).
+    """y = φ(conv(enter · x) + σ · (strength · noise + bias)), and σ.
 
-    leave = GAIN · demodulation(enter, energy).
+    enter = scale / spread, σ² = scale² · energy + ε / GAIN².
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
-        enter: Tensor,
+        spread: Tensor,
+        scale: Tensor,
         energy: Tensor,
         noise: Tensor,
         strength: Tensor,
         bias: Tensor,
         convolution: Convolution,
-    ) -> Tensor:
-        leave = demodulation(enter, energy).mul_(GAIN)
-        y = convolution.forward(x, enter, leave)
-        y.add_((noise * strength).to(y.dtype))
-        y.add_(_over(bias[None], y))
+    ) -> tuple[Tensor, Tensor]:
+        enter = scale / spread
+        sigma = (scale.square() @ energy.T).add_(EPSILON / GAIN**2).sqrt_()
+        y = convolution.forward(x, enter)
+        added = (noise * strength).to(y.dtype)
+        y.addcmul_(added, _over(sigma, y)).add_(_over(sigma * bias, y))
         F.leaky_relu_(y, SLOPE)
-        ctx.save_for_backward(x, enter, energy, leave, noise, strength, bias, y)
+        ctx.save_for_backward(x, spread, scale, enter, energy, sigma, added, strength, bias, y)
         ctx.convolution = convolution
-        return y
+        return y, sigma
 
     @staticmethod
     # PyTorch gives this decorator no types.
@@ -141,57 +152,58 @@ class _Layer(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
-        gradient = gradients[0]
-        x, enter, energy, leave, noise, strength, bias, y = ctx.saved_tensors
-        for_x, for_enter, _, for_noise, *_ = ctx.needs_input_grad
-        inner = torch.ops.aten.leaky_relu_backward(gradient, y, SLOPE, True)
-        d_noise = d_enter = d_x = None
-        if for_enter:
-            maps = torch.cat((noise * strength, torch.ones_like(noise)), 1)
-            rows = inner.permute(_ROWS).flatten(1, 2)
-            pair = torch.bmm(maps.flatten(2).to(inner.dtype).expand(len(rows), -1, -1), rows)
-            by_noise, by_one = pair.to(leave.dtype).unbind(1)
-            whole = (gradient * y).sum((2, 3), dtype=leave.dtype)
-            # Σ inner · leave · conv, which is leave · d_leave. With leave = GAIN · q^(-1/2),
-            # q = enter² · energy: d leave / d q = -leave³ / 2 GAIN².
-            by_conv = whole.sub_(by_noise).addcmul_(bias, by_one, value=-1)
-            d_enter = (by_conv.mul_(leave.square()) @ energy).mul_(enter).div_(-(GAIN**2))
+        d_y, d_sigma = gradients
+        x, spread, scale, enter, energy, sigma, added, strength, bias, y = ctx.saved_tensors
+        for_x, for_spread, for_scale, _, for_noise, *_ = ctx.needs_input_grad
+        inner = torch.ops.aten.leaky_relu_backward(d_y, y, SLOPE, True)
+        rows = inner.permute(_ROWS).flatten(1, 2)
+        d_x = d_spread = d_scale = d_noise = None
         if for_noise:
-            d_noise = inner.sum(1, keepdim=True, dtype=noise.dtype).sum_to_size(noise.shape)
-            d_noise.mul_(strength)
-        if for_x or for_enter:
-            d_x = ctx.convolution.adjoint(inner, leave, x)
-            if d_enter is not None:
-                d_enter += (x * d_x).sum((2, 3), dtype=enter.dtype)
+            pixels = torch.bmm(sigma[:, None].to(rows.dtype), rows.transpose(1, 2))
+            pixels = pixels.to(strength.dtype).view(-1, *added.shape[1:])
+            d_noise = pixels.sum_to_size(added.shape).mul_(strength)
+        if for_x or for_spread or for_scale:
+            d_x = ctx.convolution.adjoint(inner, x)
+        if for_spread or for_scale:
+            d_enter = (x * d_x).sum((2, 3), dtype=enter.dtype).div_(spread)
+            by_noise = torch.bmm(added.flatten(2).expand(len(rows), -1, -1), rows)[:, 0]
+            by_bias = inner.sum((2, 3), dtype=sigma.dtype).mul_(bias)
+            d_sigma = by_bias.add_(by_noise).add_(d_sigma)
+            d_scale = (d_sigma.div_(sigma) @ energy).mul_(scale).add_(d_enter)
+            d_spread = d_enter.mul_(enter).neg_()
+        if d_x is not None:
             d_x.mul_(_over(enter, d_x))
-        return d_x, d_enter, None, d_noise, None, None, None
+        return d_x, d_spread, d_scale, None, d_noise, None, None, None
 
 
 def layer(
-    x: Tensor,
-    enter: Tensor,
+    features: Features,
+    scale: Tensor,
     energy: Tensor,
     noise: Tensor,
     strength: Tensor,
     bias: Tensor,
     convolution: Convolution,
-) -> Tensor:
-    """y = φ(leave · conv(enter · x) + strength · noise + bias), φ a leaky ReLU.
+) -> Features:
+    """φ(conv(scale · x) / σ + strength · noise + bias) of features x, φ a leaky ReLU.
 
-    x (batch, inputs, h, w), enter (batch, inputs), energy (outputs, inputs), noise (batch or 1, 1,
-    H, W), strength (), bias (outputs); leave = GAIN · demodulation(enter, energy). Channels lie
-    last in memory. Features may be bfloat16 while the rest is float32, and where autocast is on
-    they are of the type that it asks for.
+    scale (batch, inputs), energy (outputs, inputs), noise (batch or 1, 1, H, W), strength (), bias
+    (outputs); σ² = scale² · energy + ε / GAIN². φ is homogeneous, so that with Σ W² / GAIN² over
+    the kernel as energy and GAIN times strength and bias this is GAIN · φ. Channels lie last in
+    memory. Features may be bfloat16 while the rest is float32, and where autocast is on they are of
+    the type that it asks for.
     """
-    kind = x.device.type
+    kind = features.values.device.type
     if torch.is_autocast_enabled(kind):
-        x = x.to(torch.get_autocast_dtype(kind))
-        enter = enter.to(strength)
-    x = x.contiguous(memory_format=torch.channels_last)
+        features = features._replace(values=features.values.to(torch.get_autocast_dtype(kind)))
+        scale = scale.to(strength)
+    x = features.values.contiguous(memory_format=torch.channels_last)
     with torch.autocast(kind, enabled=False):  # its casts would be unknown to the derivative
         # PyTorch gives `Function.apply` no types.
-        result: Tensor = _Layer.apply(x, enter, energy, noise, strength, bias, convolution)  # type: ignore[no-untyped-call]
-    return result
+        result: tuple[Tensor, Tensor] = _Layer.apply(  # type: ignore[no-untyped-call]
+            x, features.spread, scale, energy, noise, strength, bias, convolution
+        )
+    return Features(*result)
 
 
 class _Colours(torch.autograd.Function):

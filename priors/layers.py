@@ -10,7 +10,7 @@ from invprob import winograd
 from invprob.derived import Derived
 from invprob.priors import fused
 from invprob.priors.filters import smooth
-from invprob.priors.fused import EPSILON, GAIN, SLOPE
+from invprob.priors.fused import EPSILON, GAIN, SLOPE, Features
 
 
 def normalise(z: Tensor) -> Tensor:
@@ -52,17 +52,15 @@ class ModulatedConv(nn.Module):
         super().__init__()
         self.affine = Affine(width, inputs)
         self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
-        self._energy = Derived()
-
-    def energy(self) -> Tensor:
-        """Sum of W² over the kernel, (outputs, inputs)."""
-        if self.weight.requires_grad:
-            return _energy(self.weight)
-        return self._energy.of(self.weight, transform=_energy)
 
 
 def _energy(weight: Tensor) -> Tensor:
+    """Sum of W² over the kernel, (outputs, inputs)."""
     return weight.square().sum((2, 3))
+
+
+def _energy_less_gain(weight: Tensor) -> Tensor:
+    return _energy(weight) / GAIN**2
 
 
 def _gained(values: Tensor) -> Tensor:
@@ -90,7 +88,7 @@ class SynthesisLayer(ModulatedConv):
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
         self.clamp = clamp
-        self._kernels = Derived()
+        self._kernels, self._energy = Derived(), Derived()
         self._strength, self._offset = Derived(), Derived()
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
@@ -105,19 +103,30 @@ class SynthesisLayer(ModulatedConv):
             turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
 
-    def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, inputs), (batch or 1, 1, H, W) -> (b, outputs, H, W)."""
-        # The activation is homogeneous, so its gain acts on small tensors instead.
+    def forward(self, features: Features, scale: Tensor, noise: Tensor) -> Features:
+        """Features of (h, w), scale (batch, inputs), noise (batch or 1, 1, H, W) -> of (H, W)."""
         own = (self.weight, self.noise_strength, self.bias)
-        if not any(value.requires_grad for value in own):
-            self.lay_out()  # of a loaded weight; here, so that loading copies nothing
-            strength = self._strength.of(self.noise_strength, transform=_gained)
-            bias = self._offset.of(self.bias, transform=_gained)
-            way = self._convolution(x)
-            x = fused.layer(x, scale, self.energy(), noise, strength, bias, way)
-            return clamped(x, self.clamp)
+        if any(value.requires_grad for value in own):
+            return Features.of(self._differentiable(features.plain(), scale, noise))
+        self.lay_out()  # of a loaded weight; here, so that loading copies nothing
+        features = fused.layer(
+            features,
+            scale,
+            self._energy.of(self.weight, transform=_energy_less_gain),
+            noise,
+            self._strength.of(self.noise_strength, transform=_gained),
+            self._offset.of(self.bias, transform=_gained),
+            self._convolution(features.values),
+        )
+        if self.clamp is None:
+            return features
+        return Features.of(clamped(features.plain(), self.clamp))
+
+    def _differentiable(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """The same with gradients of its own weights, and of gradients."""
+        # The activation is homogeneous, so its gain acts on small tensors instead.
         strength, bias = _gained(self.noise_strength), _gained(self.bias)
-        leave = GAIN * fused.demodulation(scale, self.energy())
+        leave = GAIN * torch.rsqrt(scale.square() @ _energy(self.weight).T + EPSILON)
         x = x * scale[:, :, None, None]
         if self.doubling:
             x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
@@ -144,7 +153,7 @@ class ToRGB(nn.Module):
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
 
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
-        """(batch, inputs, h, w), (batch, inputs) -> (batch, 3, h, w)."""
-        weight = self.weight[None, :, :, 0, 0] * scale[:, None, :]
-        return clamped(fused.colours(x, weight, self.bias), self.clamp)
+    def forward(self, features: Features, scale: Tensor) -> Tensor:
+        """Features (batch, inputs, h, w), scale (batch, inputs) -> (batch, 3, h, w)."""
+        weight = self.weight[None, :, :, 0, 0] * features.taken_by(scale)[:, None, :]
+        return clamped(fused.colours(features.values, weight, self.bias), self.clamp)

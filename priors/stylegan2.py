@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.filters import upsample
+from invprob.priors.fused import Features
 from invprob.priors.layers import Affine, SynthesisLayer, ToRGB, activate, normalise
 from invprob.priors.shapes import SIZES
 from invprob.priors.shapes import GeneratorConfig as GeneratorConfig
@@ -227,7 +228,8 @@ class Generator(nn.Module):
         self.feature_shape(stop)
         self._check_features(start, features, noise)
         maps = self.noise_maps() if noise is None else noise
-        return self._run(start, stop, features, skip, scales, maps)
+        left, image = self._run(start, stop, features, skip, scales, maps)
+        return left.plain(), image
 
     def _run(
         self,
@@ -237,40 +239,40 @@ class Generator(nn.Module):
         image: Tensor | None,
         scales: Sequence[Tensor],
         maps: Sequence[Tensor],
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Features, Tensor | None]:
         """Layers `start` to before `stop`, each ToRGB's image added to the doubled one."""
-        exact = x.dtype
+        features = Features.of(x)
         if self.precision == "bf16" and torch.is_grad_enabled():
-            x = x.bfloat16()
+            features = features._replace(values=x.bfloat16())
         for _, block in itertools.groupby(range(start, stop), key=lambda index: (index + 1) // 2):
-            arguments = (list(block), x, image, scales, maps)
+            arguments = (list(block), features, image, scales, maps)
             if self.memory == "low" and torch.is_grad_enabled():
-                x, image = checkpoint(
+                features, image = checkpoint(
                     self._block, *arguments, use_reentrant=False, preserve_rng_state=False
                 )
             else:
-                x, image = self._block(*arguments)
-        return x.to(exact), image
+                features, image = self._block(*arguments)
+        return features, image
 
     def _block(
         self,
         indices: Sequence[int],
-        x: Tensor,
+        features: Features,
         image: Tensor | None,
         scales: Sequence[Tensor],
         maps: Sequence[Tensor],
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Features, Tensor | None]:
         """The layers of one size.
 
         Scale 3(i // 2) + 2(i % 2) belongs to layer i, the one after an even layer's to its ToRGB.
         """
         for index in indices:
             place = 3 * (index // 2) + 2 * (index % 2)
-            x = self.layers[index](x, scales[place], maps[index])
+            features = self.layers[index](features, scales[place], maps[index])
             if index % 2 == 0:
-                rgb: Tensor = self.to_rgb[index // 2](x, scales[place + 1])
+                rgb: Tensor = self.to_rgb[index // 2](features, scales[place + 1])
                 image = rgb if image is None else upsample(image) + rgb
-        return x, image
+        return features, image
 
     def forward(self, z: Vectors) -> Images:
         """Draw images from z with one w for all layers and the stored noise maps."""

@@ -28,15 +28,13 @@ def test_is_the_convolution_of_pytorch(
     batch, inputs, outputs, height, width = shape
     x = normal(batch, inputs, height, width, seed=0)
     weight = normal(outputs, inputs, 3, 3, seed=1)
-    before, after = normal(batch, inputs, seed=2), normal(batch, outputs, seed=3)
-    exact = functional.conv2d(x * before[:, :, None, None], weight, padding=1)
-    exact = exact * after[:, :, None, None]
+    scale = normal(batch, inputs, seed=2)
+    exact = functional.conv2d(x * scale[:, :, None, None], weight, padding=1)
     order = torch.channels_last if last else torch.contiguous_format
     found = convolve(
         x.to(dtype).contiguous(memory_format=order),
         transform(weight.to(dtype)),
-        before=before.to(dtype),
-        after=after.to(dtype),
+        scale.to(dtype),
     )
     assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
     assert distance(found.double(), exact) < BOUNDS[dtype]
@@ -49,24 +47,24 @@ def test_back_is_the_gradient_of_pytorch(
 ) -> None:
     batch, inputs, outputs, height, width = shape
     weight = normal(outputs, inputs, 3, 3, seed=1)
-    y, before = normal(batch, outputs, height, width, seed=0), normal(batch, outputs, seed=2)
-    exact = functional.conv_transpose2d(y * before[:, :, None, None], weight, padding=1)
-    found = convolve_back(y.to(dtype), transform(weight.to(dtype)), before=before.to(dtype))
+    y = normal(batch, outputs, height, width, seed=0)
+    exact = functional.conv_transpose2d(y, weight, padding=1)
+    found = convolve_back(y.to(dtype), transform(weight.to(dtype)))
     assert distance(found.double(), exact) < BOUNDS[dtype]
 
 
 def test_strips_give_what_the_whole_gives() -> None:
-    """4,096 tiles of 64 channels are some eighteen strips; each image and line is written once."""
+    """4,096 tiles of 64 channels are some forty strips; each image and line is written once."""
     x, weight = normal(4, 64, 128, 128, seed=0), normal(64, 64, 3, 3, seed=1)
     exact = functional.conv2d(x, weight, padding=1)
     assert distance(convolve(x, transform(weight)), exact) < 1e-13
 
 
 def test_layer_is_the_one_of_pytorch_with_its_gradient() -> None:
-    layer, plain = WinogradConv2d(64, 72), nn.Conv2d(64, 72, 3, padding=1)
+    layer, plain = WinogradConv2d(128, 136), nn.Conv2d(128, 136, 3, padding=1)
     plain.load_state_dict(layer.state_dict())
     layer.requires_grad_(False)
-    x, slope = (normal(1, count, 24, 24, seed=0, dtype=torch.float32) for count in (64, 72))
+    x, slope = (normal(1, count, 24, 24, seed=0, dtype=torch.float32) for count in (128, 136))
     images = [x.clone().requires_grad_() for _ in range(2)]
     drawn = [one(image) for one, image in zip((layer, plain), images, strict=True)]
     assert type(drawn[0].grad_fn).__name__ == "_ConvolvedBackward"
@@ -84,23 +82,23 @@ def test_layer_is_the_one_of_pytorch_with_its_gradient() -> None:
 
 
 def test_trainable_layer_learns() -> None:
-    layer = WinogradConv2d(64, 64)
-    layer(normal(1, 64, 24, 24, seed=0, dtype=torch.float32)).sum().backward()
+    layer = WinogradConv2d(128, 128)
+    layer(normal(1, 128, 24, 24, seed=0, dtype=torch.float32)).sum().backward()
     assert layer.bias is not None
     slope = layer.bias.grad
     assert layer.weight.grad is not None and slope is not None
-    assert torch.allclose(slope, torch.full((64,), 576.0))  # one for each pixel
+    assert torch.allclose(slope, torch.full((128,), 576.0))  # one for each pixel
 
 
 def test_what_it_suits() -> None:
-    frozen, few = torch.zeros(64, 64, 3, 3), torch.zeros(64, 63, 3, 3)
-    image = torch.zeros(1, 64, 32, 16)
+    frozen, few = torch.zeros(128, 128, 3, 3), torch.zeros(128, 127, 3, 3)
+    image = torch.zeros(1, 128, 16, 16)
     assert suits(image, frozen)
     assert suits(image.double(), frozen.double())
     assert not suits(image, few)
-    assert not suits(image[:, :, :16], frozen)  # 16 tiles
-    assert suits(image[:, :, :16].expand(2, -1, -1, -1), frozen)
-    assert not suits(torch.zeros(1, 64, 30, 32), frozen)
+    assert not suits(image[:, :, :8], frozen)  # 8 tiles
+    assert suits(image[:, :, :8].expand(2, -1, -1, -1), frozen)
+    assert not suits(torch.zeros(1, 128, 30, 32), frozen)
     assert not suits(image.bfloat16(), frozen.bfloat16())
     assert not suits(image.bfloat16(), frozen)
     assert not suits(image, frozen.clone().requires_grad_())

@@ -15,6 +15,7 @@ from torch import Tensor
 from invprob.perceptual import PerceptualDistance
 from invprob.priors import Generator
 from invprob.priors.base import Prior
+from invprob.priors.fused import Features
 from invprob.priors.layers import SynthesisLayer, ToRGB, activate
 from timing.floors import Job
 
@@ -41,18 +42,18 @@ def _grouped(x: Tensor, weight: Tensor, *, doubling: bool = False) -> Tensor:
 
 
 class _PublishedLayer(SynthesisLayer):
-    def forward(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, features: Features, scale: Tensor, noise: Tensor) -> Features:
         weight = self.weight[None] * scale[:, None, :, None, None]
         weight = weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + 1e-8)
-        y = _grouped(x, weight, doubling=self.doubling)
+        y = _grouped(features.values, weight, doubling=self.doubling)
         y = _filtered(y) if self.doubling else y
-        return activate(y + self.noise_strength * noise + self.bias[:, None, None])
+        return Features.of(activate(y + self.noise_strength * noise + self.bias[:, None, None]))
 
 
 class _PublishedColours(ToRGB):
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+    def forward(self, features: Features, scale: Tensor) -> Tensor:
         weight = self.weight[None] * scale[:, None, :, None, None]
-        return _grouped(x, weight) + self.bias[:, None, None]
+        return _grouped(features.values, weight) + self.bias[:, None, None]
 
 
 def published(generator: Generator) -> Generator:

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from invprob.encoder_scores import distance_ratio, draw_from_base, held_out, redraw, rows_of
 from invprob.errors import ArgumentError, EncoderError
@@ -25,6 +26,7 @@ from invprob.priors.encoder_files import (
     save_encoders,
 )
 from invprob.priors.encoders import BASE_LAYER, BASE_SIZE, Encoder, fitted
+from invprob.priors.fused import Features
 
 SHIPPED = "faces-128"
 
@@ -88,12 +90,13 @@ def test_the_base_code_is_what_enters_the_layer_after_the_up_convolution() -> No
     generator = networks.random_generator(dtype=torch.float64)
     replaced = 2 * (int(np.log2(BASE_SIZE)) - 2) - 1
     entered: dict[int, torch.Tensor] = {}
+
+    def note(module: nn.Module, inputs: tuple[Features, ...], output: Features) -> None:
+        at = replaced if module is generator.layers[replaced] else BASE_LAYER
+        entered[at] = (output if at == replaced else inputs[0]).plain()
+
     for index in (replaced, BASE_LAYER):
-        generator.layers[index].register_forward_hook(
-            lambda _, inputs, output, index=index: entered.update(
-                {index: output if index == replaced else inputs[0]}
-            )
-        )
+        generator.layers[index].register_forward_hook(note)
     styles = torch.randn(1, generator.num_layers, generator.style_width, dtype=torch.float64)
     generator.synthesis(styles)
     code = entered[replaced]
