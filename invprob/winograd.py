@@ -55,21 +55,30 @@ def transform(weight: Tensor) -> Tensor:
     return products.flatten(0, 1).to(weight.dtype).contiguous()
 
 
-def convolve(x: Tensor, kernels: Tensor, scale: Tensor | None = None) -> Tensor:
-    """conv(scale · x) with padding 1: (batch, inputs, h, w) -> (batch, outputs, h, w).
+def convolve(
+    x: Tensor, kernels: Tensor, *, scale: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
+    """conv(scale · x) + bias with padding 1: (batch, inputs, h, w) -> (batch, outputs, h, w).
 
-    `kernels` is `transform` of the weight, the scale is (batch, inputs) or absent, h and w are
-    multiples of four. Channels of the result lie last in memory. Gradients do not flow.
+    `kernels` is `transform` of the weight, the scale is (batch, inputs), the bias (outputs), each
+    perhaps absent; h and w are multiples of four. Channels of the result lie last in memory.
+    Gradients do not flow.
     """
-    return _run(x, kernels, _straight(x.dtype), scale)
+    return _run(x, kernels, _straight(x.dtype), scale, bias)
 
 
 def convolve_back(y: Tensor, kernels: Tensor) -> Tensor:
     """The adjoint, by the same kernels: (batch, outputs, h, w) -> (batch, inputs, h, w)."""
-    return _run(y, kernels.transpose(1, 2), _turned(y.dtype), None)
+    return _run(y, kernels.transpose(1, 2), _turned(y.dtype), None, None)
 
 
-def _run(x: Tensor, kernels: Tensor, transforms: _Transforms, scale: Tensor | None) -> Tensor:
+def _run(
+    x: Tensor,
+    kernels: Tensor,
+    transforms: _Transforms,
+    scale: Tensor | None,
+    bias: Tensor | None,
+) -> Tensor:
     batch, inputs, height, width = x.shape
     outputs, down, across = kernels.shape[2], height // TILE, width // TILE
     padded = x.new_zeros(batch, height + 2, width + 2, inputs)
@@ -89,7 +98,10 @@ def _run(x: Tensor, kernels: Tensor, transforms: _Transforms, scale: Tensor | No
         products = torch.bmm(points.transpose(0, 1), kernels).transpose(0, 1)
         made = torch.bmm(transforms.outward.expand(len(patch), -1, -1), products)
         tile = tiles[images, lines]
-        tile.copy_(made.view(tile.shape))
+        if bias is None:
+            tile.copy_(made.view(tile.shape))
+        else:
+            torch.add(made.view(tile.shape), bias, out=tile)
     return y
 
 
@@ -155,7 +167,7 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(kernels)
-        return convolve(x, kernels).add_(bias[:, None, None])
+        return convolve(x, kernels, bias=bias)
 
     @staticmethod
     # PyTorch gives this decorator no types.

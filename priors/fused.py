@@ -112,7 +112,7 @@ class Winograd(Convolution):
         self._kernels = kernels
 
     def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return winograd.convolve(x, self._kernels, enter)
+        return winograd.convolve(x, self._kernels, scale=enter)
 
     def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
         return winograd.convolve_back(gradient, self._kernels)

@@ -28,13 +28,14 @@ def test_is_the_convolution_of_pytorch(
     batch, inputs, outputs, height, width = shape
     x = normal(batch, inputs, height, width, seed=0)
     weight = normal(outputs, inputs, 3, 3, seed=1)
-    scale = normal(batch, inputs, seed=2)
-    exact = functional.conv2d(x * scale[:, :, None, None], weight, padding=1)
+    scale, bias = normal(batch, inputs, seed=2), normal(outputs, seed=3)
+    exact = functional.conv2d(x * scale[:, :, None, None], weight, bias, padding=1)
     order = torch.channels_last if last else torch.contiguous_format
     found = convolve(
         x.to(dtype).contiguous(memory_format=order),
         transform(weight.to(dtype)),
-        scale.to(dtype),
+        scale=scale.to(dtype),
+        bias=bias.to(dtype),
     )
     assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
     assert distance(found.double(), exact) < BOUNDS[dtype]

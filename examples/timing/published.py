@@ -1,22 +1,25 @@
 """A straightforward step in the style of published inversion codes, as the baseline.
 
 A weight for each sample and a grouped convolution, with gradients of all weights left on; the
-low-pass filter as a one-channel convolution of every channel; LPIPS between images, which computes
-the target's features again each step; PyTorch's default Adam; the loss read (`.item()`) each step.
+low-pass filter as a one-channel convolution of every channel; LPIPS between images by PyTorch's own
+convolutions, which computes the target's features again each step; PyTorch's default Adam; the loss
+read (`.item()`) each step.
 The free variables, their heads and the images are those of the step it is compared with.
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from invprob.perceptual import PerceptualDistance
 from invprob.priors import Generator
 from invprob.priors.base import Prior
 from invprob.priors.fused import Features
 from invprob.priors.layers import SynthesisLayer, ToRGB, activate
+from invprob.winograd import WinogradConv2d
 from timing.floors import Job
 
 
@@ -68,19 +71,35 @@ def published(generator: Generator) -> Generator:
     return double
 
 
+def _published_lpips(network: PerceptualDistance) -> Callable[[Tensor, Tensor], Tensor]:
+    plain = copy.deepcopy(network)
+    for index, layer in enumerate(plain.trunk):
+        if isinstance(layer, WinogradConv2d):
+            convolution = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
+            convolution.weight, convolution.bias = layer.weight, layer.bias
+            plain.trunk[index] = convolution
+
+    def lpips(image: Tensor, other: Tensor) -> Tensor:
+        pairs = zip(plain.features(image), plain.features(other), strict=True)
+        return torch.stack([(a - b).square().sum((1, 2, 3)) for a, b in pairs]).sum(0)
+
+    return lpips
+
+
 def published_step(
     prior: Prior, target: Tensor, network: PerceptualDistance | None, rate: float
 ) -> Job:
     """One step towards `target` with the variables of `prior`, whose generator is `published`."""
     code = prior.start(len(target), torch.Generator().manual_seed(0)).to(target.device)
     optimiser = torch.optim.Adam(code.parameters(), lr=rate)
+    lpips = None if network is None else _published_lpips(network)
     rng = torch.Generator().manual_seed(1)
 
     def run() -> float:
         image = prior.decode(code, rng)
         loss = F.mse_loss(image, target)
-        if network is not None:
-            loss = loss + 1.5 * network(image, target).mean()
+        if lpips is not None:
+            loss = loss + 1.5 * lpips(image, target).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
