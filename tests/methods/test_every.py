@@ -8,12 +8,14 @@ import networks
 import pytest
 import torch
 from safetensors.torch import load, save
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import invprob
 from invprob.callbacks import Callback, Iterate, Snapshot
 from invprob.methods import Recipe, make
 from invprob.operators import Identity
 from invprob.registry import register
+from invprob.solver import loop
 from invprob.solver.stages import solve_stages
 
 STEPS = 4  # one for each stage of the method that has most
@@ -99,6 +101,45 @@ def test_a_batch_is_solved_as_its_images_would_be_and_goes_on_from_anywhere(
     for snapshot in keep.snapshots:
         kept = load(save(snapshot))
         assert same(run(recipe(name, options), snapshot=kept), together)
+
+
+class Reads(TorchDispatchMode):
+    """Counts operations whose result Python has to know, for which it waits for the device."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "_unique2")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        self.count += func.overloadpacket.__name__ in self.NAMES
+        return func(*args, **(kwargs or {}))
+
+
+def test_reads_are_seen() -> None:
+    with Reads() as reads:
+        assert torch.ones(3).sum().item() == 3
+        assert bool(torch.ones(()).isfinite())
+    assert reads.count == 2
+
+
+@pytest.mark.parametrize(("name", "options"), FORMS)
+def test_no_step_waits_for_the_device(
+    name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, step = Reads(), loop._State.step
+
+    def watched(self: Any, *given: Any) -> Iterate:
+        with reads:
+            return step(self, *given)
+
+    monkeypatch.setattr(loop._State, "step", watched)
+    run(recipe(name, options))
+    # This one counts its steps, on the host.
+    assert reads.count == (STEPS if name == "pgd-projected" else 0)
 
 
 @pytest.mark.parametrize(("name", "options"), FORMS)
