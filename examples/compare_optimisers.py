@@ -5,16 +5,15 @@
 
 Each line is a way to spend about the same time; the first, Adam as the method has it, is what the
 others are held against. All shipped samples are solved at once, with the data term alone, on one
-thread; seconds are the process's own. L-BFGS has the draws of one step kept for all, and each of
-its evaluations counts as a step; it takes one image after another. `SETTINGS.md` has the figures;
-none of these optimisers is in the package.
+thread; seconds are the process's own. `SETTINGS.md` has the figures; of the optimisers Adam and
+L-BFGS, each of whose evaluations counts as a step, are in the package.
 """
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -22,19 +21,17 @@ from benchmark_quality import named
 from torch import Tensor
 
 import invprob
-from invprob.losses import DataMisfit
 from invprob.methods import Recipe, make
 from invprob.metrics import psnr
 from invprob.priors import load_generator
-from invprob.priors.base import Code, ParamGroup, Prior
+from invprob.priors.base import ParamGroup
 from invprob.run.build import build_operator
 from invprob.run.config import Named
 from invprob.run.samples import load_sample, samples
 from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser, Stepper
 from invprob.solver.stages import Stage, solve_stages
-from invprob.streams import stream
-from invprob.types import Images
+from invprob.types import Images, PerImage
 
 
 class ByTensor(Optimiser, Stepper):
@@ -55,8 +52,9 @@ class ByTensor(Optimiser, Stepper):
         return self
 
     @torch.no_grad()
-    def step(self, scale: float) -> None:
+    def step(self, scale: float, losses: PerImage) -> None:
         """Move every parameter that has a gradient."""
+        del losses
         self.taken += 1
         for group in self.groups:
             rate = self.rate * group.lr_scale * (scale if group.scheduled else 1)
@@ -172,7 +170,7 @@ class Problem:
         self.method, self.options = named("method", method)
         self.steps, self.seed = steps, seed
 
-    def recipe(self, coarse: int | None = None) -> Recipe:
+    def recipe(self, coarse: int | None = None, **more: Any) -> Recipe:
         """The method's recipe."""
         return make(
             self.method,
@@ -181,7 +179,7 @@ class Problem:
             measurement_shape=self.operator.measurement_shape,
             observed=self.operator.observed,
             coarse=coarse,
-            **self.options,
+            **{**self.options, **more},
         )
 
     def stage(self) -> Stage:
@@ -212,44 +210,10 @@ class Problem:
             seed=self.seed,
         ).image
 
-    def by_lbfgs(self, evaluations: int) -> Images:
-        """L-BFGS with a line search by the strong Wolfe conditions, one image after another."""
-        prior = self.stage().prior
-        return torch.cat([self._by_lbfgs(prior, y, evaluations) for y in self.measurements.values])
-
-    def _by_lbfgs(self, prior: Prior, values: Tensor, evaluations: int) -> Images:
-        code = prior.start(1, stream(self.seed, "start"))
-        misfit = DataMisfit().bind(values[None], self.operator)
-        scaled = list(_in_own_units(prior, code))
-        lbfgs = torch.optim.LBFGS(
-            [unit for unit, _, _ in scaled],
-            max_iter=evaluations,
-            max_eval=evaluations,
-            history_size=20,
-            tolerance_grad=0,
-            tolerance_change=0,
-            line_search_fn="strong_wolfe",
-        )
-
-        def evaluate() -> Tensor:
-            with torch.no_grad():
-                for unit, value, scale in scaled:
-                    value.copy_(unit * scale)
-            image = prior.decode(code, stream(self.seed, "solve", 0))
-            loss = misfit(image, self.operator.surrogate(image)).sum()
-            loss.backward()
-            for unit, value, scale in scaled:
-                assert value.grad is not None
-                unit.grad = value.grad * scale
-                value.grad = None
-            return loss.detach()
-
-        # torch gives `LBFGS.step` no types.
-        lbfgs.step(evaluate)  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            for unit, value, scale in scaled:
-                value.copy_(unit * scale)
-            return prior.render(prior.realise(code, stream(self.seed, "solve", 0)))
+    def by_lbfgs(self) -> Images:
+        """The method's own L-BFGS at the full size at once."""
+        recipe = self.recipe(coarse=self.generator.resolution, optimiser="l-bfgs")
+        return self.solved(recipe.stages[0])
 
     def coarse(self, size: int) -> Images:
         """The method's search from `size` pixels on, half of the steps at each size."""
@@ -260,17 +224,8 @@ class Problem:
         ).image
 
 
-def _in_own_units(prior: Prior, code: Code) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """(variable, parameter, scale) with parameter = scale · variable, scale its learning rate's."""
-    for group in prior.groups(code):
-        for value in group.parameters:
-            unit = (value.detach() / group.lr_scale).clone().requires_grad_(True)
-            yield unit, value, group.lr_scale
-
-
 def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
     """Each way to solve, by name."""
-    steps = problem.steps
 
     def optimiser(make_one: Callable[[float], Optimiser]) -> Callable[[], Images]:
         return lambda: problem.with_optimiser(make_one)
@@ -289,7 +244,7 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
         "muon, gain 1": optimiser(lambda rate: Muon(rate, 1.0)),
         "soap": optimiser(Soap),
         "soap, rate / 3": optimiser(lambda rate: Soap(rate / 3)),
-        "l-bfgs": lambda: problem.by_lbfgs(steps),
+        "l-bfgs": problem.by_lbfgs,
         **{f"coarse {size}": coarse(size) for size in (16, 32, 64)},
     }
 

@@ -10,6 +10,7 @@ from invprob.priors.part import Drawn as Drawn
 from invprob.priors.part import Held as Held
 from invprob.priors.part import Part as Part
 from invprob.priors.projected import READOUTS as READOUTS
+from invprob.priors.projected import Draws as Draws
 from invprob.priors.projected import Projected as Projected
 from invprob.priors.projected import Readout as Readout
 from invprob.priors.styles import GaussianZ as GaussianZ

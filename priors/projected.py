@@ -13,6 +13,7 @@ from invprob.priors.part import Drawn, Part, copy_, repeated
 from invprob.priors.stylegan2 import Generator
 
 Readout = Literal["mean_w", "last", "fresh", "zero"]
+Draws = Literal["fresh", "kept"]
 READOUTS: tuple[Readout, ...] = ("mean_w", "last", "fresh", "zero")
 MEAN_DRAWS = 64  # draws averaged by the readout `mean_w`
 
@@ -63,8 +64,10 @@ class Anchored(nn.Module):
 class Projected(Part):
     """A trained head on a fresh random code at every step (SPHInX, section 3.2).
 
-    `around` "zero" is the paper; "mean" adds what the generator itself would have used. Where a
-    head goes on from another solution, it adds what that realised.
+    With "kept" `codes` the code of the start is the head's throughout and where it settles, so that
+    the loss is the same function at each step and `readout` says nothing. `around` "zero" is the
+    paper; "mean" adds what the generator itself would have used. Where a head goes on from another
+    solution, it adds what that realised.
     """
 
     name: ClassVar[str]  # of what the head draws
@@ -75,12 +78,15 @@ class Projected(Part):
         *,
         readout: Readout = "mean_w",
         around: Literal["zero", "mean"] = "zero",
+        codes: Draws = "fresh",
         lr_scale: float = 1.0,
         scheduled: bool = True,
     ) -> None:
         super().__init__(lr_scale, scheduled=scheduled)
         check_readout(readout)
-        self.shape = shape
+        if codes not in ("fresh", "kept"):
+            raise ArgumentError(f"codes must be fresh or kept, not {codes!r}")
+        self.shape, self.codes = shape, codes
         self.readout: Readout = readout
         self.around = around
 
@@ -103,12 +109,19 @@ class Projected(Part):
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
         own = self.own(generator)
         anchor = own if self.around == "mean" else torch.zeros_like(own)
-        return Anchored(self.head(generator, batch, rng).to(own), repeated(anchor, batch))
+        variables = Anchored(self.head(generator, batch, rng).to(own), repeated(anchor, batch))
+        if self.codes == "kept":
+            variables.register_buffer("code", self.code(generator, rng))
+        return variables
 
     def draw(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
-        return {self.name: variables(self.code(generator, rng))}
+        kept = self.codes == "kept"
+        code = variables.get_buffer("code") if kept else self.code(generator, rng)
+        return {self.name: variables(code)}
 
     def settle(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
+        if self.codes == "kept":
+            return self.draw(variables, generator, rng)
         return {self.name: settle_draws(self.readout, variables, lambda: self.code(generator, rng))}
 
     def adopt_(

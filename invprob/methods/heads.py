@@ -4,9 +4,10 @@ import dataclasses
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
-from invprob.methods.recipe import Rate, Recipe, Setting, Steps
+from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps
 from invprob.priors.heads import HeadShape, Preset
 from invprob.priors.parts import (
+    Draws,
     FreeNoise,
     LearnedConstant,
     MappedStyles,
@@ -51,6 +52,7 @@ def sphinx(
     noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
     noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 30.0,
     readout: Reading = "mean_w",
+    optimiser: Descent = "adam",
     learning_rate: Rate = 0.003,
     steps: Steps = 400,
 ) -> Recipe:
@@ -61,18 +63,20 @@ def sphinx(
     noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
     Where data are few and the choice of parts is left to it, it begins at a quarter of the size.
+    With L-BFGS, which is ours, the heads keep the codes of the start.
     """
+    codes: Draws = "fresh" if optimiser == "adam" else "kept"
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
     head = content == "head" or (content == "auto" and setting.determined)
     prior = StyleGANPrior(
         setting.generator,
-        style=ProjectedStyles(shape, readout=readout, around=around),
-        content=ProjectedContent(shape, readout=readout, around=around)
+        style=ProjectedStyles(shape, readout=readout, around=around, codes=codes),
+        content=ProjectedContent(shape, readout=readout, around=around, codes=codes)
         if head
         else LearnedConstant(),
         noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
     )
-    recipe = setting.one_stage(prior, Adam(learning_rate), steps)
+    recipe = setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
     quarter = setting.generator.resolution // 4
     if setting.few and content == noise_maps == "auto" and quarter >= SIZES[0]:
         return dataclasses.replace(recipe, coarse=quarter)
@@ -87,6 +91,7 @@ def sphinx_style(
     d: Width = None,
     around: Around = "mean",
     readout: Reading = "mean_w",
+    optimiser: Descent = "adam",
     learning_rate: Rate = 0.003,
     steps: Steps = 400,
 ) -> Recipe:
@@ -99,6 +104,7 @@ def sphinx_style(
         content="constant",
         noise_maps="stored",
         readout=readout,
+        optimiser=optimiser,
         learning_rate=learning_rate,
         steps=steps,
     )

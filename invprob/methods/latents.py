@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from invprob.losses import ProjectedGradient
-from invprob.methods.recipe import Rate, Recipe, Setting, Steps
+from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps
 from invprob.priors.constraints import Spheres
 from invprob.priors.parts import (
     FreeContent,
@@ -29,6 +29,7 @@ OneOrEach = Annotated[Rows, "one latent for all layers, or one each"]
 def w_plus(
     setting: Setting,
     *,
+    optimiser: Descent = "adam",
     learning_rate: Rate = 0.03,
     steps: Steps = 400,
 ) -> Recipe:
@@ -38,19 +39,20 @@ def w_plus(
     `i2s`.
     """
     prior = StyleGANPrior(setting.generator, style=WPlus())
-    return setting.one_stage(prior, Adam(learning_rate), steps)
+    return setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
 
 
 @register.method("w-plus-s")
 def w_plus_s(
     setting: Setting,
     *,
+    optimiser: Descent = "adam",
     learning_rate: Rate = 0.02,
     steps: Steps = 400,
 ) -> Recipe:
     """(W+, S) (ICML 2022, a baseline of SPHInX): W+ × S × stored noise."""
     prior = StyleGANPrior(setting.generator, style=WPlus(), content=FreeContent())
-    return setting.one_stage(prior, Adam(learning_rate), steps)
+    return setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
 
 
 @register.method("w-plus-s-b")
@@ -58,6 +60,7 @@ def w_plus_s_b(
     setting: Setting,
     *,
     noise_regulariser: NoiseWeight = 0.0,
+    optimiser: Descent = "adam",
     learning_rate: Rate = 0.02,
     steps: Steps = 400,
 ) -> Recipe:
@@ -68,7 +71,7 @@ def w_plus_s_b(
         content=FreeContent(),
         noise=FreeNoise(regulariser=noise_regulariser),
     )
-    return setting.one_stage(prior, Adam(learning_rate), steps)
+    return setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
 
 
 @register.method("z-plus-s-b")

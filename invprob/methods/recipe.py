@@ -27,8 +27,9 @@ from invprob.priors.statistics import Statistics
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, register, suggest
 from invprob.schedules import cosine_trapezoid
+from invprob.solver.lbfgs import LBFGS
 from invprob.solver.loop import check_stochastic
-from invprob.solver.optimisers import Optimiser
+from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
 from invprob.solver.stages import Initial, Stage, allot
@@ -100,6 +101,17 @@ class Problem:
         made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
         return [made], ()
 
+    def optimiser(self, name: "Descent", learning_rate: float) -> Optimiser:
+        """Adam or L-BFGS; raises `ArgumentError` for the latter where losses are drawn anew."""
+        if name == "adam":
+            return Adam(learning_rate)
+        if self.renoise is not None:
+            raise ArgumentError(
+                "l-bfgs needs a loss that is the same at each step, which the stochastic data term "
+                "is not; take adam or another data term"
+            )
+        return LBFGS()
+
     def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
         """These terms and the cosine trapezoid, from beginning to end."""
         return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
@@ -153,6 +165,9 @@ ON_DATA = (
 ENOUGH = 0.5
 
 Rate = Annotated[float, "maximum learning rate of Adam"]
+Descent = Annotated[
+    Literal["adam", "l-bfgs"], "adam, or l-bfgs, which has no learning rate; for smooth losses"
+]
 Steps = Annotated[int, "optimisation steps"]
 Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
 

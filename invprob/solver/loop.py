@@ -84,6 +84,7 @@ def solve(
     outcome = _descend(state, scale, steps, callbacks)
     for callback in callbacks:
         callback.on_end()
+    state.stepper.settle()
     with torch.no_grad():
         code = copy.deepcopy(state.code)  # the state itself stays as the last step left it
         for callback in callbacks:
@@ -189,7 +190,7 @@ class _State:
         losses = self._losses(image, prediction)
         total = torch.stack(list(losses.values())).sum(0)
         total.sum().backward()
-        self.stepper.step(scale)
+        self.stepper.step(scale, total.detach())
         self.prior.project_(self.code)
         self.taken += 1
         detached = {name: value.detach() for name, value in losses.items()}

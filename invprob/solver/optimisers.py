@@ -8,18 +8,26 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.priors.base import ParamGroup
+from invprob.types import PerImage
 
 
 class Stepper(ABC):
     """An optimiser at work on the parameters of one solve."""
 
     @abstractmethod
-    def step(self, scale: float) -> None:
-        """Move the parameters by their gradients; `scale` is what the schedule says."""
+    def step(self, scale: float, losses: PerImage) -> None:
+        """Move the parameters by their gradients, which are those of the losses' sum.
+
+        `scale` is what the schedule says.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """Everything the next step depends on besides parameters and gradients."""
+
+    def settle(self) -> None:
+        """Move the parameters to where the solve should end; by default they are there."""
+        return
 
     @abstractmethod
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -61,7 +69,8 @@ class _AdamStepper(Stepper):
             fused=True,
         )
 
-    def step(self, scale: float) -> None:
+    def step(self, scale: float, losses: PerImage) -> None:
+        del losses
         for (rate, group), settings in zip(self._rates, self._adam.param_groups, strict=True):
             settings["lr"] = rate * scale if group.scheduled else rate
         self._adam.step()
@@ -127,7 +136,8 @@ class _DescentStepper(Stepper):
         self._direction = direction
 
     @torch.no_grad()
-    def step(self, scale: float) -> None:
+    def step(self, scale: float, losses: PerImage) -> None:
+        del losses
         for rate, group in self._rates:
             for value in group.parameters:
                 if value.grad is not None:

@@ -24,7 +24,10 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
     # From A⁺y of full observations, TV has no misfit left that could fall.
     *((name, {"begin": "zero"} if name == "tv" else {}) for name in register.method),
     ("sphinx", {"coarse": 8}),
+    ("sphinx", {"optimiser": "l-bfgs"}),
+    ("sphinx-style", {"optimiser": "l-bfgs", "coarse": 16}),
     ("w-plus-s-b", {"coarse": 16}),
+    ("w-plus-s-b", {"optimiser": "l-bfgs"}),
     ("bdinvert", {"start": "mean", "skip": "kept"}),
     ("ilo", {"skip": "dropped", "ball": 0.01}),
     ("i2s++", {"second": "content", "begin": "uniform"}),

@@ -18,7 +18,7 @@ def test_gradient_descent_on_a_quadratic_shrinks_by_a_known_factor() -> None:
     stepper = GradientDescent(0.02).start(groups)
     for _ in range(7):
         ((curvature * x.square()).sum() + fixed.square().sum()).backward()
-        stepper.step(0.5)
+        stepper.step(0.5, torch.zeros(1))
     torch.testing.assert_close(x.detach(), ((1 - 2 * curvature * 0.02) ** 7)[None])
     torch.testing.assert_close(fixed.item(), 0.96**7)
     assert stepper.state() == {}
@@ -30,7 +30,7 @@ def test_each_row_moves_by_the_rate_whatever_the_size_of_the_loss() -> None:
         x = nn.Parameter(start.clone())
         stepper = NormalisedGradientDescent(0.5).start([ParamGroup([x])])
         (size * x.square().sum()).backward()
-        stepper.step(0.2)
+        stepper.step(0.2, torch.zeros(1))
         expected = torch.tensor([[[2.94, 3.92], [0.9, 0.0], [0.0, 0.0]]])
         torch.testing.assert_close(x.detach(), expected)
 
@@ -40,9 +40,9 @@ def test_a_step_uses_the_gradient_up(optimiser: type[GradientDescent]) -> None:
     x = nn.Parameter(torch.ones(1, 2))
     stepper = optimiser(0.5).start([ParamGroup([x])])
     x.sum().backward()
-    stepper.step(1.0)
+    stepper.step(1.0, torch.zeros(1))
     after = x.detach().clone()
-    stepper.step(1.0)
+    stepper.step(1.0, torch.zeros(1))
     assert torch.equal(x.detach(), after)
     for rate in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ArgumentError, match="learning_rate must be positive"):

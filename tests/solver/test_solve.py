@@ -286,7 +286,7 @@ def test_schedules_reach_only_the_groups_that_follow_them() -> None:
     a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     stepper = Adam(0.5).start([ParamGroup([a], 2.0), ParamGroup([b], 1.0, scheduled=False)])
     (a + b).sum().backward()
-    stepper.step(0.1)
+    stepper.step(0.1, torch.zeros(1))
     assert a.item() == pytest.approx(-0.5 * 2.0 * 0.1)
     assert b.item() == pytest.approx(-0.5)
 
