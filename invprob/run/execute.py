@@ -354,7 +354,14 @@ def _size(job: Job, display: Display) -> int:
         chosen = job.measurements.for_images(slice(count), job.operator)
         operator = job.operator.for_images(slice(count)).to(job.device)
         for stage in recipe.stages:
-            solve(chosen, operator, stage.prior, terms=stage.terms, steps=1)
+            solve(
+                chosen,
+                operator,
+                stage.prior,
+                terms=stage.terms,
+                optimiser=stage.optimiser,
+                steps=1,
+            )
 
     found = estimate(trial, job.device)
     display.message(str(found))

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ from invprob.run.config import Named, RunConfig
 from invprob.run.execute import resume, start
 from invprob.run.folder import RunFolder, open_folder
 from invprob.run.watch import Display, Status
+from invprob.solver.lbfgs import LBFGS
+from invprob.solver.optimisers import Optimiser
 from invprob.solver.solution import Outcome, Solution
 
 
@@ -214,6 +217,23 @@ def test_an_estimate_is_the_difference_of_one_and_two(monkeypatch: pytest.Monkey
     assert tried == [1, 2]
     assert found.each == 64 * 2**20
     assert 2**20 < found.free < 2**50
+
+
+def test_an_estimate_counts_what_the_optimiser_keeps(
+    prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L-BFGS keeps twenty times its variables."""
+    tried: list[Optimiser | None] = []
+    original = execute.solve
+
+    def noting(*given: Any, **more: Any) -> Solution:
+        tried.append(more.get("optimiser"))
+        return original(*given, **more)
+
+    monkeypatch.setattr(execute, "solve", noting)
+    method = Named("sphinx", {"optimiser": "l-bfgs", "content": "head"})
+    start(dataclasses.replace(settings(prior, None), method=method), out=tmp_path / "run")
+    assert len(tried) == 2 and all(isinstance(one, LBFGS) for one in tried)
 
 
 PEAK = """
