@@ -178,6 +178,7 @@ class Problem:
             self.generator.image_shape,
             measurement_shape=self.operator.measurement_shape,
             observed=self.operator.observed,
+            smooth=self.operator.smooth,
             coarse=coarse,
             **{**self.options, **more},
         )

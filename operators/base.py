@@ -73,6 +73,11 @@ class Operator(Recorded, nn.Module, ABC):
         """How many numbers of a measurement tell of the image; by default all of them."""
         return math.prod(self.measurement_shape)
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the surrogate's gradient is that of its values; a straight-through one is not."""
+        return True
+
     def leaves(self) -> tuple["Operator", ...]:
         """The operators of which this is composed, in reading order; by default itself."""
         return (self,)

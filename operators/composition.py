@@ -36,6 +36,11 @@ class Composed(Operator):
         """What passes the narrowest of the operators."""
         return min(part.observed for part in self.leaves())
 
+    @property
+    def smooth(self) -> bool:
+        """Whether all of the operators are."""
+        return all(part.smooth for part in self.leaves())
+
     def leaves(self) -> tuple[Operator, ...]:
         """The operators, in reading order."""
         return tuple(part for part in self.operators if isinstance(part, Operator))

@@ -37,6 +37,11 @@ class Each(Operator):
         """What the operator that observes least does."""
         return min(part.observed for part in self.parts())
 
+    @property
+    def smooth(self) -> bool:
+        """Whether all of the operators are."""
+        return all(part.smooth for part in self.parts())
+
     def parts(self) -> tuple[Operator, ...]:
         """The operators, in the order of the images."""
         return tuple(part for part in self.operators if isinstance(part, Operator))

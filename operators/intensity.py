@@ -147,6 +147,11 @@ class Quantise(Operator):
         """The rounded values, with the gradient of the image."""
         return straight_through(self(image), image)
 
+    @property
+    def smooth(self) -> bool:
+        """False: the values have no gradient of their own."""
+        return False
+
     @classmethod
     def example(cls) -> "Quantise":
         """Four levels, on 8 x 8 colour images."""

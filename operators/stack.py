@@ -34,6 +34,11 @@ class Stack(Operator):
         """What all operators observe together."""
         return sum(part.observed for part in self.parts())
 
+    @property
+    def smooth(self) -> bool:
+        """Whether all of the operators are."""
+        return all(part.smooth for part in self.parts())
+
     def parts(self) -> tuple[Operator, ...]:
         """The operators, in the order of their measurements."""
         return tuple(part for part in self.operators if isinstance(part, Operator))

@@ -49,6 +49,7 @@ class Problem:
     renoise: Noise | None = None
     sigma: float | None = None  # of Gaussian noise
     observed: int | None = None  # how many measurements say something; None: all
+    smooth: bool = True  # whether gradients are those of what is predicted
 
     @property
     def few(self) -> bool:
@@ -102,13 +103,18 @@ class Problem:
         return [made], ()
 
     def optimiser(self, name: "Descent", learning_rate: float) -> Optimiser:
-        """Adam or L-BFGS; raises `ArgumentError` for the latter where losses are drawn anew."""
+        """Adam or L-BFGS; raises `ArgumentError` for the latter where the loss is not smooth."""
         if name == "adam":
             return Adam(learning_rate)
         if self.renoise is not None:
             raise ArgumentError(
                 "l-bfgs needs a loss that is the same at each step, which the stochastic data term "
                 "is not; take adam or another data term"
+            )
+        if not self.smooth:
+            raise ArgumentError(
+                "l-bfgs needs gradients that are those of the loss, which they are not of an "
+                "operator that rounds; take adam"
             )
         return LBFGS()
 
@@ -185,6 +191,7 @@ def make(
     *,
     measurement_shape: Shape | None = None,
     observed: int | None = None,
+    smooth: bool = True,
     perceptual: PerceptualDistance | None = None,
     noise: Noise | None = None,
     data_term: DataTerm = "misfit",
@@ -196,12 +203,13 @@ def make(
 
     `generator` may be None for a method that does without (`needs_generator`).
     `measurement_shape` None means that of the image, `observed` (`Operator.observed`) None that
-    every element of it says something; `noise` is what the measurements hold, which
-    fitting them exactly would fit as well. `data_term` is the squared "misfit", the noise's
-    "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise at each
-    step (SPHInX). `init` is the method's "default" start, or the style rows that an "encoder" finds
-    in the measurements. `coarse` is the size, in pixels a side, to begin with (`coarse_to_fine`);
-    None leaves it to the method, the generator's own size begins and ends there.
+    every element of it says something; `smooth` is `Operator.smooth`, `noise` what the measurements
+    hold, which fitting them exactly would fit as well. `data_term` is the squared "misfit", the
+    noise's "likelihood", or the "stochastic" form, the misfit of a prediction that gets fresh noise
+    at each step (SPHInX). `init` is the method's "default" start, or the style rows that an
+    "encoder" finds in the measurements. `coarse` is the size, in pixels a side, to begin with
+    (`coarse_to_fine`); None leaves it to the method, the generator's own size begins and ends
+    there.
     Raises `UnknownNameError` for the name, `ArgumentError` for an option or a data term without the
     noise it needs, `EncoderError` where the generator has no encoder, `ShapeError` where it draws
     another size.
@@ -232,6 +240,7 @@ def make(
         renoise=noise if data_term == "stochastic" else None,
         sigma=noise.sigma if isinstance(noise, GaussianNoise) else None,
         observed=observed,
+        smooth=smooth,
     )
     given: dict[str, Problem] = {"problem": problem}
     if needs_generator(name):
@@ -314,6 +323,7 @@ def restore(
         measurements.image_shape,
         measurement_shape=operator.measurement_shape,
         observed=operator.observed,
+        smooth=operator.smooth,
         perceptual=perceptual,
         noise=measurements.noise(),
         data_term=data_term,

@@ -155,6 +155,7 @@ def build_recipe(
         operator.image_shape,
         measurement_shape=operator.measurement_shape,
         observed=operator.observed,
+        smooth=operator.smooth,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
         data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`

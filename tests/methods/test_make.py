@@ -20,6 +20,7 @@ from invprob.operators import (
 from invprob.priors import StyleGANPrior, save_generator
 from invprob.priors.parts import FreeNoise, LearnedConstant, ProjectedContent, StoredNoise
 from invprob.registry import options_of, register
+from invprob.solver.lbfgs import LBFGS
 
 
 def recipe(name: str, ratio: float = 0.01, **options: Any) -> Recipe:
@@ -66,6 +67,27 @@ def test_every_method_names_its_options() -> None:
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         recipe("sphinx", **options)
+
+
+@pytest.mark.parametrize("method", ["sphinx", "sphinx-style", "w-plus", "w-plus-s", "w-plus-s-b"])
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        ({"smooth": False}, "an operator that rounds; take adam"),
+        (
+            {"data_term": "stochastic", "noise": GaussianNoise(sigma=0.1)},
+            "the stochastic data term",
+        ),
+    ],
+)
+def test_lbfgs_wants_a_smooth_loss(method: str, problem: dict[str, Any], message: str) -> None:
+    generator = networks.random_generator()
+    shape = generator.image_shape
+    make(method, generator, shape, **problem)
+    (stage,) = make(method, generator, shape, optimiser="l-bfgs").stages
+    assert isinstance(stage.optimiser, LBFGS)
+    with pytest.raises(ArgumentError, match=message):
+        make(method, generator, shape, optimiser="l-bfgs", **problem)
 
 
 def test_unknown_methods_and_wrong_sizes_are_refused() -> None:

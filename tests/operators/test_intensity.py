@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from invprob.errors import ArgumentError
-from invprob.operators import Brightness, Clip, Gamma, Operator, Quantise, Saturate
+from invprob.operators import (
+    Brightness,
+    Clip,
+    Gamma,
+    Identity,
+    Operator,
+    Quantise,
+    Saturate,
+    compose,
+    each,
+    stack,
+)
 from invprob.testing import check_operator
 
 SHAPE = (2, 5, 7)
@@ -89,6 +100,14 @@ def test_the_quantisers_surrogate_has_its_values_and_the_images_gradient() -> No
     x, operator = _images(-1.3, 1.3), Quantise(SHAPE, levels=4)
     np.testing.assert_allclose(operator.surrogate(x), operator(x), atol=1e-15)
     assert torch.equal(_gradient(operator, x), torch.ones_like(x))
+
+
+def test_what_holds_a_quantiser_is_not_smooth() -> None:
+    rounding, same = Quantise(SHAPE, levels=4), Identity(SHAPE)
+    assert same.smooth and not rounding.smooth
+    for make in (compose, stack, each):
+        assert make([same, same]).smooth
+        assert not make([same, rounding]).smooth
 
 
 @pytest.mark.parametrize("knee", [0.01, 0.05, 0.5])
