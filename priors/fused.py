@@ -46,7 +46,7 @@ class Features(NamedTuple):
 
     def plain(self) -> Tensor:
         """The features themselves."""
-        return self.values / _over(self.spread, self.spread)
+        return self.values / self.spread[:, :, None, None]
 
     def taken_by(self, scale: Tensor) -> Tensor:
         """The scale (batch, channels) of the values that is `scale` of the features."""

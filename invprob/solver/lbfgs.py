@@ -155,6 +155,7 @@ class _Pairs:
         steepest = -self._unit * torch.linalg.vector_norm(gradient, dim=1).double().square()
         slope = steepest - (weights * by_gradient).sum(1)
         down = slope < 0
+        # The unit multiplies the whole in the end, so that one product adds rows and gradient.
         weights = torch.where(down[:, None], weights / self._unit[:, None], 0).to(gradient)
         line = torch.baddbmm(gradient[:, None], weights[:, None], self._rows)[:, 0]
         line.mul_(-self._unit[:, None].to(gradient))

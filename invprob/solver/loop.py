@@ -84,9 +84,9 @@ def solve(
     outcome = _descend(state, scale, steps, callbacks)
     for callback in callbacks:
         callback.on_end()
-    state.stepper.settle()
+    state.stepper.settle()  # after callbacks have written what a later run goes on from
     with torch.no_grad():
-        code = copy.deepcopy(state.code)  # the state itself stays as the last step left it
+        code = copy.deepcopy(state.code)  # so that a choice leaves the state alone
         for callback in callbacks:
             callback.choose_(code)
         # A file keeps values, not strides or alignment, with which rounding may change.
