@@ -304,8 +304,9 @@ def _work(
         with tensor_cores(job.config.precision):
             solution = solve_in_chunks(folder, total, size, some, checkpoint, display, job.device)
         solution.save(folder.path / files.SOLUTION)
-        folder.drop_parts()
-        return conclude(job, folder, solution, seconds, grading, draw)
+        finished = conclude(job, folder, solution, seconds, grading, draw)
+        folder.drop_progress()  # not before: what is interrupted here begins again from there
+        return finished
     except FileError as error:
         if not folder.kept:
             raise

@@ -167,9 +167,9 @@ class RunFolder:
             Solution.load(path) for path in self._parts() if int(path.stem.split("-")[1]) < first
         ]
 
-    def drop_parts(self) -> None:
-        """Remove what `save_part` kept."""
-        for path in self._parts():
+    def drop_progress(self) -> None:
+        """Remove checkpoint and parts, which a finished run does not need."""
+        for path in (self.path / CHECKPOINT, *self._parts()):
             path.unlink(missing_ok=True)
 
     def _parts(self) -> list[Path]:

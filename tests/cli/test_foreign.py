@@ -92,7 +92,7 @@ def test_a_lower_resolution_is_recorded_and_kept(call, refuse, place: Path) -> N
     assert told["dropped"] == ["layers.5", "layers.6", "to_rgb.3"] and told["resolution"] == 16
     again = call("solve", "--config", "run/config.toml", "--out", "again")
     assert again.status == 0
-    for name in ("scores.json", "checkpoint.safetensors", "solution.safetensors", "image.png"):
+    for name in ("scores.json", "solution.safetensors", "image.png"):
         Path("run", name).unlink()
     assert call("resume", "run").status == 0
     for name in ("solution.safetensors", "image.png", "trace.jsonl"):

@@ -27,7 +27,6 @@ FILES = {
     "operator.json",
     "measurements.safetensors",
     "trace.jsonl",
-    "checkpoint.safetensors",
     "solution.safetensors",
     "image.png",
     "comparison.png",
@@ -331,7 +330,6 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(call, place: Path)
     assert done.status == 0 and "starts anew" in done.err
     equal_runs(Path("whole"), Path("killed"))
     Path("killed/scores.json").unlink()
-    Path("killed/checkpoint.safetensors").unlink()
     Path("killed/measurements.safetensors").unlink()
     Path("killed/environment.json").unlink()
     assert call("resume", "killed").status == 0

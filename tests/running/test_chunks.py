@@ -20,7 +20,8 @@ from invprob.run import chunks, execute
 from invprob.run.chunks import Estimate, estimate, is_shortage, join
 from invprob.run.config import Named, RunConfig
 from invprob.run.execute import resume, start
-from invprob.run.folder import RunFolder, open_folder
+from invprob.run.folder import RunFolder
+from invprob.run.results import Comparison
 from invprob.run.watch import Display, Status
 from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Optimiser
@@ -199,14 +200,30 @@ def test_other_errors_are_no_shortage() -> None:
     assert is_shortage(MemoryError())
 
 
+def test_what_fails_after_the_last_step_repeats_no_step(prior: str, tmp_path: Path) -> None:
+    """The solutions of the first images are kept until everything is written."""
+
+    def no_pen(comparison: Comparison, path: Path) -> None:
+        raise RuntimeError(f"no pen for {path.name}")
+
+    start(settings(prior, 2), out=tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="no pen"):
+        start(settings(prior, 2), out=tmp_path / "failed", draw=no_pen)
+    assert list((tmp_path / "failed").glob("part-*"))
+    trace = (tmp_path / "failed/trace.jsonl").read_bytes()
+    assert not resume(tmp_path / "failed").again
+    assert (tmp_path / "failed/trace.jsonl").read_bytes() == trace
+    whole, failed = tmp_path / "whole/solution.safetensors", tmp_path / "failed"
+    assert filecmp.cmp(whole, failed / "solution.safetensors", shallow=False)
+    assert not [*failed.glob("part-*"), *failed.glob("checkpoint*")]
+
+
 def test_auto_says_what_it_found_before_the_start(prior: str, tmp_path: Path) -> None:
     told = Messages()
     start(settings(prior, None), out=tmp_path / "auto", display=told)
     assert "an image takes about" in told.texts[0]
-    with open_folder(tmp_path / "auto") as folder:
-        checkpoint = folder.load_checkpoint()
-    assert checkpoint is not None
-    assert checkpoint.images == (0, 3)
+    lines = (tmp_path / "auto/trace.jsonl").read_text().splitlines()
+    assert len(lines) == 4 and "first" not in json.loads(lines[0])  # all three at once
 
 
 def test_an_estimate_is_the_difference_of_one_and_two(monkeypatch: pytest.MonkeyPatch) -> None:
