@@ -1,10 +1,12 @@
 """Time one step of the solver beside its floors and beside the step as it is usually published.
 
-    python examples/benchmark_step.py [--size 128] [--batch 1] [--method sphinx] [--threads 2]
+    python examples/benchmark_step.py [--size 128] [--batch 1] [--method NAME[:option=value,...]] \
+        [--threads 2]
 
 Each row is one case: generator (128: the shipped one; 256 and 1024: random weights in the channels
 of StyleGAN2's config-f), images at once, method, perceptual network. The operator is the identity,
-so that `sphinx` trains both heads and the noise maps. In turns, within one run, are timed:
+so that `sphinx` trains both heads and the noise maps. Left out, `--method` is `sphinx` by Adam, as
+published, and by L-BFGS, as it is by default here. In turns, within one run, are timed:
 
 - floor: each convolution of generator and perceptual network alone, forward and backward to its
   input, same shapes and threads, no elementwise work; channels first or last, whichever is faster;
@@ -32,6 +34,7 @@ from typing import Annotated
 
 import torch
 import typer
+from benchmark_quality import named
 from timing.floors import (
     Convolution,
     Job,
@@ -87,6 +90,11 @@ class Case:
         count = self.size.bit_length() - 2
         return _random(GeneratorConfig(self.size, channels[:count], channels[0], 2))
 
+    def recipe(self, generator: Generator, network: PerceptualDistance | None) -> methods.Recipe:
+        """The method on images of the generator."""
+        name, options = named("method", self.method)
+        return methods.make(name, generator, generator.image_shape, perceptual=network, **options)
+
     def network(self) -> PerceptualDistance | None:
         """A network on disk by its name, or `NAME-random`: its layers with random weights."""
         if self.perceptual.endswith("-random"):
@@ -131,7 +139,7 @@ class Setup:
             self.network.to(self.device)
         shape = self.generator.image_shape
         self.operator = Identity(shape).to(self.device)
-        self.recipe = methods.make(case.method, self.generator, shape, perceptual=self.network)
+        self.recipe = case.recipe(self.generator, self.network)
         rng = torch.Generator().manual_seed(2)
         target = torch.rand(case.batch, *shape, generator=rng) * 2 - 1
         self.measurements = Measurements.from_array(target, self.operator)
@@ -153,8 +161,7 @@ class Setup:
 
     def baseline(self) -> Job:
         """The published step with the same variables."""
-        shape = self.generator.image_shape
-        prior = methods.make(self.case.method, published(self.generator), shape).prior
+        prior = self.case.recipe(published(self.generator), None).prior
         return published_step(prior, self.target, self.network, 0.01)
 
     def convolutions(self) -> list[Convolution]:
@@ -321,7 +328,7 @@ def main(
     for cells in itertools.product(
         size or [128],
         batch or [1],
-        method or ["sphinx"],
+        method or ["sphinx:optimiser=adam", "sphinx:optimiser=l-bfgs"],
         perceptual or ["none"],
         memory or ["normal"],
         precision or ["float32"],

@@ -1,18 +1,19 @@
 """What else could move the free variables: other optimisers, and coarse to fine.
 
     python examples/compare_optimisers.py [--method sphinx] [--steps 400] [--only lion] \
-        [--operator identity]
+        [--operator identity] [--noise gaussian:sigma=0.2] [--image FILE ...]
 
-Each line is a way to spend about the same time; the first, Adam as the method has it, is what the
-others are held against. All shipped samples are solved at once, with the data term alone, on one
-thread; seconds are the process's own. `SETTINGS.md` has the figures; of the optimisers Adam and
-L-BFGS, each of whose evaluations counts as a step, are in the package.
+Each line is a way to spend about the same time; the first, the method with Adam, is what the
+others are held against. All shipped samples, or the images given, are solved at once, with the data
+term alone, on one thread; seconds are the process's own. `SETTINGS.md` has the figures; of the
+optimisers Adam and L-BFGS, each of whose evaluations counts as a step, are in the package.
 """
 
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -25,9 +26,10 @@ from invprob.methods import Recipe, make
 from invprob.metrics import psnr
 from invprob.priors import load_generator
 from invprob.priors.base import ParamGroup
+from invprob.registry import build
 from invprob.run.build import build_operator
 from invprob.run.config import Named
-from invprob.run.samples import load_sample, samples
+from invprob.run.samples import samples
 from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser, Stepper
 from invprob.solver.stages import Stage, solve_stages
@@ -158,20 +160,27 @@ class Problem:
     """The samples, what was measured of them, and a method."""
 
     def __init__(
-        self, method: str, operator: str, steps: int, names: Sequence[str], seed: int
+        self,
+        method: str,
+        operator: str,
+        noise: str | None,
+        steps: int,
+        paths: Sequence[Path],
+        seed: int,
     ) -> None:
         self.generator = load_generator("faces-128")
         size = self.generator.resolution
-        self.truth = torch.cat([load_sample(name, size=size) for name in names])
+        self.truth = torch.cat([invprob.load_image(path, size=size) for path in paths])
         name, options = named("operator", operator)
         shape = self.generator.image_shape
         self.operator = build_operator([Named(name, options)], shape, operator_seed=seed)
-        self.measurements = invprob.measure(self.truth, self.operator)
+        self.noise = None if noise is None else build("noise", *named("noise", noise))
+        self.measurements = invprob.measure(self.truth, self.operator, self.noise, seed=seed)
         self.method, self.options = named("method", method)
         self.steps, self.seed = steps, seed
 
     def recipe(self, coarse: int | None = None, **more: Any) -> Recipe:
-        """The method's recipe."""
+        """The method's recipe, by Adam unless it is told otherwise."""
         return make(
             self.method,
             self.generator,
@@ -179,8 +188,9 @@ class Problem:
             measurement_shape=self.operator.measurement_shape,
             observed=self.operator.observed,
             smooth=self.operator.smooth,
+            noise=self.noise,
             coarse=coarse,
-            **{**self.options, **more},
+            **{"optimiser": "adam", **self.options, **more},
         )
 
     def stage(self) -> Stage:
@@ -235,7 +245,7 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
         return lambda: problem.coarse(size)
 
     return {
-        "adam (the default)": optimiser(Adam),
+        "adam (the method's own)": optimiser(Adam),
         "adam, beta2 0.99": optimiser(lambda rate: Adam(rate, betas=(0.9, 0.99))),
         "adam, beta2 0.95": optimiser(lambda rate: Adam(rate, betas=(0.9, 0.95))),
         "adam, beta1 0.95": optimiser(lambda rate: Adam(rate, betas=(0.95, 0.999))),
@@ -256,17 +266,20 @@ def main(
     ] = "sphinx",
     steps: Annotated[int, typer.Option(help="steps of Adam")] = 400,
     operator: Annotated[str, typer.Option(help="NAME[:option=value,...]")] = "identity",
-    seed: Annotated[int, typer.Option(help="of the operator and of the solver")] = 0,
+    noise: Annotated[str | None, typer.Option(help="NAME[:option=value,...]")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="default: the samples")] = None,
+    seed: Annotated[int, typer.Option(help="of operator, noise and solver")] = 0,
     only: Annotated[list[str] | None, typer.Option(help="ways whose name begins so")] = None,
     smoke: Annotated[bool, typer.Option(help="four steps for one image")] = False,
 ) -> None:
     """Print PSNR and time of each way."""
     torch.set_num_threads(1)
-    names = list(samples())
+    paths = image or [sample.path for sample in samples().values()]
     if smoke:
-        names, steps = names[:1], 4
-    problem = Problem(method, operator, steps, names, seed)
-    print(f"{method}, {', '.join(names)}, {operator}, {steps} steps of Adam")
+        paths, steps = paths[:1], 4
+    problem = Problem(method, operator, noise, steps, paths, seed)
+    names = ", ".join(path.stem for path in paths)
+    print(f"{method}, {names}, {operator}, {noise or 'no noise'}, {steps} steps of Adam")
     first: float | None = None
     for name, way in ways(problem).items():
         if not name.startswith(tuple(only or [""])):

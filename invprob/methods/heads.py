@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
-from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps
+from invprob.methods.recipe import Rate, Recipe, Setting, Steps
 from invprob.priors.heads import HeadShape, Preset
 from invprob.priors.parts import (
     Draws,
@@ -21,12 +21,29 @@ from invprob.priors.parts import (
 from invprob.priors.shapes import SIZES
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.registry import register
-from invprob.solver.optimisers import Adam
+from invprob.solver.optimisers import Adam, Optimiser
 
 Choice = Literal["auto", "free", "stored"]
 Around = Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"]
 Reading = Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"]
 Width = Annotated[int | None, "bottleneck width (App. D: 16, 32, 64, 128); default: the preset's"]
+Chosen = Annotated[
+    Literal["auto", "adam", "l-bfgs"],
+    "l-bfgs, which has no learning rate, where half or more is measured smoothly; else adam",
+]
+HeadRate = Annotated[float | None, "maximum learning rate of Adam; default: 0.003"]
+
+
+def _search(
+    setting: Setting, choice: Chosen, rate: float | None, readout: Readout
+) -> tuple[Optimiser, Draws]:
+    """An optimiser, and the heads' codes that go with it; "auto" heeds what else was chosen."""
+    suits = setting.steady and not setting.few and rate is None and readout == "mean_w"
+    if choice == "l-bfgs" or (choice == "auto" and suits):
+        if rate is not None:
+            raise ArgumentError("l-bfgs has no learning_rate; leave one of the two out")
+        return setting.lbfgs(), "kept"
+    return Adam(0.003 if rate is None else rate), "fresh"
 
 
 def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
@@ -52,8 +69,8 @@ def sphinx(
     noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
     noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 30.0,
     readout: Reading = "mean_w",
-    optimiser: Descent = "adam",
-    learning_rate: Rate = 0.003,
+    optimiser: Chosen = "auto",
+    learning_rate: HeadRate = None,
     steps: Steps = 400,
 ) -> Recipe:
     """SPHInX (ICML 2022): P_s × P_c × B, heads trained on fresh draws (algorithm 1).
@@ -63,9 +80,10 @@ def sphinx(
     noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
     Where data are few and the choice of parts is left to it, it begins at a quarter of the size.
-    With L-BFGS, which is ours, the heads keep the codes of the start.
+    L-BFGS is ours; with it heads keep the codes of the start, and are read out there. It is taken
+    where half or more of the image is measured, smoothly, and no rate or readout asks for Adam.
     """
-    codes: Draws = "fresh" if optimiser == "adam" else "kept"
+    search, codes = _search(setting, optimiser, learning_rate, readout)
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
     head = content == "head" or (content == "auto" and setting.determined)
     prior = StyleGANPrior(
@@ -76,7 +94,7 @@ def sphinx(
         else LearnedConstant(),
         noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
     )
-    recipe = setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
+    recipe = setting.one_stage(prior, search, steps)
     quarter = setting.generator.resolution // 4
     if setting.few and content == noise_maps == "auto" and quarter >= SIZES[0]:
         return dataclasses.replace(recipe, coarse=quarter)
@@ -91,8 +109,8 @@ def sphinx_style(
     d: Width = None,
     around: Around = "mean",
     readout: Reading = "mean_w",
-    optimiser: Descent = "adam",
-    learning_rate: Rate = 0.003,
+    optimiser: Chosen = "auto",
+    learning_rate: HeadRate = None,
     steps: Steps = 400,
 ) -> Recipe:
     """SPHInX, style alone (ICML 2022): P_s × constant × stored noise."""

@@ -102,10 +102,17 @@ class Problem:
         made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
         return [made], ()
 
+    @property
+    def steady(self) -> bool:
+        """Whether the loss is the same smooth function at each step, as L-BFGS needs it."""
+        return self.smooth and self.renoise is None
+
     def optimiser(self, name: "Descent", learning_rate: float) -> Optimiser:
-        """Adam or L-BFGS; raises `ArgumentError` for the latter where the loss is not smooth."""
-        if name == "adam":
-            return Adam(learning_rate)
+        """Adam, or L-BFGS, which has no learning rate."""
+        return Adam(learning_rate) if name == "adam" else self.lbfgs()
+
+    def lbfgs(self) -> Optimiser:
+        """L-BFGS; raises `ArgumentError` where the loss is not `steady`."""
         if self.renoise is not None:
             raise ArgumentError(
                 "l-bfgs needs a loss that is the same at each step, which the stochastic data term "

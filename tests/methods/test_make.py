@@ -18,9 +18,16 @@ from invprob.operators import (
     UniformNoise,
 )
 from invprob.priors import StyleGANPrior, save_generator
-from invprob.priors.parts import FreeNoise, LearnedConstant, ProjectedContent, StoredNoise
+from invprob.priors.parts import (
+    FreeNoise,
+    LearnedConstant,
+    Projected,
+    ProjectedContent,
+    StoredNoise,
+)
 from invprob.registry import options_of, register
 from invprob.solver.lbfgs import LBFGS
+from invprob.solver.optimisers import Adam, Optimiser
 
 
 def recipe(name: str, ratio: float = 0.01, **options: Any) -> Recipe:
@@ -88,6 +95,42 @@ def test_lbfgs_wants_a_smooth_loss(method: str, problem: dict[str, Any], message
     assert isinstance(stage.optimiser, LBFGS)
     with pytest.raises(ArgumentError, match=message):
         make(method, generator, shape, optimiser="l-bfgs", **problem)
+
+
+@pytest.mark.parametrize("method", ["sphinx", "sphinx-style"])
+@pytest.mark.parametrize(
+    ("ratio", "options", "taken"),
+    [
+        (1.0, {}, LBFGS),
+        (0.5, {}, LBFGS),
+        (1.0, {"noise": GaussianNoise(sigma=0.1)}, LBFGS),
+        (0.49, {}, Adam),
+        (0.1, {"optimiser": "l-bfgs"}, LBFGS),
+        (1.0, {"optimiser": "adam"}, Adam),
+        (1.0, {"learning_rate": 0.001}, Adam),
+        (1.0, {"readout": "last"}, Adam),
+        (1.0, {"smooth": False}, Adam),
+    ],
+)
+def test_sphinx_takes_the_optimiser_that_suits(
+    method: str, ratio: float, options: dict[str, Any], taken: type[Optimiser]
+) -> None:
+    """And with it the heads' codes: fresh ones would make each loss another function."""
+    made = recipe(method, ratio, **options)
+    assert all(isinstance(stage.optimiser, taken) for stage in made.stages)
+    assert isinstance(made.prior, StyleGANPrior)
+    assert isinstance(made.prior.style, Projected)
+    assert made.prior.style.codes == ("kept" if taken is LBFGS else "fresh")
+
+
+def test_sphinx_by_adam_has_its_own_rate_unless_told() -> None:
+    for options, rate in (({}, 0.003), ({"learning_rate": 0.01}, 0.01)):
+        (optimiser, *_) = (stage.optimiser for stage in recipe("sphinx", **options).stages)
+        assert isinstance(optimiser, Adam) and optimiser.learning_rate == rate
+    with pytest.raises(ArgumentError, match="learning_rate must be positive"):
+        recipe("sphinx", learning_rate=0.0)
+    with pytest.raises(ArgumentError, match="l-bfgs has no learning_rate"):
+        recipe("sphinx", optimiser="l-bfgs", learning_rate=0.01)
 
 
 def test_unknown_methods_and_wrong_sizes_are_refused() -> None:
