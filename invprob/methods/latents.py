@@ -21,6 +21,10 @@ from invprob.schedules import cosine_trapezoid
 from invprob.solver.optimisers import Adam
 from invprob.solver.stages import Stage
 
+NoiseRate = Annotated[
+    float | None,
+    "learning rate of the noise maps, relative; default: 10 where data suffice, else 1",
+]
 NoiseWeight = Annotated[float, "weight of the noise autocorrelation penalty"]
 OneOrEach = Annotated[Rows, "one latent for all layers, or one each"]
 
@@ -60,16 +64,23 @@ def w_plus_s_b(
     setting: Setting,
     *,
     noise_regulariser: NoiseWeight = 0.0,
+    noise_rate: NoiseRate = None,
     optimiser: Descent = "adam",
     learning_rate: Rate = 0.02,
     steps: Steps = 400,
 ) -> Recipe:
-    """(W+, S, B) (ICML 2022, the strongest plain baseline of SPHInX): W+ × S × B."""
+    """(W+, S, B) (ICML 2022, the strongest plain baseline of SPHInX): W+ × S × B.
+
+    The paper's noise maps move as fast as the rest (`noise_rate` 1); here faster where noiseless
+    data suffice to hold them, as those of `sphinx` do.
+    """
+    if noise_rate is None:
+        noise_rate = 10.0 if setting.determined else 1.0
     prior = StyleGANPrior(
         setting.generator,
         style=WPlus(),
         content=FreeContent(),
-        noise=FreeNoise(regulariser=noise_regulariser),
+        noise=FreeNoise(regulariser=noise_regulariser, lr_scale=noise_rate),
     )
     return setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
 

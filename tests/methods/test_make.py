@@ -53,6 +53,14 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.1)).content, LearnedConstant)
 
 
+def test_noise_maps_of_the_baseline_move_fast_only_where_data_suffice() -> None:
+    def rate(ratio: float, **options: Any) -> float:
+        return parts("w-plus-s-b", ratio, **options).noise.lr_scale
+
+    assert rate(1.0) == 10 and rate(0.01) == rate(1.0, noise=GaussianNoise(sigma=0.1)) == 1
+    assert rate(0.01, noise_rate=3.0) == rate(1.0, noise_rate=3.0) == 3
+
+
 def test_every_method_names_its_options() -> None:
     for name in register.method:
         options = {option.name: option for option in options_of(register.method[name])}
