@@ -20,6 +20,7 @@ from invprob.run.watch import Display
 from invprob.solver.solution import Solution
 
 SHARE = 0.7  # of the free memory that a run takes
+AT_ONCE = 8  # images on a CPU: the features of more leave its caches, and each takes longer
 
 Solver = Callable[[range, Snapshot | None, int], Solution]
 
@@ -32,14 +33,18 @@ class Estimate:
     free: float
 
     @property
-    def batch(self) -> int:
+    def fit(self) -> int:
         """How many images fit at once, at least one."""
         return max(1, math.floor(SHARE * self.free / self.each))
+
+    def batch(self, device: torch.device) -> int:
+        """How many to solve at once."""
+        return min(self.fit, AT_ONCE) if device.type == "cpu" else self.fit
 
     def __str__(self) -> str:
         return (
             f"an image takes about {self.each / 2**30:.2g} GiB, and {self.free / 2**30:.3g} GiB "
-            f"are free: {self.batch} at once would fit"
+            f"are free: {self.fit} at once would fit"
         )
 
 

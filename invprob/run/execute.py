@@ -345,7 +345,7 @@ def _solve(
 
 
 def _size(job: Job, display: Display) -> int:
-    """How many images to solve at once: as configured, or as many as trial steps say fit."""
+    """How many images to solve at once: as configured, or what trial steps say."""
     total = len(job.measurements.values)
     if job.config.batch is not None or total == 1:
         return job.config.batch or 1
@@ -366,7 +366,7 @@ def _size(job: Job, display: Display) -> int:
 
     found = estimate(trial, job.device)
     display.message(str(found))
-    return found.batch
+    return found.batch(job.device)
 
 
 def _absolute(config: RunConfig) -> RunConfig:

@@ -76,7 +76,7 @@ class Recorder(Callback):
     writing is slow it is done less often, but at least every `LONGEST` seconds (or every step).
     """
 
-    SHORTEST, LONGEST, SHARE = 0.5, 20.0, 0.05  # seconds; share of the time that writing may take
+    SHORTEST, LONGEST, SHARE = 0.5, 60.0, 0.05  # seconds; share of the time that writing may take
 
     def __init__(
         self, folder: RunFolder, images: range, total: int, *, seconds: float, lines: int

@@ -278,12 +278,19 @@ def test_an_estimate_survives_a_trial_that_does_not_fit() -> None:
         if count == 2:
             raise torch.OutOfMemoryError("out of memory")
 
-    assert estimate(trial, torch.device("cpu")).batch == 1
+    assert estimate(trial, torch.device("cpu")).fit == 1
 
 
 def test_what_fits() -> None:
-    assert Estimate(each=2.0, free=20.0).batch == 7
-    assert Estimate(each=math.inf, free=20.0).batch == 1
+    assert Estimate(each=2.0, free=20.0).fit == 7
+    assert Estimate(each=math.inf, free=20.0).fit == 1
+
+
+def test_a_cpu_takes_no_more_than_stay_in_its_caches() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    many, few = Estimate(each=1.0, free=1e4), Estimate(each=2.0, free=20.0)
+    assert (many.batch(cpu), many.batch(cuda)) == (chunks.AT_ONCE, 7000)
+    assert (few.batch(cpu), few.batch(cuda)) == (7, 7)
 
 
 def test_joined_solutions_keep_what_is_shared() -> None:
