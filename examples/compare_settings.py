@@ -3,7 +3,7 @@
     python examples/compare_settings.py [--ratio 0.01] [--steps 200] [--seeds 2] [--prior faces-128]
 
 `--ratio 1` observes the image itself. Each line is a setting; PSNR in dB is the mean over the
-operator's seeds, for each sample. The four samples are solved at once.
+operator's seeds, for each sample. The four samples are solved at once, by Adam.
 """
 
 import time
@@ -23,7 +23,7 @@ from invprob.solver.stages import solve_stages
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("w-plus", {"learning_rate": 0.01}),
     ("w-plus", {"learning_rate": 0.03}),
-    ("w-plus-s-b", {}),
+    ("w-plus-s-b", {"noise_rate": 1.0}),
     ("sphinx", {"content": "constant", "noise_maps": "stored", "learning_rate": 0.001}),
     ("sphinx", {"content": "constant", "noise_maps": "stored", "learning_rate": 0.003}),
     ("sphinx", {"content": "constant", "noise_maps": "stored", "around": "zero"}),
@@ -70,6 +70,7 @@ def main(
                 generator.image_shape,
                 measurement_shape=operator.measurement_shape,
                 observed=operator.observed,
+                optimiser="adam",
                 **options,
             )
             solution = solve_stages(measurements, operator, recipe.stages, steps=steps, seed=seed)

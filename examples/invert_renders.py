@@ -26,11 +26,11 @@ from invprob.run.samples import load_sample
 OUTSIDE = ("astronaut", "retina", "cat")
 OWN: list[tuple[str, str, dict[str, Any]]] = [
     ("W+", "w-plus", {}),
-    ("(W+, S, B)", "w-plus-s-b", {}),
+    ("(W+, S, B)", "w-plus-s-b", {"noise_rate": 1.0}),
 ]
 FOREIGN: list[tuple[str, str, dict[str, Any]]] = [
-    ("SPHInX", "sphinx", {}),
-    ("SPHInX without B", "sphinx", {"noise_maps": "stored"}),
+    ("SPHInX", "sphinx", {"optimiser": "adam"}),
+    ("SPHInX without B", "sphinx", {"optimiser": "adam", "noise_maps": "stored"}),
     *OWN,
 ]
 
