@@ -141,7 +141,8 @@ def solve(
     batch: Annotated[
         str | None,
         typer.Option(
-            metavar="auto|N", help="Images solved at once. Default: auto, as memory allows."
+            metavar="auto|N",
+            help="Images solved at once. Default: auto, as memory allows, on a CPU 8 at most.",
         ),
     ] = None,
     threads: Annotated[

@@ -213,7 +213,7 @@ SIZES: dict[str, tuple[int, Callable[[Plan], bool]]] = {
             == [0, 50, 100, 150, 10, 20, 30, 0.75, 0.875, 1.125, 1.25]
         ),
     ),
-    "fig9-reconstruction": (5 * 2 * 2, lambda full: "set" in full.sweep.group_by),
+    "fig9-reconstruction": (6 * 2 * 2, lambda full: "set" in full.sweep.group_by),
     "fig10-denoising": (
         6 * 8 * 2 * 2,
         lambda full: [one.x for one in full.sweep.noises] == [0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
