@@ -1,6 +1,6 @@
 """L-BFGS for each image of a batch by itself, one evaluation a step and none waited for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -44,8 +44,11 @@ class _LBFGSStepper(Stepper):
             raise ArgumentError(
                 "l-bfgs needs free variables that carry the batch in front; take adam"
             )
-        self._base = self._point()  # the best point so far
+        size = sum(value[0].numel() for value, _ in self._values)
+        self._base = self._values[0][0].detach().new_empty(batch, size)  # the best point so far
+        self._read_point(self._base)
         self._gradient = torch.zeros_like(self._base)  # there
+        self._found = torch.empty_like(self._base)  # what was evaluated, and is compared with them
         self._loss = self._base.new_full((batch,), torch.inf)
         self._slope = torch.zeros_like(self._loss)  # along the line that is being searched
         self._length = torch.zeros_like(self._loss)  # of the step on it that is being tried
@@ -57,31 +60,46 @@ class _LBFGSStepper(Stepper):
         good = losses <= self._loss + DECREASE * self._length * self._slope  # not a number is not
         self._length = torch.where(good, torch.ones_like(losses), self._nearer(losses))
         self._loss = torch.where(good, losses, self._loss)
-        base = torch.where(good[:, None], self._point(), self._base)
-        gradient = torch.where(good[:, None], self._collected(), self._gradient)
-        line, self._slope = self._pairs.line(base - self._base, gradient - self._gradient, gradient)
-        self._base, self._gradient = base, gradient
-        self._move_to(torch.addcmul(base, line, self._length[:, None]))
+        move, change = self._pairs.next()
+        self._read_point(self._found)
+        self._advance(self._base, good, move)
+        self._read_gradient(self._found)
+        self._advance(self._gradient, good, change)
+        line, self._slope = self._pairs.line(self._gradient)
+        self._move_to(torch.addcmul(self._base, line, self._length[:, None], out=self._found))
 
     @torch.no_grad()
     def settle(self) -> None:
         self._move_to(self._base)
 
-    def _point(self) -> Tensor:
-        return torch.cat([value.detach().flatten(1) / unit for value, unit in self._values], 1)
+    def _advance(self, kept: Tensor, good: Tensor, difference: Tensor) -> None:
+        """Where it is good, keep what was found, and the difference that makes."""
+        torch.sub(self._found, kept, out=difference)
+        difference.masked_fill_(~good[:, None], 0)
+        torch.where(good[:, None], self._found, kept, out=kept)
 
-    def _collected(self) -> Tensor:
-        parts = []
-        for value, unit in self._values:
-            gradient = torch.zeros_like(value) if value.grad is None else value.grad
-            parts.append(gradient.flatten(1) * unit)
+    def _parts(self, whole: Tensor) -> Iterator[tuple[Tensor, float, Tensor]]:
+        """Each variable, its unit, and the columns of `whole` that are its."""
+        parts = whole.split([value[0].numel() for value, _ in self._values], 1)
+        for (value, unit), part in zip(self._values, parts, strict=True):
+            yield value, unit, part
+
+    @torch.no_grad()
+    def _read_point(self, whole: Tensor) -> None:
+        for value, unit, part in self._parts(whole):
+            torch.div(value.flatten(1), unit, out=part)
+
+    def _read_gradient(self, whole: Tensor) -> None:
+        for value, unit, part in self._parts(whole):
+            if value.grad is None:
+                part.zero_()
+            else:
+                torch.mul(value.grad.flatten(1), unit, out=part)
             value.grad = None
-        return torch.cat(parts, 1)
 
     def _move_to(self, point: Tensor) -> None:
-        sizes = [value[0].numel() for value, _ in self._values]
-        for (value, unit), part in zip(self._values, point.split(sizes, 1), strict=True):
-            value.copy_(part.view_as(value) * unit)
+        for value, unit, part in self._parts(point):
+            value.copy_(part.view_as(value)).mul_(unit)
 
     def _nearer(self, losses: PerImage) -> PerImage:
         """Where a parabola through both losses and the slope is least, a tenth to a half of now."""
@@ -131,24 +149,32 @@ class _Pairs:
             "unit": self._unit,
         }
 
-    def line(self, move: Tensor, change: Tensor, gradient: Tensor) -> tuple[Tensor, PerImage]:
-        """Remember a pair over the oldest; -H · gradient and its slope, (batch, n) and (batch,).
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Where the next move and change are to be written, over the oldest; (batch, n) each."""
+        at = self.seen % self._memory
+        return self._rows[:, at], self._rows[:, self._memory + at]
+
+    def line(self, gradient: Tensor) -> tuple[Tensor, PerImage]:
+        """Take in the next pair; -H · gradient and its slope, (batch, n) and (batch,).
 
         A pair without curvature does not count, nor does that of a point that was left, which is
         zero. Where rounding leaves no descent, H is a multiple of the identity.
         """
         memory, at = self._memory, self.seen % self._memory
+        move, change = self.next()
         self.seen += 1
-        self._rows[:, at], self._rows[:, memory + at] = move, change
-        products = torch.bmm(torch.stack((move, change, gradient), 1), self._rows.mT).double()
-        by_move, by_change, by_gradient = products.unbind(1)
-        self._across[:, at], self._across[:, :, at] = by_move[:, memory:], by_change[:, :memory]
+        # One by one: a product of three rows is slower than three of one each, on a CPU.
+        by_move = torch.bmm(move[:, None], self._rows[:, memory:].mT)[:, 0].double()
+        by_change = torch.bmm(change[:, None], self._rows.mT)[:, 0].double()
+        by_gradient = torch.bmm(gradient[:, None], self._rows.mT)[:, 0].double()
+        self._across[:, at], self._across[:, :, at] = by_move, by_change[:, :memory]
         self._changes[:, at] = self._changes[:, :, at] = by_change[:, memory:]
         along, square = self._across[:, at, at], self._changes[:, at, at]
-        known = along > CURVATURE * (by_move[:, at] * square).sqrt()
+        length = torch.linalg.vector_norm(move, dim=1).double()
+        known = along > CURVATURE * length * square.sqrt()
         self._known[:, at] = known
-        first = 1 / torch.linalg.vector_norm(gradient, 1, dim=1).double().clamp_min(1)
-        self._unit = torch.where(self._unit == 0, first, self._unit)
+        if self.seen == 1:
+            self._unit = 1 / torch.linalg.vector_norm(gradient, 1, dim=1).double().clamp_min(1)
         self._unit = torch.where(known, along / square, self._unit)
 
         weights = self._weights(by_gradient, [(at + 1 + i) % memory for i in range(memory)])
