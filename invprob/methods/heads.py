@@ -27,9 +27,10 @@ Choice = Literal["auto", "free", "stored"]
 Around = Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"]
 Reading = Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"]
 Width = Annotated[int | None, "bottleneck width (App. D: 16, 32, 64, 128); default: the preset's"]
+SOME = 0.2  # measurements an image element from which L-BFGS is ahead of Adam, coarse to fine
 Chosen = Annotated[
     Literal["auto", "adam", "l-bfgs"],
-    "l-bfgs, which has no learning rate, where half or more is measured smoothly; else adam",
+    "l-bfgs, which has no learning rate, where a fifth or more is measured smoothly; else adam",
 ]
 HeadRate = Annotated[float | None, "maximum learning rate of Adam; default: 0.003"]
 
@@ -38,7 +39,7 @@ def _search(
     setting: Setting, choice: Chosen, rate: float | None, readout: Readout
 ) -> tuple[Optimiser, Draws]:
     """An optimiser, and the heads' codes that go with it; "auto" heeds what else was chosen."""
-    suits = setting.steady and not setting.few and rate is None and readout == "mean_w"
+    suits = setting.steady and setting.share >= SOME and rate is None and readout == "mean_w"
     if choice == "l-bfgs" or (choice == "auto" and suits):
         if rate is not None:
             raise ArgumentError("l-bfgs has no learning_rate; leave one of the two out")
@@ -79,9 +80,9 @@ def sphinx(
     Adam, at most 1e-3 on a trapezoid, 10 000 steps. Unlike the paper, P_c and B are free only where
     noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
-    Where data are few and the choice of parts is left to it, it begins at a quarter of the size.
     L-BFGS is ours; with it heads keep the codes of the start, and are read out there. It is taken
-    where half or more of the image is measured, smoothly, and no rate or readout asks for Adam.
+    where a fifth of the image or more is measured, smoothly, and no rate or readout asks for Adam.
+    Adam begins at a quarter of the size where data are few and the choice of parts is left to it.
     """
     search, codes = _search(setting, optimiser, learning_rate, readout)
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
@@ -96,7 +97,8 @@ def sphinx(
     )
     recipe = setting.one_stage(prior, search, steps)
     quarter = setting.generator.resolution // 4
-    if setting.few and content == noise_maps == "auto" and quarter >= SIZES[0]:
+    left = content == noise_maps == "auto" and isinstance(search, Adam)
+    if left and setting.few and quarter >= SIZES[0]:
         return dataclasses.replace(recipe, coarse=quarter)
     return recipe
 

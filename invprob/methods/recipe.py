@@ -52,10 +52,15 @@ class Problem:
     smooth: bool = True  # whether gradients are those of what is predicted
 
     @property
+    def share(self) -> float:
+        """How many numbers were measured for each of the image's."""
+        measured = math.prod(self.measurement_shape) if self.observed is None else self.observed
+        return measured / math.prod(self.image_shape)
+
+    @property
     def few(self) -> bool:
         """Whether fewer numbers were measured than half the image's, in which much is hidden."""
-        measured = math.prod(self.measurement_shape) if self.observed is None else self.observed
-        return measured < ENOUGH * math.prod(self.image_shape)
+        return self.share < ENOUGH
 
     @property
     def determined(self) -> bool:
