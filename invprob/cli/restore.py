@@ -142,7 +142,7 @@ def solve(
         str | None,
         typer.Option(
             metavar="auto|N",
-            help="Images solved at once. Default: auto, as memory allows, on a CPU 8 at most.",
+            help="Images solved at once. Default: auto, as memory allows, on a CPU 32 at most.",
         ),
     ] = None,
     threads: Annotated[

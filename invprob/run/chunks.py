@@ -20,7 +20,7 @@ from invprob.run.watch import Display
 from invprob.solver.solution import Solution
 
 SHARE = 0.7  # of the free memory that a run takes
-AT_ONCE = 8  # images on a CPU: the features of more leave its caches, and each takes longer
+AT_ONCE = 32  # images on a CPU: more are no faster, and what is done is kept less often
 
 Solver = Callable[[range, Snapshot | None, int], Solution]
 

@@ -61,7 +61,7 @@ class RunConfig:
     own number, `operator_seed` None derives one; `per_image` draws random operators anew for each
     image. `stop` names a rule that ends a solve early (`invprob.stopping`); after `seconds` in the
     loop, if they are given, a run stops where it is. `batch` images are solved at once, None: as
-    many as fit into memory, on a CPU 8 at most; it changes their last digits, as `precision` and
+    many as fit into memory, on a CPU 32 at most; it changes their last digits, as `precision` and
     `threads` do. Raises `ArgumentError` where values are out of range or contradict each other.
     """
 

@@ -286,7 +286,7 @@ def test_what_fits() -> None:
     assert Estimate(each=math.inf, free=20.0).fit == 1
 
 
-def test_a_cpu_takes_no_more_than_stay_in_its_caches() -> None:
+def test_a_cpu_takes_no_more_than_gain_something() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     many, few = Estimate(each=1.0, free=1e4), Estimate(each=2.0, free=20.0)
     assert (many.batch(cpu), many.batch(cuda)) == (chunks.AT_ONCE, 7000)
