@@ -97,8 +97,8 @@ def sphinx(
     )
     recipe = setting.one_stage(prior, search, steps)
     quarter = setting.generator.resolution // 4
-    left = content == noise_maps == "auto" and isinstance(search, Adam)
-    if left and setting.few and quarter >= SIZES[0]:
+    unchosen = content == noise_maps == "auto"
+    if unchosen and setting.few and isinstance(search, Adam) and quarter >= SIZES[0]:
         return dataclasses.replace(recipe, coarse=quarter)
     return recipe
 

@@ -60,7 +60,7 @@ class _LBFGSStepper(Stepper):
         good = losses <= self._loss + DECREASE * self._length * self._slope  # not a number is not
         self._length = torch.where(good, torch.ones_like(losses), self._nearer(losses))
         self._loss = torch.where(good, losses, self._loss)
-        move, change = self._pairs.next()
+        move, change = self._pairs.slot()
         self._read_point(self._found)
         self._advance(self._base, good, move)
         self._read_gradient(self._found)
@@ -149,7 +149,7 @@ class _Pairs:
             "unit": self._unit,
         }
 
-    def next(self) -> tuple[Tensor, Tensor]:
+    def slot(self) -> tuple[Tensor, Tensor]:
         """Where the next move and change are to be written, over the oldest; (batch, n) each."""
         at = self.seen % self._memory
         return self._rows[:, at], self._rows[:, self._memory + at]
@@ -161,7 +161,7 @@ class _Pairs:
         zero. Where rounding leaves no descent, H is a multiple of the identity.
         """
         memory, at = self._memory, self.seen % self._memory
-        move, change = self.next()
+        move, change = self.slot()
         self.seen += 1
         # One by one: a product of three rows is slower than three of one each, on a CPU.
         by_move = torch.bmm(move[:, None], self._rows[:, memory:].mT)[:, 0].double()
