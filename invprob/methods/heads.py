@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
-from invprob.methods.recipe import Rate, Recipe, Setting, Steps
+from invprob.methods.recipe import Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.heads import HeadShape, Preset
 from invprob.priors.parts import (
     Draws,
@@ -47,11 +47,11 @@ def _search(
     return Adam(0.003 if rate is None else rate), "fresh"
 
 
-def _noise(setting: Setting, choice: Choice, regulariser: float, lr_scale: float) -> Part:
+def _noise(setting: Setting, choice: Choice, regulariser: float, rate: float) -> Part:
     if choice not in ("auto", "free", "stored"):
         raise ArgumentError(f"noise_maps must be auto, free or stored, not {choice!r}")
     free = choice == "free" or (choice == "auto" and setting.determined)
-    return FreeNoise(regulariser=regulariser, lr_scale=lr_scale) if free else StoredNoise()
+    return free_noise(regulariser, rate) if free else StoredNoise()
 
 
 @register.method("sphinx")

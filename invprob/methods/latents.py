@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from invprob.losses import ProjectedGradient
-from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps
+from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.constraints import Spheres
 from invprob.priors.parts import (
     FreeContent,
@@ -80,7 +80,7 @@ def w_plus_s_b(
         setting.generator,
         style=WPlus(),
         content=FreeContent(),
-        noise=FreeNoise(regulariser=noise_regulariser, lr_scale=noise_rate),
+        noise=free_noise(noise_regulariser, noise_rate),
     )
     return setting.one_stage(prior, setting.optimiser(optimiser, learning_rate), steps)
 

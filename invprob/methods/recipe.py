@@ -23,6 +23,7 @@ from invprob.priors.base import Prior
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.extras import statistics_for
 from invprob.priors.files import load_generator
+from invprob.priors.parts import FreeNoise
 from invprob.priors.statistics import Statistics
 from invprob.priors.stylegan2 import Generator
 from invprob.registry import build, register, suggest
@@ -188,6 +189,14 @@ Descent = Annotated[
 ]
 Steps = Annotated[int, "optimisation steps"]
 Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
+
+
+def free_noise(noise_regulariser: float, noise_rate: float) -> FreeNoise:
+    """Free noise maps B, or an `ArgumentError` that calls the rate as a method does."""
+    if not noise_rate > 0:
+        raise ArgumentError(f"noise_rate must be positive, not {noise_rate}")
+    return FreeNoise(regulariser=noise_regulariser, lr_scale=noise_rate)
+
 
 Method: TypeAlias = Callable[..., Recipe]
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]

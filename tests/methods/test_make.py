@@ -59,6 +59,9 @@ def test_noise_maps_of_the_baseline_move_fast_only_where_data_suffice() -> None:
 
     assert rate(1.0) == 10 and rate(0.01) == rate(1.0, noise=GaussianNoise(sigma=0.1)) == 1
     assert rate(0.01, noise_rate=3.0) == rate(1.0, noise_rate=3.0) == 3
+    for name in ("w-plus-s-b", "sphinx"):
+        with pytest.raises(ArgumentError, match=r"noise_rate must be positive, not 0\.0"):
+            recipe(name, 1.0, noise_rate=0.0)
 
 
 def test_every_method_names_its_options() -> None:
