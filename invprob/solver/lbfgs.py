@@ -12,6 +12,7 @@ from invprob.types import PerImage
 
 DECREASE = 1e-4  # of what the slope promises, which a point has to keep (Armijo)
 CURVATURE = 1e-6  # least cosine between a move and the change of the gradient
+STRIP = 16384  # variables whose products are one task, which threads share
 
 
 class LBFGS(Optimiser):
@@ -44,11 +45,13 @@ class _LBFGSStepper(Stepper):
             raise ArgumentError(
                 "l-bfgs needs free variables that carry the batch in front; take adam"
             )
-        size = sum(value[0].numel() for value, _ in self._values)
-        self._base = self._values[0][0].detach().new_empty(batch, size)  # the best point so far
+        self._size = sum(value[0].numel() for value, _ in self._values)
+        strip = min(self._size, STRIP)
+        like = self._values[0][0].detach()
+        self._base = like.new_zeros(batch, -(-self._size // strip), strip)  # the best point so far
         self._read_point(self._base)
         self._gradient = torch.zeros_like(self._base)  # there
-        self._found = torch.empty_like(self._base)  # what was evaluated, and is compared with them
+        self._found = torch.zeros_like(self._base)  # what was evaluated, and is compared with them
         self._loss = self._base.new_full((batch,), torch.inf)
         self._slope = torch.zeros_like(self._loss)  # along the line that is being searched
         self._length = torch.zeros_like(self._loss)  # of the step on it that is being tried
@@ -62,25 +65,30 @@ class _LBFGSStepper(Stepper):
         self._loss = torch.where(good, losses, self._loss)
         move, change = self._pairs.slot()
         self._read_point(self._found)
-        self._advance(self._base, good, move)
+        self._base, self._found = self._advanced(self._base, good, move)
         self._read_gradient(self._found)
-        self._advance(self._gradient, good, change)
-        line, self._slope = self._pairs.line(self._gradient)
-        self._move_to(torch.addcmul(self._base, line, self._length[:, None], out=self._found))
+        self._gradient, self._found = self._advanced(self._gradient, good, change)
+        self._slope = self._pairs.take_in(self._gradient)
+        self._pairs.along(self._base, self._gradient, self._length, out=self._found)
+        self._move_to(self._found)
 
     @torch.no_grad()
     def settle(self) -> None:
         self._move_to(self._base)
 
-    def _advance(self, kept: Tensor, good: Tensor, difference: Tensor) -> None:
-        """Where it is good, keep what was found, and the difference that makes."""
+    def _advanced(self, kept: Tensor, good: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+        """Where it is good what was found, else what was kept, and what is of no more use.
+
+        The difference that it makes is written down.
+        """
+        torch.where(good[:, None, None], self._found, kept, out=self._found)
         torch.sub(self._found, kept, out=difference)
-        difference.masked_fill_(~good[:, None], 0)
-        torch.where(good[:, None], self._found, kept, out=kept)
+        return self._found, kept
 
     def _parts(self, whole: Tensor) -> Iterator[tuple[Tensor, float, Tensor]]:
         """Each variable, its unit, and the columns of `whole` that are its."""
-        parts = whole.split([value[0].numel() for value, _ in self._values], 1)
+        sizes = [value[0].numel() for value, _ in self._values]
+        parts = whole.flatten(1)[:, : self._size].split(sizes, 1)
         for (value, unit), part in zip(self._values, parts, strict=True):
             yield value, unit, part
 
@@ -99,7 +107,7 @@ class _LBFGSStepper(Stepper):
 
     def _move_to(self, point: Tensor) -> None:
         for value, unit, part in self._parts(point):
-            value.copy_(part.view_as(value)).mul_(unit)
+            torch.mul(part.view_as(value), unit, out=value)
 
     def _nearer(self, losses: PerImage) -> PerImage:
         """Where a parabola through both losses and the slope is least, a tenth to a half of now."""
@@ -127,17 +135,22 @@ class _LBFGSStepper(Stepper):
 
 
 class _Pairs:
-    """Moves s and changes y of the gradient, in a ring, and their products in float64."""
+    """Moves s and changes y of the gradient, in a ring, and their products in float64.
+
+    Vectors are (batch, strips, columns): a product of long rows is one task to a CPU.
+    """
 
     def __init__(self, like: Tensor, memory: int) -> None:
-        batch, size = like.shape
+        batch, strips, columns = like.shape
         self._memory = memory
         self.seen = 0  # how many pairs so far
-        self._rows = like.new_zeros(batch, 2 * memory, size)  # moves, then changes
+        self._rows = like.new_zeros(batch, strips, 2 * memory, columns)  # s, y, s, y, ...
         self._across = like.new_zeros(batch, memory, memory, dtype=torch.float64)  # s_i · y_j
         self._changes = torch.zeros_like(self._across)  # y_i · y_j
+        self._by_gradient = self._across.new_zeros(batch, memory, 2)  # with s_i, with y_i
         self._known = self._across.new_zeros(batch, memory, dtype=torch.bool)
         self._unit = self._across.new_zeros(batch)  # inverse curvature where nothing is known
+        self._weights = torch.zeros_like(self._by_gradient)  # of the rows in H · gradient / unit
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is remembered but for the count."""
@@ -145,68 +158,82 @@ class _Pairs:
             "rows": self._rows,
             "across": self._across,
             "changes": self._changes,
+            "by_gradient": self._by_gradient,
             "known": self._known,
             "unit": self._unit,
         }
 
     def slot(self) -> tuple[Tensor, Tensor]:
-        """Where the next move and change are to be written, over the oldest; (batch, n) each."""
+        """Where the next move and change are to be written, over the oldest; shaped like points."""
         at = self.seen % self._memory
-        return self._rows[:, at], self._rows[:, self._memory + at]
+        return self._rows[:, :, 2 * at], self._rows[:, :, 2 * at + 1]
 
-    def line(self, gradient: Tensor) -> tuple[Tensor, PerImage]:
-        """Take in the next pair; -H · gradient and its slope, (batch, n) and (batch,).
+    def take_in(self, gradient: Tensor) -> PerImage:
+        """Take in the next pair; the slope of -H · gradient, (batch,).
 
         A pair without curvature does not count, nor does that of a point that was left, which is
         zero. Where rounding leaves no descent, H is a multiple of the identity.
         """
-        memory, at = self._memory, self.seen % self._memory
+        at = self.seen % self._memory
         move, change = self.slot()
         self.seen += 1
-        # One by one: a product of three rows is slower than three of one each, on a CPU.
-        by_move = torch.bmm(move[:, None], self._rows[:, memory:].mT)[:, 0].double()
-        by_change = torch.bmm(change[:, None], self._rows.mT)[:, 0].double()
-        by_gradient = torch.bmm(gradient[:, None], self._rows.mT)[:, 0].double()
-        self._across[:, at], self._across[:, :, at] = by_move, by_change[:, :memory]
-        self._changes[:, at] = self._changes[:, :, at] = by_change[:, memory:]
-        along, square = self._across[:, at, at], self._changes[:, at, at]
-        length = torch.linalg.vector_norm(move, dim=1).double()
-        known = along > CURVATURE * length * square.sqrt()
+        before = self._by_gradient
+        self._by_gradient = _products(gradient, self._rows).unflatten(1, (-1, 2))
+        # The change is one of gradients, so that its products with older rows are changes as well.
+        self._across[:, :, at], self._changes[:, at] = (self._by_gradient - before).unbind(2)
+        along, square = _dot(move, change), _dot(change, change)
+        self._across[:, at, at], self._changes[:, at, at] = along, square
+        self._changes[:, :, at] = self._changes[:, at]
+        known = along > CURVATURE * (_dot(move, move) * square).sqrt()
         self._known[:, at] = known
         if self.seen == 1:
-            self._unit = 1 / torch.linalg.vector_norm(gradient, 1, dim=1).double().clamp_min(1)
+            self._unit = 1 / gradient.abs().sum((1, 2), dtype=torch.float64).clamp_min(1)
         self._unit = torch.where(known, along / square, self._unit)
 
-        weights = self._weights(by_gradient, [(at + 1 + i) % memory for i in range(memory)])
-        steepest = -self._unit * torch.linalg.vector_norm(gradient, dim=1).double().square()
-        slope = steepest - (weights * by_gradient).sum(1)
+        weights = self._compact([(at + 1 + i) % self._memory for i in range(self._memory)])
+        steepest = -self._unit * _dot(gradient, gradient)
+        slope = steepest - (weights * self._by_gradient).sum((1, 2))
         down = slope < 0
-        # The unit multiplies the whole in the end, so that one product adds rows and gradient.
-        weights = torch.where(down[:, None], weights / self._unit[:, None], 0).to(gradient)
-        line = torch.baddbmm(gradient[:, None], weights[:, None], self._rows)[:, 0]
-        line.mul_(-self._unit[:, None].to(gradient))
-        return line, torch.where(down, slope, steepest).to(gradient)
+        self._weights = torch.where(down[:, None, None], weights / self._unit[:, None, None], 0)
+        return torch.where(down, slope, steepest).to(gradient)
 
-    def _weights(self, by_gradient: Tensor, order: list[int]) -> Tensor:
-        """Of each row in H · gradient - unit · gradient, (batch, 2 · memory).
+    def along(self, base: Tensor, gradient: Tensor, length: PerImage, *, out: Tensor) -> None:
+        """Base - length · H · gradient of the pair and the gradient that were taken in last."""
+        step = (-self._unit * length)[:, None, None]
+        torch.addcmul(base, gradient, step.to(base), out=out)
+        weights = (step * self._weights).to(base).flatten(1)[:, None, None]
+        weights = weights.expand(-1, out.shape[1], -1, -1).flatten(0, 1)
+        out.flatten(0, 1)[:, None].baddbmm_(weights, self._rows.flatten(0, 1))
+
+    def _compact(self, order: list[int]) -> Tensor:
+        """Of each row in H · gradient - unit · gradient, (batch, memory, 2).
 
         H in the compact form of Byrd, Nocedal & Schnabel (1994), theorem 2.2, whose R is `upper`;
         `order` names the pairs from the oldest on.
         """
-        memory, unit = self._memory, self._unit[:, None, None]
+        unit = self._unit[:, None, None]
         known = self._known[:, order]
         both = known[:, :, None] & known[:, None, :]
         across = torch.where(both, self._across[:, order][:, :, order], 0)
         changes = torch.where(both, self._changes[:, order][:, :, order], 0)
-        moves, turns = (
-            torch.where(known, half[:, order], 0)[..., None]
-            for half in by_gradient.split(memory, 1)
-        )
+        by_gradient = torch.where(known[:, :, None], self._by_gradient[:, order], 0)
+        moves, turns = by_gradient.split(1, 2)
         upper = across.triu() + torch.diag_embed((~known).double())
         solved = torch.linalg.solve_triangular(upper, moves, upper=True)
         right = across.diagonal(dim1=1, dim2=2)[..., None] * solved
         right = right + unit * (changes @ solved - turns)
-        weights = torch.zeros_like(by_gradient)
-        weights[:, order] = torch.linalg.solve_triangular(upper.mT, right, upper=False)[..., 0]
-        weights[:, [memory + index for index in order]] = -(unit * solved)[..., 0]
+        by_move = torch.linalg.solve_triangular(upper.mT, right, upper=False)
+        weights = torch.empty_like(by_gradient)
+        weights[:, order] = torch.cat((by_move, -unit * solved), 2)
         return weights
+
+
+def _products(point: Tensor, rows: Tensor) -> Tensor:
+    """(batch, strips, columns), (batch, strips, rows, columns) -> (batch, rows), in float64."""
+    each = torch.bmm(point.flatten(0, 1)[:, None], rows.flatten(0, 1).mT)
+    return each.view(*rows.shape[:3]).sum(1, dtype=torch.float64)
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Of two points image by image, (batch,)."""
+    return _products(a, b[:, :, None])[:, 0]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.priors.base import ParamGroup
+from invprob.solver import lbfgs
 from invprob.solver.lbfgs import LBFGS
 
 Loss = Callable[[Tensor], Tensor]
@@ -124,6 +125,17 @@ def test_images_do_not_mix() -> None:
     for row in range(len(start)):
         alone, _, _ = descend(rosenbrock, start[row : row + 1], 30)
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("strip", [1, 4, 6])
+def test_how_products_are_shared_out_changes_nothing(
+    strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By threads; 6 variables in strips of 4 leave two places empty."""
+    expected, _, _ = descend(rosenbrock, starts(), 30)
+    monkeypatch.setattr(lbfgs, "STRIP", strip)
+    end, _, _ = descend(rosenbrock, starts(), 30)
+    torch.testing.assert_close(end, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_it_steps_back_from_where_there_is_no_loss() -> None:
