@@ -6,7 +6,8 @@
 Each row is one case: generator (128: the shipped one; 256 and 1024: random weights in the channels
 of StyleGAN2's config-f), images at once, method, perceptual network. The operator is the identity,
 so that `sphinx` trains both heads and the noise maps. Left out, `--method` is `sphinx` by Adam, as
-published, and by L-BFGS, as it is by default here. In turns, within one run, are timed:
+published, and by L-BFGS, as it is by default here. In turns, within one run, are timed, each three
+times on end, of which the first, which finds the caches full of another's data, does not count:
 
 - floor: each convolution of generator and perceptual network alone, forward and backward to its
   input, same shapes and threads, no elementwise work; channels first or last, whichever is faster;
@@ -60,6 +61,7 @@ from invprob.run.precision import tensor_cores
 from invprob.trunks import NETWORKS, Network
 
 CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024
+ON_END = 3  # times that a job is done before the next one's turn, as the steps of a run are
 BASELINE_COPIES = 12  # tensors that the baseline keeps for each layer's output, or a little fewer
 
 
@@ -173,7 +175,7 @@ class Setup:
 
 
 class Turns(Callback):
-    """Time each step of a solve, and after it one turn of every other job."""
+    """Time each step of a solve, and after some of them as many turns of every other job."""
 
     def __init__(self, others: dict[str, Job], device: torch.device, clock: Callable[[], float]):
         self._others, self._device, self._clock = others, device, clock
@@ -186,9 +188,11 @@ class Turns(Callback):
 
     def on_step(self, iterate: Iterate) -> None:
         self._note("step")
-        for name, job in self._others.items():
-            job()
-            self._note(name)
+        if iterate.taken % ON_END == 0:
+            for name, job in self._others.items():
+                for _ in range(ON_END):
+                    job()
+                    self._note(name)
 
     def _note(self, name: str) -> None:
         wait(self._device)
@@ -196,8 +200,11 @@ class Turns(Callback):
         self._began = self._clock()
 
     def medians(self) -> dict[str, float]:
-        """Seconds of each job; the first turn warms up."""
-        return {name: statistics.median(times[1:]) for name, times in self.seconds.items()}
+        """Seconds of each job, but for the first time of each turn."""
+        return {
+            name: statistics.median([time for i, time in enumerate(times) if i % ON_END])
+            for name, times in self.seconds.items()
+        }
 
 
 class Memory(Callback):
@@ -258,7 +265,7 @@ def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machi
         others["baseline"] = setup.baseline()
     turns = Turns(others, setup.device, clock)
     with tensor_cores(case.precision):
-        setup.solve(repeats + 1, turns)
+        setup.solve(repeats * ON_END, turns)
     medians = turns.medians()
     floor, step = min(medians["first"], medians["last"]), medians["step"]
     baseline = medians.get("baseline")

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from invprob.errors import PerceptualError
+from invprob.frozen import FrozenConv2d
 from invprob.published import published
-from invprob.winograd import WinogradConv2d
 
 
 def in_wheel(package: str, name: str) -> Path:
@@ -75,9 +75,9 @@ class Fire(nn.Module):
 
     def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(channels, squeezed, 1)
-        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
-        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+        self.squeeze = FrozenConv2d(channels, squeezed, 1)
+        self.expand1x1 = FrozenConv2d(squeezed, expanded, 1)
+        self.expand3x3 = FrozenConv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Squeeze and expand; channels become `2 * expanded`."""
@@ -104,7 +104,7 @@ class BlurPool(nn.Module):
 def _conv(
     channels: int, filters: int, size: int = 3, stride: int = 1, pad: int = 1
 ) -> list[nn.Module]:
-    return [nn.Conv2d(channels, filters, size, stride, pad), nn.ReLU(inplace=True)]
+    return [FrozenConv2d(channels, filters, size, stride, pad), nn.ReLU(inplace=True)]
 
 
 def _alex() -> list[nn.Module]:
@@ -134,7 +134,7 @@ def _vgg(pool: Callable[[int], list[nn.Module]]) -> list[nn.Module]:
         if layers:
             layers += pool(channels)
         for _ in range(repeats):
-            layers += [WinogradConv2d(channels, filters), nn.ReLU(inplace=True)]
+            layers += [FrozenConv2d(channels, filters, 3, padding=1), nn.ReLU(inplace=True)]
             channels = filters
     return layers
 

@@ -10,13 +10,10 @@ It pays on a CPU where many channels meet; on a GPU PyTorch chooses such algorit
 
 import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple, final
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-
-from invprob.derived import Derived
+from torch import Tensor
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and ∞
 OPPOSITE = [5, 2, 1, 4, 3, 0]  # where -1/p is among them
@@ -159,43 +156,3 @@ def _turned(dtype: torch.dtype) -> _Transforms:
         inward = (inward * signs)[OPPOSITE]
         outward = (_powers(TILE).T * signs[:TILE, None] * scale)[:, OPPOSITE]
         return _both_axes(inward, outward, dtype)
-
-
-class _Convolved(torch.autograd.Function):
-    """`convolve` and a bias; the gradient is the input's alone."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(kernels)
-        return convolve(x, kernels, bias=bias)
-
-    @staticmethod
-    # PyTorch gives this decorator no types.
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, None, None]:
-        (kernels,) = ctx.saved_tensors
-        return convolve_back(gradients[0], kernels), None, None
-
-
-@final
-class WinogradConv2d(nn.Conv2d):
-    """3x3 with padding 1, like PyTorch's, and by this algorithm where it is frozen and that pays.
-
-    Where it goes this way it cannot be differentiated twice.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, padding=1)
-        self._kernels = Derived()
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(batch, inputs, h, w) -> (batch, outputs, h, w)."""
-        bias = self.bias
-        if bias is None or bias.requires_grad or not suits(input, self.weight):
-            return super().forward(input)
-        kernels = self._kernels.of(self.weight, transform=transform)
-        # PyTorch gives `Function.apply` no types.
-        y: Tensor = _Convolved.apply(input, kernels, bias)  # type: ignore[no-untyped-call]
-        return y

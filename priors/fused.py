@@ -12,22 +12,19 @@ the plain form, which can.
 """
 
 import math
-from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from invprob import winograd
-from invprob.priors.filters import smooth
+from invprob.priors.convolutions import Convolution, over
 
 SLOPE = 0.2  # of the leaky ReLU
 GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
 EPSILON = 1e-8
 _ROWS = (0, 2, 3, 1)
-_PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, ..., groups
 
 
 class Features(NamedTuple):
@@ -53,71 +50,6 @@ class Features(NamedTuple):
         return scale / self.spread
 
 
-def _over(factors: Tensor, features: Tensor) -> Tensor:
-    """Factors (batch or 1, channels) as they apply to features."""
-    return factors.view(*factors.shape, 1, 1).to(features.dtype)
-
-
-class Convolution(ABC):
-    """A way to convolve by a frozen weight, and its adjoint."""
-
-    @abstractmethod
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        """conv(enter · x) of (batch, inputs, h, w), (batch, inputs)."""
-
-    @abstractmethod
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        """adjoint(gradient), shaped like x."""
-
-
-@final
-class Direct(Convolution):
-    """By PyTorch's convolution; weight (outputs, inputs, 3, 3)."""
-
-    def __init__(self, weight: Tensor) -> None:
-        self._weight = weight
-
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return F.conv2d(x * _over(enter, x), self._weight.to(x.dtype), padding=1)
-
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        weight = self._weight.to(gradient.dtype)
-        # Of x only the shape counts, but `torch.nn.grad.conv2d_input` would fill one to pass it.
-        d_x: Tensor = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, *_PLAIN, (True, False, False)
-        )[0]
-        return d_x
-
-
-@final
-class Doubling(Convolution):
-    """To twice the height and width: by stride 2, transposed, then low-pass."""
-
-    def __init__(self, weight: Tensor) -> None:
-        self._weight = weight.transpose(0, 1)
-
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        weight = self._weight.to(x.dtype)
-        return smooth(F.conv_transpose2d(x * _over(enter, x), weight, stride=2), 1)
-
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        return F.conv2d(smooth(gradient, 2), self._weight.to(gradient.dtype), stride=2)
-
-
-@final
-class Winograd(Convolution):
-    """With a quarter of the products; `kernels` from `winograd.transform`."""
-
-    def __init__(self, kernels: Tensor) -> None:
-        self._kernels = kernels
-
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return winograd.convolve(x, self._kernels, scale=enter)
-
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        return winograd.convolve_back(gradient, self._kernels)
-
-
 class _Layer(torch.autograd.Function):
     """y = φ(conv(enter · x) + σ · (strength · noise + bias)), and σ.
 
@@ -140,7 +72,7 @@ class _Layer(torch.autograd.Function):
         sigma = (scale.square() @ energy.T).add_(EPSILON / GAIN**2).sqrt_()
         y = convolution.forward(x, enter)
         added = (noise * strength).to(y.dtype)
-        y.addcmul_(added, _over(sigma, y)).add_(_over(sigma * bias, y))
+        y.addcmul_(added, over(sigma, y)).add_(over(sigma * bias, y))
         F.leaky_relu_(y, SLOPE)
         ctx.save_for_backward(x, spread, scale, enter, energy, sigma, added, strength, bias, y)
         ctx.convolution = convolution
@@ -172,7 +104,7 @@ class _Layer(torch.autograd.Function):
             d_scale = (d_sigma.div_(sigma) @ energy).mul_(scale).add_(d_enter)
             d_spread = d_enter.mul_(enter).neg_()
         if d_x is not None:
-            d_x.mul_(_over(enter, d_x))
+            d_x.mul_(over(enter, d_x))
         return d_x, d_spread, d_scale, None, d_noise, None, None, None
 
 

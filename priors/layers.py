@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from invprob import winograd
 from invprob.derived import Derived
 from invprob.priors import fused
+from invprob.priors.convolutions import Convolution, Ways
 from invprob.priors.filters import smooth
 from invprob.priors.fused import EPSILON, GAIN, SLOPE, Features
 
@@ -88,7 +88,7 @@ class SynthesisLayer(ModulatedConv):
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
         self.clamp = clamp
-        self._kernels, self._energy = Derived(), Derived()
+        self._ways, self._energy = Ways(), Derived()
         self._strength, self._offset = Derived(), Derived()
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
@@ -135,12 +135,10 @@ class SynthesisLayer(ModulatedConv):
         x = x * leave[:, :, None, None] + strength * noise + bias[:, None, None]
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
-    def _convolution(self, x: Tensor) -> fused.Convolution:
+    def _convolution(self, x: Tensor) -> Convolution:
         if self.doubling:
-            return fused.Doubling(self.weight)
-        if winograd.suits(x, self.weight):
-            return fused.Winograd(self._kernels.of(self.weight, transform=winograd.transform))
-        return fused.Direct(self.weight)
+            return self._ways.fastest_doubling(self.weight, x)
+        return self._ways.fastest(self.weight, x)
 
 
 class ToRGB(nn.Module):

@@ -1,11 +1,11 @@
-"""Winograd's convolution against PyTorch's: values, adjoint, scales, layer, when it is taken."""
+"""Winograd's convolution against PyTorch's: values, adjoint, scales, when it is taken."""
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from invprob.winograd import WinogradConv2d, convolve, convolve_back, suits, transform
+from invprob.winograd import convolve, convolve_back, suits, transform
 
 SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
 BOUNDS = {torch.float64: 1e-13, torch.float32: 5e-6}
@@ -59,36 +59,6 @@ def test_strips_give_what_the_whole_gives() -> None:
     x, weight = normal(4, 64, 128, 128, seed=0), normal(64, 64, 3, 3, seed=1)
     exact = functional.conv2d(x, weight, padding=1)
     assert distance(convolve(x, transform(weight)), exact) < 1e-13
-
-
-def test_layer_is_the_one_of_pytorch_with_its_gradient() -> None:
-    layer, plain = WinogradConv2d(128, 136), nn.Conv2d(128, 136, 3, padding=1)
-    plain.load_state_dict(layer.state_dict())
-    layer.requires_grad_(False)
-    x, slope = (normal(1, count, 24, 24, seed=0, dtype=torch.float32) for count in (128, 136))
-    images = [x.clone().requires_grad_() for _ in range(2)]
-    drawn = [one(image) for one, image in zip((layer, plain), images, strict=True)]
-    assert type(drawn[0].grad_fn).__name__ == "_ConvolvedBackward"
-    assert distance(drawn[0], drawn[1]) < 5e-6
-    found, exact = (
-        torch.autograd.grad(one, image, slope)[0] for one, image in zip(drawn, images, strict=True)
-    )
-    assert distance(found, exact) < 5e-6
-    with torch.no_grad():
-        layer.weight.mul_(2)
-        if layer.bias is not None:
-            layer.bias.zero_()
-    twice = functional.conv2d(x, 2 * plain.weight, padding=1)
-    assert distance(layer(x), twice) < 5e-6
-
-
-def test_trainable_layer_learns() -> None:
-    layer = WinogradConv2d(128, 128)
-    layer(normal(1, 128, 24, 24, seed=0, dtype=torch.float32)).sum().backward()
-    assert layer.bias is not None
-    slope = layer.bias.grad
-    assert layer.weight.grad is not None and slope is not None
-    assert torch.allclose(slope, torch.full((128,), 576.0))  # one for each pixel
 
 
 def test_what_it_suits() -> None:

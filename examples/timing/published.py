@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from invprob.frozen import FrozenConv2d
 from invprob.perceptual import PerceptualDistance
 from invprob.priors import Generator
 from invprob.priors.base import Prior
 from invprob.priors.fused import Features
 from invprob.priors.layers import SynthesisLayer, ToRGB, activate
-from invprob.winograd import WinogradConv2d
 from timing.floors import Job
 
 
@@ -71,13 +71,19 @@ def published(generator: Generator) -> Generator:
     return double
 
 
+def _own_of_pytorch(layer: FrozenConv2d) -> nn.Conv2d:
+    size, stride, padding = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+    plain = nn.Conv2d(layer.in_channels, layer.out_channels, size, stride, padding)
+    plain.weight, plain.bias = layer.weight, layer.bias
+    return plain
+
+
 def _published_lpips(network: PerceptualDistance) -> Callable[[Tensor, Tensor], Tensor]:
     plain = copy.deepcopy(network)
-    for index, layer in enumerate(plain.trunk):
-        if isinstance(layer, WinogradConv2d):
-            convolution = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
-            convolution.weight, convolution.bias = layer.weight, layer.bias
-            plain.trunk[index] = convolution
+    for parent in list(plain.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, FrozenConv2d):
+                setattr(parent, name, _own_of_pytorch(layer))
 
     def lpips(image: Tensor, other: Tensor) -> Tensor:
         pairs = zip(plain.features(image), plain.features(other), strict=True)

@@ -135,6 +135,25 @@ def test_upsampling_keeps_constants_and_means() -> None:
     assert math.isclose(doubled.sum().item(), 4.0, rel_tol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (5, 8), (32, 32), (7, 40), (34, 33)], ids=str)
+def test_upsampling_is_a_transposed_convolution_with_its_gradients(size: tuple[int, int]) -> None:
+    rng = torch.Generator().manual_seed(1)
+    image = torch.randn(2, 3, *size, generator=rng, dtype=torch.float64, requires_grad=True)
+    line = torch.tensor([0.25, 0.75, 0.75, 0.25], dtype=torch.float64)
+    kernel = torch.outer(line, line).expand(3, 1, 4, 4)
+    expected = torch.nn.functional.conv_transpose2d(image, kernel, stride=2, padding=1, groups=3)
+    found = upsample(image)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    slope = torch.randn(found.shape, generator=rng, dtype=torch.float64)
+    mine, theirs = (
+        torch.autograd.grad((whole**3 * slope).sum(), image, create_graph=True)[0]
+        for whole in (found, expected)
+    )
+    torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+    again, exact = (torch.autograd.grad(one.square().sum(), image)[0] for one in (mine, theirs))
+    torch.testing.assert_close(again, exact, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
