@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
-from invprob.methods.recipe import Rate, Recipe, Setting, Steps, free_noise
+from invprob.methods.recipe import ENOUGH, Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.heads import HeadShape, Preset
 from invprob.priors.parts import (
     Draws,
@@ -21,13 +21,16 @@ from invprob.priors.parts import (
 from invprob.priors.shapes import SIZES
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.registry import register
+from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Adam, Optimiser
 
 Choice = Literal["auto", "free", "stored"]
 Around = Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"]
 Reading = Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"]
 Width = Annotated[int | None, "bottleneck width (App. D: 16, 32, 64, 128); default: the preset's"]
-SOME = 0.2  # measurements an image element from which L-BFGS is ahead of Adam, coarse to fine
+# Measurements an image element from which L-BFGS is ahead of Adam, coarse to fine, and can hold
+# all parts.
+SOME = 0.2
 Chosen = Annotated[
     Literal["auto", "adam", "l-bfgs"],
     "l-bfgs, which has no learning rate, where a fifth or more is measured smoothly; else adam",
@@ -47,10 +50,16 @@ def _search(
     return Adam(0.003 if rate is None else rate), "fresh"
 
 
-def _noise(setting: Setting, choice: Choice, regulariser: float, rate: float) -> Part:
+def _suffice(setting: Setting, search: Optimiser) -> bool:
+    """Whether data hold P_c and B too: without noise, half the image by Adam, less by L-BFGS."""
+    enough = SOME if isinstance(search, LBFGS) else ENOUGH
+    return setting.share >= enough and not setting.noisy
+
+
+def _noise(choice: Choice, suffice: bool, regulariser: float, rate: float) -> Part:
     if choice not in ("auto", "free", "stored"):
         raise ArgumentError(f"noise_maps must be auto, free or stored, not {choice!r}")
-    free = choice == "free" or (choice == "auto" and setting.determined)
+    free = choice == "free" or (choice == "auto" and suffice)
     return free_noise(regulariser, rate) if free else StoredNoise()
 
 
@@ -81,19 +90,21 @@ def sphinx(
     noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
     L-BFGS is ours; with it heads keep the codes of the start, and are read out there. It is taken
-    where a fifth of the image or more is measured, smoothly, and no rate or readout asks for Adam.
-    Adam begins at a quarter of the size where data are few and the choice of parts is left to it.
+    where a fifth of the image or more is measured, smoothly, and no rate or readout asks for Adam;
+    so much holds P_c and B, where Adam needs half. Adam begins at a quarter of the size where data
+    are few and the choice of parts is left to it.
     """
     search, codes = _search(setting, optimiser, learning_rate, readout)
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
-    head = content == "head" or (content == "auto" and setting.determined)
+    suffice = _suffice(setting, search)
+    head = content == "head" or (content == "auto" and suffice)
     prior = StyleGANPrior(
         setting.generator,
         style=ProjectedStyles(shape, readout=readout, around=around, codes=codes),
         content=ProjectedContent(shape, readout=readout, around=around, codes=codes)
         if head
         else LearnedConstant(),
-        noise=_noise(setting, noise_maps, noise_regulariser, noise_rate),
+        noise=_noise(noise_maps, suffice, noise_regulariser, noise_rate),
     )
     recipe = setting.one_stage(prior, search, steps)
     quarter = setting.generator.resolution // 4

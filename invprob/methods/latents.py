@@ -7,7 +7,6 @@ from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps, free_n
 from invprob.priors.constraints import Spheres
 from invprob.priors.parts import (
     FreeContent,
-    FreeNoise,
     GaussianZ,
     Part,
     Rows,
@@ -109,7 +108,7 @@ def z_plus_s_b(
         setting.generator,
         style=style,
         content=FreeContent(),
-        noise=FreeNoise(regulariser=noise_regulariser),
+        noise=free_noise(noise_regulariser),
     )
     return setting.one_stage(prior, Adam(learning_rate), steps)
 

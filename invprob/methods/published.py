@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from invprob.losses import FeatureMisfit, MultiScalePerceptual, PerceptualTerm, Term
-from invprob.methods.recipe import Rate, Recipe, Setting, Steps, in_stages
+from invprob.methods.recipe import Rate, Recipe, Setting, Steps, free_noise, in_stages
 from invprob.priors.parts import FreeContent, FreeNoise, Held, W, WPlus, WPlusPlus
 from invprob.priors.stylegan import StyleGANPrior
 from invprob.registry import register
@@ -102,9 +102,7 @@ def karras(
     """
     terms, notes = setting.perceptual_only()
     style = W(jitter=jitter * float(setting.statistics.std_w))
-    prior = StyleGANPrior(
-        setting.generator, style=style, noise=FreeNoise(regulariser=noise_regulariser)
-    )
+    prior = StyleGANPrior(setting.generator, style=style, noise=free_noise(noise_regulariser))
     stage = Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps)
     return Recipe((stage,), notes=notes)
 

@@ -191,8 +191,10 @@ Steps = Annotated[int, "optimisation steps"]
 Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
 
 
-def free_noise(noise_regulariser: float, noise_rate: float) -> FreeNoise:
-    """Free noise maps B, or an `ArgumentError` that calls the rate as a method does."""
+def free_noise(noise_regulariser: float, noise_rate: float = 1.0) -> FreeNoise:
+    """Free noise maps B, or an `ArgumentError` that calls weight and rate as a method does."""
+    if not noise_regulariser >= 0:
+        raise ArgumentError(f"noise_regulariser must be at least 0, not {noise_regulariser}")
     if not noise_rate > 0:
         raise ArgumentError(f"noise_rate must be positive, not {noise_rate}")
     return FreeNoise(regulariser=noise_regulariser, lr_scale=noise_rate)

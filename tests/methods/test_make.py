@@ -53,6 +53,26 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.1)).content, LearnedConstant)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "options", "free"),
+    [
+        (0.19, {}, False),
+        (0.21, {}, True),
+        (0.21, {"noise": GaussianNoise(sigma=0.1)}, False),
+        (0.1, {"optimiser": "l-bfgs"}, False),
+        (0.49, {"optimiser": "adam"}, False),
+        (0.49, {"smooth": False}, False),
+        (0.5, {"optimiser": "adam"}, True),
+    ],
+)
+def test_l_bfgs_holds_all_parts_with_less(
+    ratio: float, options: dict[str, Any], free: bool
+) -> None:
+    prior = parts("sphinx", ratio, **options)
+    assert isinstance(prior.noise, FreeNoise if free else StoredNoise)
+    assert isinstance(prior.content, ProjectedContent if free else LearnedConstant)
+
+
 def test_noise_maps_of_the_baseline_move_fast_only_where_data_suffice() -> None:
     def rate(ratio: float, **options: Any) -> float:
         return parts("w-plus-s-b", ratio, **options).noise.lr_scale
@@ -79,7 +99,10 @@ def test_every_method_names_its_options() -> None:
         ({"steps": 3.5}, "steps must be an int"),
         ({"d": 0}, "d must be at least 1"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
-        ({"noise_maps": "free", "noise_regulariser": -1.0}, "regulariser must be at least 0"),
+        (
+            {"noise_maps": "free", "noise_regulariser": -1.0},
+            "^noise_regulariser must be at least 0",
+        ),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], message: str) -> None:
