@@ -31,6 +31,7 @@ Width = Annotated[int | None, "bottleneck width (App. D: 16, 32, 64, 128); defau
 # Measurements an image element from which L-BFGS is ahead of Adam, coarse to fine, and can hold
 # all parts.
 SOME = 0.2
+SLIGHT = 0.05  # sigma of Gaussian noise up to which fitting it costs less than P_c and B bring
 Chosen = Annotated[
     Literal["auto", "adam", "l-bfgs"],
     "l-bfgs, which has no learning rate, where a fifth or more is measured smoothly; else adam",
@@ -51,9 +52,10 @@ def _search(
 
 
 def _suffice(setting: Setting, search: Optimiser) -> bool:
-    """Whether data hold P_c and B too: without noise, half the image by Adam, less by L-BFGS."""
+    """Whether data hold P_c and B too: half the image by Adam, less by L-BFGS, of little noise."""
     enough = SOME if isinstance(search, LBFGS) else ENOUGH
-    return setting.share >= enough and not setting.noisy
+    slight = setting.sigma is not None and setting.sigma <= SLIGHT and setting.renoise is None
+    return setting.share >= enough and (slight or not setting.noisy)
 
 
 def _noise(choice: Choice, suffice: bool, regulariser: float, rate: float) -> Part:
@@ -87,7 +89,7 @@ def sphinx(
 
     Loss 1.0·MSE + 1.5·LPIPS, the published code's weights; the paper gives none. Paper: d = 16,
     Adam, at most 1e-3 on a trapezoid, 10 000 steps. Unlike the paper, P_c and B are free only where
-    noiseless data suffice to hold them, heads add to the mean, and w is the mean over 64 draws; the
+    data of little noise hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
     L-BFGS is ours; with it heads keep the codes of the start, and are read out there. It is taken
     where a fifth of the image or more is measured, smoothly, and no rate or readout asks for Adam;

@@ -49,8 +49,8 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     assert isinstance(parts("sphinx", 1.0, noise_maps="stored").noise, StoredNoise)
     assert isinstance(parts("sphinx", 1.0).content, ProjectedContent)
     assert isinstance(parts("sphinx", 1.0, content="constant").content, LearnedConstant)
-    assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.1)).noise, StoredNoise)
-    assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.1)).content, LearnedConstant)
+    assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.2)).noise, StoredNoise)
+    assert isinstance(parts("sphinx", 1.0, noise=GaussianNoise(sigma=0.2)).content, LearnedConstant)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,9 @@ def test_sphinx_frees_noise_only_where_data_suffice() -> None:
     [
         (0.19, {}, False),
         (0.21, {}, True),
-        (0.21, {"noise": GaussianNoise(sigma=0.1)}, False),
+        (0.21, {"noise": GaussianNoise(sigma=0.05)}, True),
+        (0.21, {"noise": GaussianNoise(sigma=0.06)}, False),
+        (0.21, {"noise": UniformNoise(width=0.05)}, False),
         (0.1, {"optimiser": "l-bfgs"}, False),
         (0.49, {"optimiser": "adam"}, False),
         (0.49, {"smooth": False}, False),
