@@ -1,5 +1,6 @@
 """A convolution of `torch.nn` that is fast where its weight is frozen."""
 
+from functools import partial
 from typing import Any, final
 
 import torch
@@ -32,10 +33,17 @@ class _Packed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, there: Tensor, back: Tensor, bias: Tensor, padding: int, margin: int
+        ctx: Any,
+        x: Tensor,
+        there: Tensor,
+        back: packed.Layout,
+        weight: Tensor,
+        bias: Tensor,
+        padding: int,
     ) -> Tensor:
-        ctx.back, ctx.margin = back, margin
-        return packed.convolve(x, there, bias=bias, padding=padding)
+        y = packed.convolve(x, there, bias=bias, padding=padding)
+        ctx.back, ctx.padding = back.of(weight, tuple(y.shape)), weight.shape[2] - 1 - padding
+        return y
 
     @staticmethod
     # PyTorch gives this decorator no types.
@@ -43,12 +51,8 @@ class _Packed(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor, None, None, None, None, None]:
-        d_x = packed.convolve(gradients[0], ctx.back, padding=ctx.margin)
+        d_x = packed.convolve(gradients[0], ctx.back, padding=ctx.padding)
         return d_x, None, None, None, None, None
-
-
-def _pack_turned(weight: Tensor) -> Tensor:
-    return packed.pack(packed.turned(weight))
 
 
 @final
@@ -63,7 +67,9 @@ class FrozenConv2d(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, outputs, size, stride, padding)
         self._step, self._size, self._margin = stride, size, padding
-        self._kernels, self._there, self._back = Derived(), Derived(), Derived()
+        self._kernels = Derived()
+        self._there = packed.Layout(partial(packed.pack, padding=padding))
+        self._back = packed.Layout(partial(packed.pack_adjoint, padding=padding))
 
     def forward(self, input: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, H, W)."""
@@ -75,10 +81,10 @@ class FrozenConv2d(nn.Conv2d):
             # PyTorch gives `Function.apply` no types.
             y: Tensor = _Winograd.apply(input, kernels, bias)  # type: ignore[no-untyped-call]
         elif packed.suits(input, weight):
-            there = self._there.of(weight, transform=packed.pack)
-            back = self._back.of(weight, transform=_pack_turned)
-            margins = self._margin, self._size - 1 - self._margin
-            y = _Packed.apply(input, there, back, bias, *margins)  # type: ignore[no-untyped-call]
+            there = self._there.of(weight, tuple(input.shape))
+            y = _Packed.apply(  # type: ignore[no-untyped-call]
+                input, there, self._back, weight, bias, self._margin
+            )
         else:
             y = super().forward(input)
         return y

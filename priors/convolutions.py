@@ -1,6 +1,7 @@
 """Ways to convolve features by a layer's frozen 3x3 weight, each with its adjoint."""
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import final
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from invprob import packed, winograd
 from invprob.derived import Derived
 from invprob.priors.filters import smooth
+from invprob.types import Shape
 
 _PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, ..., groups
 
@@ -52,7 +54,7 @@ class Direct(Convolution):
 
 @final
 class Packed(Convolution):
-    """The same by weights from `packed.pack`: `there`, and `back` of the turned one."""
+    """The same by `there` from `packed.pack` and `back` from `packed.pack_adjoint`."""
 
     def __init__(self, there: Tensor, back: Tensor) -> None:
         self._there, self._back = there, back
@@ -111,32 +113,33 @@ class Ways:
     """What the ways of one weight need beside it, made when first taken."""
 
     def __init__(self) -> None:
-        self._kernels, self._there, self._back = Derived(), Derived(), Derived()
+        self._kernels = Derived()
+        self._there = packed.Layout(partial(packed.pack, padding=1))
+        self._back = packed.Layout(partial(packed.pack_adjoint, padding=1))
+        self._double = packed.Layout(_pack_doubling)
+        self._halve = packed.Layout(_pack_halving)
 
     def fastest(self, weight: Tensor, x: Tensor) -> Convolution:
         """The way that is fastest for features like x."""
         if winograd.suits(x, weight):
             return Winograd(self._kernels.of(weight, transform=winograd.transform))
         if packed.suits(x, weight):
-            back = self._back.of(weight, transform=_pack_turned)
-            return Packed(self._there.of(weight, transform=packed.pack), back)
+            given, made = tuple(x.shape), (len(x), len(weight), *x.shape[2:])
+            return Packed(self._there.of(weight, given), self._back.of(weight, made))
         return Direct(weight)
 
     def fastest_doubling(self, weight: Tensor, x: Tensor) -> Convolution:
         """The way that is fastest to twice the size."""
         if packed.suits(x, weight):
-            back = self._back.of(weight, transform=_pack_swapped)
-            return PackedDoubling(self._there.of(weight, transform=_pack_doubling), back)
+            batch, _, height, width = given = tuple(x.shape)
+            made = (batch, len(weight), 2 * height + 1, 2 * width + 1)
+            return PackedDoubling(self._double.of(weight, given), self._halve.of(weight, made))
         return Doubling(weight)
 
 
-def _pack_turned(weight: Tensor) -> Tensor:
-    return packed.pack(packed.turned(weight))
+def _pack_doubling(weight: Tensor, given: Shape) -> Tensor:
+    return packed.pack_transposed(weight.transpose(0, 1), given)
 
 
-def _pack_swapped(weight: Tensor) -> Tensor:
-    return packed.pack(weight.transpose(0, 1))
-
-
-def _pack_doubling(weight: Tensor) -> Tensor:
-    return packed.pack_transposed(weight.transpose(0, 1))
+def _pack_halving(weight: Tensor, given: Shape) -> Tensor:
+    return packed.pack(weight.transpose(0, 1), given, stride=2)

@@ -77,9 +77,22 @@ def test_trainable_layer_learns() -> None:
 def test_transposed_is_that_of_pytorch(batch: int) -> None:
     weight, x = normal(6, 20, 3, 3), normal(batch, 6, 5, 8, seed=1)
     exact = functional.conv_transpose2d(x.double(), weight.double(), stride=2)
-    found = packed.convolve_transposed(x, packed.pack_transposed(weight))
+    found = packed.convolve_transposed(x, packed.pack_transposed(weight, (batch, 6, 5, 8)))
     assert found.shape == exact.shape
     assert distance(found, exact) < 5e-6
+
+
+def test_inputs_of_other_shapes_are_convolved_as_well() -> None:
+    """Whatever shape the weight was laid out for; 96 channels are laid out otherwise at 64x64."""
+    layer = FrozenConv2d(96, 96, 3, padding=1).requires_grad_(False)
+    for batch, pixels in ((1, 4), (3, 10), (1, 64), (1, 4)):
+        x = normal(batch, 96, pixels, pixels)
+        exact = functional.conv2d(x, layer.weight, layer.bias, padding=1)
+        assert distance(layer(x), exact) < 5e-6
+    weight, x = layer.weight.data, normal(1, 96, 9, 9)
+    exact = functional.conv2d(x, weight)
+    for given in ((1, 96, 4, 4), (1, 96, 64, 64)):
+        assert distance(packed.convolve(x, packed.pack(weight, given)), exact) < 5e-6
 
 
 def test_what_packing_suits() -> None:
