@@ -72,10 +72,12 @@ class Problem:
     def network(self) -> PerceptualDistance | None:
         """The perceptual network, where it compares image with like image.
 
-        Compared with a noisy image, LPIPS would ask a clean one for the noise as well.
+        Compared with a noisy image, LPIPS would ask a clean one for the noise as well; and of one
+        that is mostly hidden it sees the edges of what is not.
         """
         alike = self.renoise is not None or not self.noisy
-        return self.perceptual if is_image(self.measurement_shape) and alike else None
+        seen = self.observed is None or self.observed >= ENOUGH * math.prod(self.measurement_shape)
+        return self.perceptual if is_image(self.measurement_shape) and alike and seen else None
 
     def data_term(self, weight: float = 1.0) -> Term:
         """The misfit, or the likelihood where that was chosen."""

@@ -222,15 +222,17 @@ def test_the_whole_paper_setting_is_reachable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measured", "noisy", "names"),
+    ("measured", "observed", "noisy", "names"),
     [
-        ((3, 32, 32), False, ["misfit", "lpips-fake"]),
-        ((3, 32, 32), True, ["misfit"]),
-        ((300,), False, ["misfit"]),
+        ((3, 32, 32), None, False, ["misfit", "lpips-fake"]),
+        ((3, 32, 32), None, True, ["misfit"]),
+        ((300,), None, False, ["misfit"]),
+        ((3, 32, 32), 1536, False, ["misfit", "lpips-fake"]),
+        ((3, 32, 32), 1535, False, ["misfit"]),  # more holes than pixels
     ],
 )
 def test_lpips_enters_where_the_measurement_is_a_clean_image(
-    measured: tuple[int, ...], noisy: bool, names: list[str]
+    measured: tuple[int, ...], observed: int | None, noisy: bool, names: list[str]
 ) -> None:
     class Fake(torch.nn.Module):
         name = "fake"
@@ -242,6 +244,7 @@ def test_lpips_enters_where_the_measurement_is_a_clean_image(
         generator,
         generator.image_shape,
         measurement_shape=measured,
+        observed=observed,
         perceptual=fake,
         noise=GaussianNoise(sigma=0.1) if noisy else None,
     )
