@@ -1,5 +1,6 @@
 """A convolution of `torch.nn` that is fast where its weight is frozen."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, final
 
@@ -10,14 +11,16 @@ from torch.autograd.function import once_differentiable
 from invprob import packed, winograd
 from invprob.derived import Derived
 
+Way = Callable[[Tensor], Tensor]
 
-class _Winograd(torch.autograd.Function):
-    """`winograd.convolve` and a bias; the gradient is the input's alone."""
+
+class _Convolved(torch.autograd.Function):
+    """`there`, whose adjoint is `back`; the gradient is the input's alone."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
-        ctx.kernels = kernels
-        return winograd.convolve(x, kernels, bias=bias)
+    def forward(ctx: Any, x: Tensor, there: Way, back: Way) -> Tensor:
+        ctx.back = back
+        return there(x)
 
     @staticmethod
     # PyTorch gives this decorator no types.
@@ -25,34 +28,7 @@ class _Winograd(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor, None, None]:
-        return winograd.convolve_back(gradients[0], ctx.kernels), None, None
-
-
-class _Packed(torch.autograd.Function):
-    """`packed.convolve` with stride 1 and a bias; the gradient is the input's alone."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        there: Tensor,
-        back: packed.Layout,
-        weight: Tensor,
-        bias: Tensor,
-        padding: int,
-    ) -> Tensor:
-        y = packed.convolve(x, there, bias=bias, padding=padding)
-        ctx.back, ctx.padding = back.of(weight, tuple(y.shape)), weight.shape[2] - 1 - padding
-        return y
-
-    @staticmethod
-    # PyTorch gives this decorator no types.
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, None, None, None, None, None]:
-        d_x = packed.convolve(gradients[0], ctx.back, padding=ctx.padding)
-        return d_x, None, None, None, None, None
+        return ctx.back(gradients[0]), None, None
 
 
 @final
@@ -77,14 +53,31 @@ class FrozenConv2d(nn.Conv2d):
         if bias is None or bias.requires_grad or self._step != 1:
             return super().forward(input)
         if (self._size, self._margin) == (3, 1) and winograd.suits(input, weight):
-            kernels = self._kernels.of(weight, transform=winograd.transform)
-            # PyTorch gives `Function.apply` no types.
-            y: Tensor = _Winograd.apply(input, kernels, bias)  # type: ignore[no-untyped-call]
+            ways = self._winograd(bias)
         elif packed.suits(input, weight):
-            there = self._there.of(weight, tuple(input.shape))
-            y = _Packed.apply(  # type: ignore[no-untyped-call]
-                input, there, self._back, weight, bias, self._margin
-            )
+            ways = self._packed(bias)
         else:
-            y = super().forward(input)
+            return super().forward(input)
+        # PyTorch gives `Function.apply` no types.
+        y: Tensor = _Convolved.apply(input, *ways)  # type: ignore[no-untyped-call]
         return y
+
+    def _winograd(self, bias: Tensor) -> tuple[Way, Way]:
+        kernels = self._kernels.of(self.weight, transform=winograd.transform)
+        return (
+            lambda x: winograd.convolve(x, kernels, bias=bias),
+            lambda gradient: winograd.convolve_back(gradient, kernels),
+        )
+
+    def _packed(self, bias: Tensor) -> tuple[Way, Way]:
+        padding, margin = self._margin, self._size - 1 - self._margin
+
+        def there(x: Tensor) -> Tensor:
+            weight = self._there.of(self.weight, tuple(x.shape))
+            return packed.convolve(x, weight, bias=bias, padding=padding)
+
+        def back(gradient: Tensor) -> Tensor:
+            weight = self._back.of(self.weight, tuple(gradient.shape))
+            return packed.convolve(gradient, weight, padding=margin)
+
+        return there, back

@@ -182,7 +182,7 @@ ON_DATA = (
     "data term instead"
 )
 
-# Below this many measurements an image element free noise maps fit the data and spoil the image.
+# Below this many measurements an image element free noise maps that Adam moves spoil the image.
 ENOUGH = 0.5
 
 Rate = Annotated[float, "maximum learning rate of Adam"]
