@@ -53,12 +53,12 @@ from invprob import methods
 from invprob.callbacks import Callback, Iterate, Snapshot
 from invprob.measurements import Measurements
 from invprob.operators import Identity
-from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
+from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
+from invprob.perceptual.trunks import NETWORKS, Network
 from invprob.priors import Generator, GeneratorConfig, load_generator
 from invprob.run.build import build_device
 from invprob.run.chunks import forget_peak, peak
 from invprob.run.precision import tensor_cores
-from invprob.trunks import NETWORKS, Network
 
 CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024
 ON_END = 3  # times that a job is done before the next one's turn, as the steps of a run are

@@ -16,7 +16,7 @@ from training.data import write_sheet
 
 from invprob.errors import InvprobError, UnknownNameError
 from invprob.priors import load_generator
-from invprob.priors.extras import load_extras
+from invprob.priors.stylegan.extras import load_extras
 from invprob.registry import suggest
 from invprob.streams import stream
 

@@ -21,11 +21,11 @@ from training.face_factors import load_renderer
 from training.labels import LabelPredictor, effects, explained
 from training.supervision import FaceCodes
 
-from invprob.perceptual import PerceptualDistance, find_perceptual
+from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 from invprob.priors import Generator, load_generator
-from invprob.priors.extras import Direction, Extras, extras_path, save_extras
-from invprob.priors.files import find_generator
-from invprob.priors.statistics import sample_statistics
+from invprob.priors.generator_files import find_generator
+from invprob.priors.stylegan.extras import Direction, Extras, extras_path, save_extras
+from invprob.priors.stylegan.statistics import sample_statistics
 from invprob.streams import stream
 
 NUMBERS = (

@@ -3,8 +3,8 @@
 import invprob
 from invprob.operators import PartialCirculant
 from invprob.priors import StyleGANPrior, load_generator
-from invprob.priors.heads import HeadShape
 from invprob.priors.parts import ProjectedStyles
+from invprob.priors.parts.heads import HeadShape
 from invprob.run.samples import load_sample
 from invprob.solver.optimisers import Adam
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from training.data import find_images, read_images
 from training.frechet import describe, frechet_distance
 
-from invprob.perceptual import PerceptualDistance, find_perceptual
+from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 from invprob.priors import Generator, load_generator
 from invprob.streams import stream
 

@@ -19,7 +19,7 @@ from training.data import find_images, read_images
 import invprob
 from invprob.metrics import psnr
 from invprob.operators import Identity
-from invprob.perceptual import PerceptualDistance, find_perceptual
+from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 from invprob.priors import load_generator
 from invprob.run.samples import load_sample
 

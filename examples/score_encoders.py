@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from invprob import load_image
-from invprob.encoder_scores import distance_ratio, held_out, redraw, rows_of
+from invprob.encoder.scores import distance_ratio, held_out, redraw, rows_of
 from invprob.metrics import psnr
 from invprob.priors import Generator, load_generator
 from invprob.priors.encoder_files import load_encoder

@@ -18,7 +18,7 @@ import typer
 from invprob.errors import ArgumentError, InvprobError
 from invprob.files import atomic_write, sha256_of
 from invprob.priors import load_generator
-from invprob.priors.extras import extras_path, load_extras
+from invprob.priors.stylegan.extras import extras_path, load_extras
 
 DATA = Path(__file__).resolve().parent.parent / "priors" / "data"
 

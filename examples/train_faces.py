@@ -32,8 +32,8 @@ from training.supervision import FaceCodes, grow, start_quietly
 from training.synthesis import default_channels
 
 from invprob.errors import ArgumentError, InvprobError
-from invprob.perceptual import PerceptualDistance, find_perceptual
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
+from invprob.perceptual.distance import PerceptualDistance, find_perceptual
+from invprob.priors.stylegan.generator import Generator, GeneratorConfig
 
 console = Console()
 WIDTH = 256

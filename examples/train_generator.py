@@ -35,8 +35,8 @@ from training.run_files import (
 from training.synthesis import default_channels
 
 from invprob.errors import ArgumentError, InvprobError, RunError
-from invprob.priors.files import load_generator
-from invprob.priors.stylegan2 import GeneratorConfig
+from invprob.priors.generator_files import load_generator
+from invprob.priors.stylegan.generator import GeneratorConfig
 from invprob.streams import stream
 
 console = Console()

@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from invprob.allocation import keep_freed_memory as keep_freed_memory
     from invprob.callbacks import Callback as Callback
     from invprob.errors import InvprobError as InvprobError
+    from invprob.fast.allocation import keep_freed_memory as keep_freed_memory
     from invprob.losses import Term as Term
     from invprob.measurements import Measurements as Measurements
     from invprob.measurements import measure as measure
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from invprob.solver.solution import Outcome as Outcome
     from invprob.solver.solution import Solution as Solution
 
-__version__ = "0.1.0"
+from invprob.version import __version__ as __version__
 
 _HOME = {
     "Callback": "callbacks",
@@ -43,7 +43,7 @@ _HOME = {
     "Prior": "priors.base",
     "Solution": "solver.solution",
     "Term": "losses",
-    "keep_freed_memory": "allocation",
+    "keep_freed_memory": "fast.allocation",
     "load_image": "run.images",
     "measure": "measurements",
     "register": "registry",

@@ -12,7 +12,7 @@ from torch.nn import functional
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
-from invprob.perceptual import PerceptualDistance
+from invprob.perceptual.distance import PerceptualDistance
 from invprob.registry import register
 from invprob.types import Images, Measured, PerImage, Shape
 

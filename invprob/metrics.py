@@ -4,7 +4,7 @@
     @metric(unit="", better="lower")
     def mae(image: Images, truth: Images) -> PerImage: ...
 
-LPIPS is not among them, because it needs weights: see `invprob.perceptual`.
+LPIPS is not among them, because it needs weights: see `invprob.perceptual.distance`.
 """
 
 import functools

@@ -166,7 +166,7 @@ class Registers:
             "method", "invprob.methods", "invprob.methods"
         )
         self.stop: Register[Callable[..., Any]] = Register(
-            "stop", "invprob.stopping", "invprob.stops"
+            "stop", "invprob.solver.stopping", "invprob.stops"
         )
         self.loss: Register[Any] = Register("loss", "invprob.losses", "invprob.losses")
         self.metric: Register[Callable[..., Any]] = Register(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from invprob.derived import Derived
+from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator, checked_shape, seeded
 from invprob.operators.checks import part_of
 from invprob.operators.lines import Line

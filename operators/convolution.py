@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from invprob.derived import Derived
 from invprob.errors import ArgumentError
+from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
 from invprob.types import Images, Measured, Shape

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from invprob.arrays import Contents, carry, read_plane
-from invprob.derived import Derived
 from invprob.errors import ArgumentError
+from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator, seeded
 from invprob.operators.checks import part_of, pixel_axes
 from invprob.registry import register

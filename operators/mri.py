@@ -6,8 +6,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from invprob.derived import Derived
 from invprob.errors import ArgumentError
+from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator, seeded
 from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.frequencies import (

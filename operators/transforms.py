@@ -12,7 +12,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from invprob.derived import Derived
+from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator, checked_shape, seeded
 from invprob.operators.checks import part_of, pixel_axes
 from invprob.operators.lines import Line

@@ -7,13 +7,13 @@ from invprob.priors.base import Code as Code
 from invprob.priors.base import ParamGroup as ParamGroup
 from invprob.priors.base import Prior as Prior
 from invprob.priors.deep_image_prior import DeepImagePrior as DeepImagePrior
-from invprob.priors.files import load_generator as load_generator
-from invprob.priors.files import register_embedded
-from invprob.priors.files import save_generator as save_generator
+from invprob.priors.generator_files import load_generator as load_generator
+from invprob.priors.generator_files import register_embedded
+from invprob.priors.generator_files import save_generator as save_generator
 from invprob.priors.pixels import Pixels as Pixels
-from invprob.priors.stylegan import Sphinx as Sphinx
-from invprob.priors.stylegan import StyleGANPrior as StyleGANPrior
-from invprob.priors.stylegan2 import Generator as Generator
-from invprob.priors.stylegan2 import GeneratorConfig as GeneratorConfig
+from invprob.priors.stylegan.generator import Generator as Generator
+from invprob.priors.stylegan.generator import GeneratorConfig as GeneratorConfig
+from invprob.priors.stylegan.prior import Sphinx as Sphinx
+from invprob.priors.stylegan.prior import StyleGANPrior as StyleGANPrior
 
 register_embedded()

@@ -7,15 +7,15 @@ from invprob.errors import EncoderError, GeneratorFileError
 from invprob.files import sha256_of
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.encoder_files import encoder_path, read_header
-from invprob.priors.extras import extras_path, load_extras
-from invprob.priors.files import (
+from invprob.priors.generator_files import (
     NotFinite,
     build_generator,
     card_of,
     find_generator,
     fingerprint,
 )
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.extras import extras_path, load_extras
+from invprob.priors.stylegan.generator import Generator
 
 FORMATS = {
     "native": "native StyleGAN2, safetensors",

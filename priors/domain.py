@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.priors.base import Code
-from invprob.priors.part import Free
 from invprob.priors.parts import WPlus
-from invprob.priors.regularisers import mean_square
-from invprob.priors.stylegan import StyleGANCode, StyleGANPrior
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.parts.base import Free
+from invprob.priors.parts.noise_penalty import mean_square
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.prior import StyleGANCode, StyleGANPrior
 from invprob.types import PerImage
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from invprob.errors import ArgumentError, EncoderError
 from invprob.files import atomic_write
 from invprob.priors.encoders import BaseCodeEncoder, Encoder, ToolkitEncoder
-from invprob.priors.files import find_generator, fingerprint
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
+from invprob.priors.generator_files import find_generator, fingerprint
+from invprob.priors.stylegan.generator import Generator, GeneratorConfig
 
 FORMAT = "invprob-encoder"
 VERSION = 1

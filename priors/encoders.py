@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from invprob.priors.fused import SLOPE
-from invprob.priors.stylegan2 import GeneratorConfig
+from invprob.priors.stylegan.fused_layer import SLOPE
+from invprob.priors.stylegan.generator import GeneratorConfig
 from invprob.types import Images, Styles, Vectors
 
 INPUT = 128  # pixels a side of what both encoders look at

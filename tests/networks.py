@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from invprob.priors.encoders import BASE_LAYER, Encoder
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
+from invprob.priors.stylegan.generator import Generator, GeneratorConfig
 
 SMALL = GeneratorConfig(resolution=32, channels=(12, 10, 8, 6), style_width=16, mapping_layers=2)
 

@@ -15,8 +15,8 @@ from invprob.losses import (
     is_image,
 )
 from invprob.operators import Identity, PartialCirculant
-from invprob.perceptual import PerceptualDistance
-from invprob.trunks import NETWORKS
+from invprob.perceptual.distance import PerceptualDistance
+from invprob.perceptual.trunks import NETWORKS
 
 
 class FakeDistance(nn.Module):

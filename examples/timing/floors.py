@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from invprob.perceptual import PerceptualDistance
+from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors import Generator
-from invprob.priors.layers import SynthesisLayer
+from invprob.priors.stylegan.layers import SynthesisLayer
 
 Job = Callable[[], object]
 

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from invprob.frozen import FrozenConv2d
-from invprob.perceptual import PerceptualDistance
+from invprob.fast.frozen import FrozenConv2d
+from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors import Generator
 from invprob.priors.base import Prior
-from invprob.priors.fused import Features
-from invprob.priors.layers import SynthesisLayer, ToRGB, activate
+from invprob.priors.stylegan.fused_layer import Features
+from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB, activate
 from timing.floors import Job
 
 

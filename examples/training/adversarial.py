@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
+from invprob.priors.stylegan.generator import Generator, GeneratorConfig
 from invprob.streams import stream
 
 from .discriminator import Discriminator

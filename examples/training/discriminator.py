@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
-from invprob.priors.layers import activate
+from invprob.priors.stylegan.layers import activate
 
 
 def smooth_down(x: Tensor) -> Tensor:

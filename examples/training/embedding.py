@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from invprob.priors.layers import GAIN, activate, normalise
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.layers import GAIN, activate, normalise
 from invprob.streams import stream
 
 

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
-from invprob.perceptual import PerceptualDistance
-from invprob.priors.stylegan2 import Generator
+from invprob.perceptual.distance import PerceptualDistance
+from invprob.perceptual.trunks import NETWORKS
+from invprob.priors.stylegan.generator import Generator
 from invprob.streams import derive, stream
-from invprob.trunks import NETWORKS
 
 from .critic import FeatureCritic, critic_loss, deceiving_loss
 from .embedding import FactorEmbedding

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from invprob.perceptual import PerceptualDistance
+from invprob.perceptual.distance import PerceptualDistance
 
 from .factors import Array
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from invprob.perceptual import PerceptualDistance
+from invprob.perceptual.distance import PerceptualDistance
 
 
 class LabelPredictor:

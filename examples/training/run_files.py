@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from invprob.errors import FileError
 from invprob.files import atomic_write
-from invprob.priors.extras import Extras, extras_path, save_extras
-from invprob.priors.files import save_generator
-from invprob.priors.statistics import Statistics, sample_statistics
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.generator_files import save_generator
+from invprob.priors.stylegan.extras import Extras, extras_path, save_extras
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.statistics import Statistics, sample_statistics
 from invprob.streams import stream
 
 from .adversarial import Trainer

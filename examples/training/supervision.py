@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.priors.stylegan2 import Generator, GeneratorConfig
+from invprob.priors.stylegan.generator import Generator, GeneratorConfig
 
 from .adversarial import fresh_networks
 from .face_factors import Backdrop, face_laws, gather

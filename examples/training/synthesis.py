@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from invprob.priors.fused import SLOPE
-from invprob.priors.layers import EPSILON, GAIN
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.fused_layer import SLOPE
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.layers import EPSILON, GAIN
 
 
 class _Smooth(torch.autograd.Function):

@@ -14,9 +14,9 @@ from invprob.bench.sweep import NOTHING, Choice, MethodChoice, Pictures, Sweep
 from invprob.errors import ArgumentError, FileError, InvprobError
 from invprob.files import file_error
 from invprob.operators.base import Operator
-from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
-from invprob.priors.files import fingerprint, load_generator
-from invprob.priors.stylegan2 import Generator
+from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
+from invprob.priors.generator_files import fingerprint, load_generator
+from invprob.priors.stylegan.generator import Generator
 from invprob.run.build import build_noise, build_recipe
 from invprob.run.config import Named, RunConfig
 from invprob.run.execute import make_operator, make_transform

@@ -18,7 +18,7 @@ from invprob.bench.series import (
     line_rows,
     lines,
 )
-from invprob.bench.statistics import Measure
+from invprob.bench.summary import Measure
 from invprob.bench.tables import as_csv
 from invprob.files import atomic_write
 

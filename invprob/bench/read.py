@@ -21,7 +21,7 @@ from invprob.bench.sweep import (
 )
 from invprob.errors import ArgumentError, UnknownNameError
 from invprob.methods import DATA_TERMS
-from invprob.perceptual import CHOICES
+from invprob.perceptual.distance import CHOICES
 from invprob.registry import load_plugin, options_of, parameters_of, register, suggest
 from invprob.run.config import FITS
 from invprob.run.samples import samples

@@ -6,7 +6,7 @@ from typing import Any
 
 from invprob.bench.plan import Plan, Planned
 from invprob.bench.records import Record
-from invprob.bench.statistics import MEASURES, Measure, Spread
+from invprob.bench.summary import MEASURES, Measure, Spread
 from invprob.bench.sweep import CHOSEN, NOTHING, Choice
 
 PLOTTED = tuple(one for one in MEASURES if one.name in ("psnr", "ssim", "lpips", "data_misfit"))

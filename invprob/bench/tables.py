@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-import invprob
 from invprob.bench.plan import Plan
 from invprob.bench.records import Record
-from invprob.bench.statistics import MEASURES, Group, Measure, Spread, groups
+from invprob.bench.summary import MEASURES, Group, Measure, Spread, groups
 from invprob.bench.sweep import AXES, Sweep
 from invprob.files import atomic_write
+from invprob.version import __version__
 
 SPREAD = ("count", "mean", "median", "q1", "q3", "deviation")
 _UNKNOWN = "–"
@@ -142,7 +142,7 @@ def _settings(plan: Plan) -> list[str]:
         f"- images: {_plain(told)}",
         f"- seeds: {', '.join(map(str, sweep.seeds))}",
         f"- perceptual network: {network}",
-        f"- invprob {invprob.__version__}, PyTorch {torch.__version__}",
+        f"- invprob {__version__}, PyTorch {torch.__version__}",
     ]
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, cast
 
 import typer
 
-import invprob
-from invprob.cli import bench, catalogue, convert, gallery, restore, tools, train
+from invprob.cli import bench, catalogue, convert, gallery, solve, tools, train
 from invprob.cli import measure as measuring
 from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
+from invprob.version import __version__
 
 # Typer re-exports one of click's errors; recent releases carry click inside, earlier ones need it.
 # Their root, the one before `Exception`, is what has to be caught.
@@ -34,7 +34,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"invprob {invprob.__version__}")
+        typer.echo(f"invprob {__version__}")
         raise typer.Exit
 
 
@@ -51,7 +51,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-restore.register(app)
+solve.register(app)
 measuring.register(app)
 catalogue.register(app)
 tools.register(app)

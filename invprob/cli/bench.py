@@ -10,7 +10,7 @@ import typer
 from invprob.cli.common import AsJson, Quiet, print_json
 
 if TYPE_CHECKING:
-    from invprob.bench.execute import Summary, SweepDisplay
+    from invprob.bench.runner import Summary, SweepDisplay
     from invprob.bench.sweep import Sweep
 
 
@@ -76,9 +76,9 @@ def bench(
 
     Calling it again does what is not finished; new entries in the file are new runs.
     """
-    from invprob.bench.execute import run_sweep
     from invprob.bench.plots import MISSING, can_draw
     from invprob.bench.read import read_sweep
+    from invprob.bench.runner import run_sweep
     from invprob.report.comparison import write_comparison
 
     sweep = read_sweep(file)
@@ -183,7 +183,7 @@ def _report(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
 
 def _display(*, quiet: bool) -> "SweepDisplay":
     """The display that suits the error stream."""
-    from invprob.bench.execute import SilentSweep
+    from invprob.bench.runner import SilentSweep
     from invprob.cli.sweep_display import SweepBar, SweepLines
 
     if quiet:

@@ -67,9 +67,9 @@ def priors(as_json: AsJson = False) -> None:
     A file serves as well: `solve --prior FILE`.
     """
     from invprob.cli.pull import size
-    from invprob.priors.files import published_generators
-    from invprob.published import pulled
+    from invprob.priors.generator_files import published_generators
     from invprob.registry import register as registers
+    from invprob.weights.catalogue import pulled
 
     rows = [
         Row(name, entry.purpose, source=str(entry.path))

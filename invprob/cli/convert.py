@@ -9,8 +9,8 @@ import typer
 from invprob.cli.common import AsJson, Label, Quiet, Resolution, print_json
 
 if TYPE_CHECKING:
-    from invprob.priors.extras import Extras
-    from invprob.priors.stylegan2 import Generator
+    from invprob.priors.stylegan.extras import Extras
+    from invprob.priors.stylegan.generator import Generator
 
 SUFFIX = {"native": ".safetensors", "rosinality": ".pt"}
 
@@ -43,8 +43,8 @@ def convert(
     from invprob.errors import ArgumentError
     from invprob.files import sha256_of
     from invprob.priors.checkpoints.rosinality import multiplier
-    from invprob.priors.extras import extras_path, save_extras
-    from invprob.priors.files import find_generator, load_generator, save_generator
+    from invprob.priors.generator_files import find_generator, load_generator, save_generator
+    from invprob.priors.stylegan.extras import extras_path, save_extras
 
     precision = {"float": torch.float32, "half": torch.float16}.get(dtype)
     if precision is None:
@@ -105,9 +105,9 @@ def _check_free(out: Path, suffix: str, beside: Path | None) -> None:
 def _extras(file: str, generator: "Generator", draws: int, *, quiet: bool) -> "Extras | None":
     """Statistics of W, with the directions of the source; none for several classes at once."""
     from invprob.cli.display import track
-    from invprob.priors.extras import Extras, extras_path, load_extras
-    from invprob.priors.files import find_generator, load_generator
-    from invprob.priors.statistics import draws_of_w, statistics_of
+    from invprob.priors.generator_files import find_generator, load_generator
+    from invprob.priors.stylegan.extras import Extras, extras_path, load_extras
+    from invprob.priors.stylegan.statistics import draws_of_w, statistics_of
     from invprob.streams import stream
 
     if draws == 0 or generator.config.labels:

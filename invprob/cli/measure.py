@@ -144,7 +144,7 @@ def _config(
     from invprob.cli.options import read_parts
     from invprob.run.config import RunConfig
     from invprob.run.inputs import expand
-    from invprob.run.saved import read_spec
+    from invprob.run.operator_file import read_spec
 
     plugins = load_plugins(plugin)
     parts = read_parts(
@@ -163,7 +163,7 @@ def _config(
 
 def _size(config: "RunConfig", size: int | None) -> int:
     """What was asked for, else the side of the images that a saved operator reads, else 128."""
-    from invprob.run.saved import rebuild
+    from invprob.run.operator_file import rebuild
 
     if size is not None:
         return size

@@ -10,7 +10,7 @@ import typer
 from invprob.cli.common import AsJson, Quiet, print_json
 
 if TYPE_CHECKING:
-    from invprob.published import Licence, Published, Pulled
+    from invprob.weights.catalogue import Licence, Published, Pulled
 
 
 def register(app: typer.Typer) -> None:
@@ -51,8 +51,8 @@ def pull(
     once its sha256 is right. Proxies are those of the environment (HTTPS_PROXY).
     """
     from invprob.errors import ArgumentError, UnknownNameError
-    from invprob.published import known, read_published
     from invprob.registry import suggest
+    from invprob.weights.catalogue import known, read_published
 
     entries = known() if registry is None else read_published(registry)
     if not names:
@@ -86,7 +86,7 @@ def pull(
 def _pull(
     entry: "Published", accept_licence: bool, offline: bool, source: Path | None, quiet: bool
 ) -> "Pulled":
-    from invprob.pull import pull as bring
+    from invprob.weights.pull import pull as bring
 
     def say(text: str) -> None:
         if not quiet:
@@ -123,7 +123,7 @@ def _refuse_taken(names: Sequence[str], registry: Path) -> None:
 
 
 def _list(entries: Mapping[str, "Published"], as_json: bool) -> None:
-    from invprob.published import pulled
+    from invprob.weights.catalogue import pulled
 
     here = {**pulled("generator"), **pulled("perceptual")}
     if as_json:

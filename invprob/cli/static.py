@@ -14,7 +14,7 @@ _PLACES = {
     "operator": "operators",
     "noise": "operators",
     "method": "methods",
-    "stop": "stopping.py",
+    "stop": "solver/stopping.py",
 }
 _GIVEN = ("self", "image_shape", "seed", "setting", "steps")
 

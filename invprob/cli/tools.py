@@ -45,7 +45,7 @@ def sample(
 ) -> None:
     """Draw a sheet of images from a generator."""
     from invprob.errors import FileError
-    from invprob.priors.files import load_generator
+    from invprob.priors.generator_files import load_generator
     from invprob.report.sheet import draw_samples, write_sheet
 
     if out.suffix.lower() != ".png":
@@ -132,7 +132,7 @@ def _examined(
     from invprob.cli.options import read_some
     from invprob.errors import ArgumentError
     from invprob.run.build import build_example
-    from invprob.run.saved import read_spec, rebuild
+    from invprob.run.operator_file import read_spec, rebuild
 
     if spec is not None:
         if words or shape is not None or operator_seed is not None:

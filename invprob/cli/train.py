@@ -12,7 +12,7 @@ from invprob.cli.common import AsJson, Quiet, print_json
 
 if TYPE_CHECKING:
     from invprob.cli.display import Told
-    from invprob.encoder_training import EncoderTraining, Plan
+    from invprob.encoder.training import EncoderTraining, Plan
     from invprob.priors.encoder_files import Kind, Trained
 
 
@@ -75,13 +75,13 @@ def train_encoder(
     """
     import torch
 
-    from invprob.allocation import keep_freed_memory
     from invprob.cli.display import display
-    from invprob.encoder_training import EncoderTraining, chosen_kinds
+    from invprob.encoder.training import EncoderTraining, chosen_kinds
     from invprob.errors import EncoderError
-    from invprob.perceptual import PerceptualDistance, find_perceptual
+    from invprob.fast.allocation import keep_freed_memory
+    from invprob.perceptual.distance import PerceptualDistance, find_perceptual
     from invprob.priors.encoder_files import encoder_path, load_all, save_encoders
-    from invprob.priors.files import find_generator, load_generator
+    from invprob.priors.generator_files import find_generator, load_generator
     from invprob.run.build import build_device
 
     kinds = chosen_kinds(kind)
@@ -137,7 +137,7 @@ def train_encoder(
 
 
 def _plan(kind: "Kind", steps: int | None, seed: int, precision: str) -> "Plan":
-    from invprob.encoder_training import Precision, usual_plan
+    from invprob.encoder.training import Precision, usual_plan
 
     plan = usual_plan(kind, steps=steps, seed=seed)
     return dataclasses.replace(plan, precision=cast(Precision, precision))
@@ -147,7 +147,7 @@ def _trained(
     training: "EncoderTraining", checkpoint: Path, told: "Told", *, restart: bool
 ) -> "Trained":
     """Train to the end, from the checkpoint where there is one; the encoder as files keep it."""
-    from invprob.encoder_training import load_checkpoint, save_checkpoint, train
+    from invprob.encoder.training import load_checkpoint, save_checkpoint, train
     from invprob.run.watch import Status
 
     if checkpoint.exists() and not restart:

@@ -4,7 +4,7 @@ A row chooses style × content × noise, where to start, terms, optimiser, sched
 [R] were recalled or read in summaries, never checked against the original: do not quote them.
 """
 
-from invprob.methods import controls, encoded, gaussian, heads, latents, published
+from invprob.methods import controls, encoded, gaussian, latents, sphinx, w_space
 from invprob.methods.recipe import DATA_TERMS as DATA_TERMS
 from invprob.methods.recipe import DataTerm as DataTerm
 from invprob.methods.recipe import Init as Init
@@ -19,4 +19,4 @@ from invprob.methods.recipe import restore as restore
 from invprob.registry import register as register
 
 # Their rows are registered as they are imported.
-FAMILIES = (heads, latents, gaussian, published, encoded, controls)
+FAMILIES = (sphinx, latents, gaussian, w_space, encoded, controls)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from invprob.errors import ArgumentError
 from invprob.priors.enlarged import Enlarged
-from invprob.priors.shapes import SIZES
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.stylegan.prior import StyleGANPrior
+from invprob.priors.stylegan.shapes import SIZES
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.stages import Stage
 

@@ -6,16 +6,16 @@ reproductions of the published ones, which saw real images, and fall back to the
 
 from typing import Annotated, Literal
 
-from invprob.encoder_start import EncoderStart
 from invprob.losses import PerceptualTerm, Term
+from invprob.methods.encoder_start import EncoderStart
 from invprob.methods.recipe import Floor, Rate, Recipe, Setting, Steps
 from invprob.priors.domain import DomainGuided
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.encoders import BASE_LAYER
 from invprob.priors.parts import FreeFeatures, WPlus
-from invprob.priors.penalties import Distance, PNorm
-from invprob.priors.statistics import Whitening
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.parts.penalties import Distance, PNorm
+from invprob.priors.stylegan.prior import StyleGANPrior
+from invprob.priors.stylegan.statistics import Whitening
 from invprob.registry import register
 from invprob.schedules import constant
 from invprob.solver.optimisers import Adam

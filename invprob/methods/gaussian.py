@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from invprob.errors import ArgumentError
 from invprob.losses import DeadZoneMisfit, PerceptualTerm, Term
 from invprob.methods.recipe import Floor, Rate, Recipe, Setting, Steps, in_stages
-from invprob.priors.constraints import Constraint, L1Ball, Spheres, WhitenedBox
 from invprob.priors.parts import (
     FreeFeatures,
     FreeNoise,
@@ -17,9 +16,10 @@ from invprob.priors.parts import (
     W,
     WPlus,
 )
-from invprob.priors.penalties import Geocross, Mahalanobis, PNorm
-from invprob.priors.statistics import Whitening
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.parts.constraints import Constraint, L1Ball, Spheres, WhitenedBox
+from invprob.priors.parts.penalties import Geocross, Mahalanobis, PNorm
+from invprob.priors.stylegan.prior import StyleGANPrior
+from invprob.priors.stylegan.statistics import Whitening
 from invprob.registry import register
 from invprob.schedules import constant, cosine_trapezoid, one_cycle_drop
 from invprob.solver.optimisers import Adam

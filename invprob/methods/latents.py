@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from invprob.losses import ProjectedGradient
 from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps, free_noise
-from invprob.priors.constraints import Spheres
 from invprob.priors.parts import (
     FreeContent,
     GaussianZ,
@@ -13,8 +12,9 @@ from invprob.priors.parts import (
     WPlus,
     Z,
 )
-from invprob.priors.penalties import Gaussian
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.parts.constraints import Spheres
+from invprob.priors.parts.penalties import Gaussian
+from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.optimisers import Adam

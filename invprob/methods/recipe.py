@@ -12,20 +12,20 @@ from typing import Annotated, Any, Literal, TypeAlias
 import torch
 
 from invprob.callbacks import Callback
-from invprob.encoder_start import EncoderStart
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
 from invprob.measurements import Measurements
 from invprob.methods.coarse import coarse_to_fine
+from invprob.methods.encoder_start import EncoderStart
 from invprob.operators.noise import GaussianNoise, Noise
-from invprob.perceptual import PerceptualDistance
+from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors.base import Prior
 from invprob.priors.encoder_files import load_encoder
-from invprob.priors.extras import statistics_for
-from invprob.priors.files import load_generator
+from invprob.priors.generator_files import load_generator
 from invprob.priors.parts import FreeNoise
-from invprob.priors.statistics import Statistics
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.extras import statistics_for
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.statistics import Statistics
 from invprob.registry import build, register, suggest
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.lbfgs import LBFGS
@@ -34,7 +34,7 @@ from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
 from invprob.solver.stages import Initial, Stage, allot
-from invprob.stopping import Rule
+from invprob.solver.stopping import Rule
 from invprob.types import Shape
 
 

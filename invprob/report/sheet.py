@@ -9,7 +9,7 @@ from PIL import Image
 
 from invprob.errors import ArgumentError
 from invprob.files import atomic_write
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.generator import Generator
 from invprob.report.drawing import PAPER, tile
 from invprob.streams import stream
 from invprob.types import Images

@@ -13,13 +13,13 @@ from invprob.methods import DataTerm, Init, Recipe, make
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.noise import Noise
-from invprob.perceptual import Absent, PerceptualDistance
-from invprob.priors.stylegan2 import Generator
+from invprob.perceptual.distance import Absent, PerceptualDistance
+from invprob.priors.stylegan.generator import Generator
 from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
-from invprob.run.saved import rebuild
+from invprob.run.operator_file import rebuild
 from invprob.solver.stages import allot
-from invprob.stopping import Guarded
+from invprob.solver.stopping import Guarded
 from invprob.streams import derive
 from invprob.types import Shape
 

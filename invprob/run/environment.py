@@ -9,15 +9,15 @@ import PIL
 import safetensors
 import torch
 
-import invprob
 from invprob.errors import PerceptualError, RunError
 from invprob.operators.base import Operator
-from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
-from invprob.priors.files import fingerprint
-from invprob.priors.stylegan2 import Generator
+from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
+from invprob.priors.generator_files import fingerprint
+from invprob.priors.stylegan.generator import Generator
 from invprob.run.build import build_device
 from invprob.run.config import RunConfig
 from invprob.types import Spec
+from invprob.version import __version__
 
 
 def describe(
@@ -49,7 +49,7 @@ def describe(
 def versions() -> dict[str, str]:
     """Versions of what computes."""
     return {
-        "invprob": invprob.__version__,
+        "invprob": __version__,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": numpy.__version__,

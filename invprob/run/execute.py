@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-from invprob.allocation import keep_freed_memory
 from invprob.callbacks import Callback, Snapshot
 from invprob.errors import FileError, ShapeError
+from invprob.fast.allocation import keep_freed_memory
 from invprob.losses import is_image
 from invprob.measurements import Measurements, measure
 from invprob.methods import needs_generator
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.each import each
-from invprob.perceptual import Absent, PerceptualDistance, find_perceptual
-from invprob.priors.files import load_generator
-from invprob.priors.stylegan2 import Generator
+from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
+from invprob.priors.generator_files import load_generator
+from invprob.priors.stylegan.generator import Generator
 from invprob.run import environment as surroundings
 from invprob.run import folder as files
 from invprob.run.build import (
@@ -36,9 +36,9 @@ from invprob.run.chunks import estimate, solve_in_chunks
 from invprob.run.config import Named, RunConfig
 from invprob.run.folder import Checkpoint, RunFolder, new_folder, open_folder
 from invprob.run.inputs import Inputs, expand, load_inputs
+from invprob.run.operator_file import rebuild
 from invprob.run.precision import tensor_cores
 from invprob.run.results import Draw, Finished, Job, conclude
-from invprob.run.saved import rebuild
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, TimeBudget, Watcher
 from invprob.solver.loop import solve

@@ -10,8 +10,8 @@ import torch
 from invprob.measurements import Measurements
 from invprob.methods import Recipe
 from invprob.operators.base import Operator
-from invprob.perceptual import Absent, PerceptualDistance
-from invprob.priors.stylegan2 import Generator
+from invprob.perceptual.distance import Absent, PerceptualDistance
+from invprob.priors.stylegan.generator import Generator
 from invprob.run import folder as files
 from invprob.run.config import RunConfig
 from invprob.run.folder import RunFolder

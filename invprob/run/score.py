@@ -13,7 +13,7 @@ from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.metrics import psnr, ssim
 from invprob.operators.base import LinearOperator, Operator
-from invprob.perceptual import Absent, PerceptualDistance
+from invprob.perceptual.distance import Absent, PerceptualDistance
 from invprob.types import Images, PerImage, Spec
 
 Scores = dict[str, Any]  # JSON values only

@@ -15,8 +15,8 @@ from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.checkpoints.rosinality import Rosinality
 from invprob.priors.checkpoints.table import FILTER, Layout
 from invprob.priors.checkpoints.tensorflow import TensorFlow
-from invprob.priors.shapes import compare
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.shapes import compare
 
 Look: TypeAlias = Callable[[str, Tensor], None]
 

@@ -17,7 +17,7 @@ from invprob.priors.checkpoints.table import (
     inputs_of,
     mapping_shape,
 )
-from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.stylegan.shapes import GeneratorConfig
 
 
 @final

@@ -18,7 +18,7 @@ from invprob.priors.checkpoints.table import (
     fan_in,
     mapping_shape,
 )
-from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.stylegan.shapes import GeneratorConfig
 
 
 @final

@@ -17,8 +17,8 @@ from invprob.priors.checkpoints.table import (
     inputs_of,
     mapping_shape,
 )
-from invprob.priors.shapes import GeneratorConfig
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.shapes import GeneratorConfig
 
 
 @final

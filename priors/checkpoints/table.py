@@ -12,7 +12,7 @@ from torch import Tensor
 
 from invprob.errors import GeneratorFileError
 from invprob.priors.checkpoints.reading import RawCheckpoint
-from invprob.priors.shapes import GeneratorConfig
+from invprob.priors.stylegan.shapes import GeneratorConfig
 
 MAPPING_RATE = 0.01  # of the mapping network: its weights are stored 100 times larger than they act
 FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64

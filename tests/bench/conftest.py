@@ -8,7 +8,7 @@ from networks import random_generator
 
 from invprob.bench.pool import Event
 from invprob.bench.worker import Task, perform
-from invprob.priors.files import save_generator
+from invprob.priors.generator_files import save_generator
 
 SWEEP = """\
 format = "invprob-sweep"
@@ -71,6 +71,6 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             yield Event(task, 0.0)
             yield Event(task, 1.0, perform(task, lambda share: None))
 
-    monkeypatch.setattr("invprob.bench.execute.work_through", one_by_one)
+    monkeypatch.setattr("invprob.bench.runner.work_through", one_by_one)
     monkeypatch.setattr("invprob.bench.plots.can_draw", lambda: False)  # drawing takes its time
     return made

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from invprob import methods
-from invprob.bench.execute import Summary, run_sweep
 from invprob.bench.read import read_sweep
 from invprob.bench.records import load_record
+from invprob.bench.runner import Summary, run_sweep
 from invprob.errors import RunError
 from invprob.measurements import Measurements
 from invprob.registry import register

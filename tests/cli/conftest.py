@@ -10,7 +10,7 @@ from networks import random_generator
 from PIL import Image
 
 from invprob.cli.app import run
-from invprob.priors.files import save_generator
+from invprob.priors.generator_files import save_generator
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from networks import random_generator
 
 from invprob.priors import load_generator
 from invprob.priors.checkpoints.reading import read_checkpoint
-from invprob.priors.extras import Direction, Extras, extras_path, load_extras, save_extras
-from invprob.priors.files import fingerprint, save_generator
-from invprob.priors.statistics import sample_statistics
+from invprob.priors.generator_files import fingerprint, save_generator
+from invprob.priors.stylegan.extras import Direction, Extras, extras_path, load_extras, save_extras
+from invprob.priors.stylegan.statistics import sample_statistics
 
 PLAN = Plan(channels=(8, 6, 5, 4), style_width=8, depth=2)
 CLASSES = Plan(channels=(8, 6, 5, 4), labels=3, label_width=4, clamp=256.0)

@@ -18,9 +18,9 @@ from invprob.run.watch import Recorder
 STAGED = '''
 from invprob.losses import DataMisfit
 from invprob.methods import Recipe, Setting
-from invprob.priors.heads import HeadShape
+from invprob.priors.parts.heads import HeadShape
 from invprob.priors.parts import FreeNoise, ProjectedStyles, WPlus
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register
 from invprob.schedules import constant
 from invprob.solver.optimisers import Adam, NormalisedGradientDescent

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from invprob.encoder_training import EncoderTraining
+from invprob.encoder.training import EncoderTraining
 
 TRAIN = ("train-encoder", "--prior", "../tiny.safetensors", "--perceptual", "none")
 FILE = Path("../tiny-encoder.safetensors")

@@ -27,7 +27,7 @@ from invprob.operators import (
 from invprob.priors import Pixels, Prior, StyleGANPrior, load_generator, save_generator
 from invprob.priors.enlarged import Enlarged
 from invprob.solver.stages import Stage, solve_stages
-from invprob.stopping import Plateau
+from invprob.solver.stopping import Plateau
 from invprob.testing import check_prior
 
 SHAPE = (3, 32, 32)

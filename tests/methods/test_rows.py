@@ -11,10 +11,10 @@ import invprob
 from invprob.errors import ArgumentError
 from invprob.methods import Recipe, make
 from invprob.operators import GaussianNoise, Identity
-from invprob.priors.extras import statistics_for
 from invprob.priors.parts import W
-from invprob.priors.statistics import Whitening
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.stylegan.extras import statistics_for
+from invprob.priors.stylegan.prior import StyleGANPrior
+from invprob.priors.stylegan.statistics import Whitening
 from invprob.solver.stages import Stage, allot, solve_stages
 from invprob.streams import stream
 

@@ -5,8 +5,8 @@ import torch
 
 from invprob.files import sha256_of
 from invprob.priors import load_generator
-from invprob.priors.extras import extras_path, load_extras
-from invprob.priors.files import card_of, find_generator
+from invprob.priors.generator_files import card_of, find_generator
+from invprob.priors.stylegan.extras import extras_path, load_extras
 from invprob.registry import register
 
 NAMES = sorted(register.generator)

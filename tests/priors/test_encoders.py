@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from invprob.encoder_scores import distance_ratio, draw_from_base, held_out, redraw, rows_of
+from invprob.encoder.scores import distance_ratio, draw_from_base, held_out, redraw, rows_of
 from invprob.errors import ArgumentError, EncoderError
 from invprob.priors import Generator, GeneratorConfig, load_generator, save_generator
 from invprob.priors.encoder_files import (
@@ -26,7 +26,7 @@ from invprob.priors.encoder_files import (
     save_encoders,
 )
 from invprob.priors.encoders import BASE_LAYER, BASE_SIZE, Encoder, fitted
-from invprob.priors.fused import Features
+from invprob.priors.stylegan.fused_layer import Features
 
 SHIPPED = "faces-128"
 

@@ -11,7 +11,6 @@ from invprob.errors import ArgumentError, PriorError
 from invprob.losses import DataMisfit
 from invprob.operators import PartialCirculant
 from invprob.priors import Generator, Prior
-from invprob.priors.heads import HeadShape
 from invprob.priors.parts import (
     FreeContent,
     FreeNoise,
@@ -21,7 +20,8 @@ from invprob.priors.parts import (
     ProjectedStyles,
     WPlus,
 )
-from invprob.priors.stylegan import StyleGANPrior
+from invprob.priors.parts.heads import HeadShape
+from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam
 from invprob.solver.stages import Stage, allot, solve_stages

@@ -5,9 +5,9 @@ import torch
 from timing.floors import bare, perceptual_convolutions, synthesis_convolutions
 from timing.published import published
 
-from invprob.perceptual import PerceptualDistance
-from invprob.priors.stylegan2 import GeneratorConfig
-from invprob.trunks import NETWORKS
+from invprob.perceptual.distance import PerceptualDistance
+from invprob.perceptual.trunks import NETWORKS
+from invprob.priors.stylegan.generator import GeneratorConfig
 
 
 def test_the_baseline_draws_the_same_images_with_weight_gradients() -> None:

@@ -11,7 +11,7 @@ from training.embedding import (
     start_mapping,
 )
 
-from invprob.priors.stylegan2 import GeneratorConfig
+from invprob.priors.stylegan.generator import GeneratorConfig
 
 
 def test_an_embedding_begins_with_the_weighed_features() -> None:

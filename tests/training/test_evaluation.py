@@ -14,11 +14,11 @@ from PIL import Image
 from training.labels import LabelPredictor, effects, explained
 
 from invprob.files import sha256_of
-from invprob.perceptual import PerceptualDistance, find_perceptual
+from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 from invprob.priors import load_generator, save_generator
-from invprob.priors.extras import Direction, Extras, extras_path, load_extras, save_extras
-from invprob.priors.statistics import sample_statistics
-from invprob.priors.stylegan2 import GeneratorConfig
+from invprob.priors.stylegan.extras import Direction, Extras, extras_path, load_extras, save_extras
+from invprob.priors.stylegan.generator import GeneratorConfig
+from invprob.priors.stylegan.statistics import sample_statistics
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

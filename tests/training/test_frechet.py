@@ -6,7 +6,7 @@ import shared_files
 import torch
 from training.frechet import describe, frechet_distance
 
-from invprob.perceptual import PerceptualDistance, find_perceptual
+from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 
 
 def test_closed_form_of_commuting_covariances() -> None:

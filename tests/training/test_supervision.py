@@ -13,8 +13,8 @@ from training.face_factors import load_renderer, replay
 from training.supervision import FaceCodes, grow, likeness, start_quietly
 
 from invprob.errors import ArgumentError
+from invprob.fast.filters import upsample
 from invprob.priors import load_generator
-from invprob.priors.filters import upsample
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_faces.py"
 

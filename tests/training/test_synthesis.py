@@ -5,7 +5,7 @@ import pytest
 import torch
 from training.synthesis import default_channels, fresh_noise, synthesise, weights_of
 
-from invprob.priors.stylegan2 import Generator
+from invprob.priors.stylegan.generator import Generator
 
 
 def inputs(generator: Generator) -> tuple[torch.Tensor, list[torch.Tensor]]:

@@ -15,8 +15,8 @@ from training.run_files import read_checkpoint, save_checkpoint
 
 from invprob.errors import ArgumentError, FileError
 from invprob.priors import load_generator
-from invprob.priors.extras import load_extras
-from invprob.priors.stylegan2 import GeneratorConfig
+from invprob.priors.stylegan.extras import load_extras
+from invprob.priors.stylegan.generator import GeneratorConfig
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_generator.py"
 CONFIG = GeneratorConfig(32, (8, 8, 6, 4), 16, 2)

@@ -1,0 +1,1 @@
+"""How an encoder of images into latents is trained and scored."""

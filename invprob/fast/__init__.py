@@ -1,0 +1,1 @@
+"""The fast forms of convolutions with weights that do not change, and their memory."""

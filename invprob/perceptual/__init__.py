@@ -1,0 +1,1 @@
+"""The perceptual distance between images (LPIPS) and the networks it needs."""

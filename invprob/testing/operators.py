@@ -1,0 +1,335 @@
+"""The laws of the contracts as functions, for authors everywhere: `check_operator(mine)`.
+
+Everything is examined in float64 with seeded inputs. For small linear operators the dense matrix,
+built one basis image a column, is the oracle.
+"""
+
+import copy
+import functools
+import json
+import math
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ContractError, ShapeError, UnknownNameError
+from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.composition import Composed, LinearComposed
+from invprob.operators.stack import LinearStack, Stack
+from invprob.testing.dense_matrix import Decomposition
+from invprob.testing.dense_matrix import dense as dense
+from invprob.testing.priors import check_prior as check_prior
+
+EXACT = 1e-10  # relative, in float64
+DENSE_LIMIT = 4096  # image elements, above which the dense matrix takes too long
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one law: `kept` is None where it could not be examined, `detail` says why."""
+
+    law: str
+    kept: bool | None
+    detail: str
+
+
+def check_operator(operator: Operator) -> None:
+    """Examine all laws of an operator; raises `ContractError` that names each one broken."""
+    broken = [verdict for verdict in examine_operator(operator) if verdict.kept is False]
+    if broken:
+        reasons = "; ".join(f"{verdict.law}: {verdict.detail}" for verdict in broken)
+        raise ContractError(f"{operator!r} breaks its contract: {reasons}")
+
+
+def examine_operator(operator: Operator) -> Iterator[Verdict]:
+    """Yield the verdict on each law of an operator's contract, linear or not."""
+    linear = isinstance(operator, LinearOperator)
+    laws = _LAWS | (_linear_laws(operator) if linear else _CURVED_LAWS)
+    for name, law in laws.items():
+        try:
+            detail = law(operator)
+        except _NotExamined as reason:
+            yield Verdict(name, None, str(reason))
+        except ContractError as broken:
+            yield Verdict(name, False, str(broken))
+        except Exception as error:  # an author's operator may fail in any way
+            yield Verdict(name, False, f"{type(error).__name__}: {error}")
+        else:
+            yield Verdict(name, True, detail)
+
+
+class _NotExamined(Exception):
+    """A law does not apply here."""
+
+
+def _shapes(operator: Operator) -> str:
+    double = _double(operator)
+    for batch in (0, 1, 2):
+        image = _images(operator, batch)
+        before = image.clone()
+        measured = double(image)
+        _demand(
+            tuple(measured.shape) == (batch, *operator.measurement_shape),
+            f"{batch} images give {tuple(measured.shape)}, not {operator.measurement_shape} each",
+        )
+        _demand(measured.dtype == image.dtype, f"float64 images give {measured.dtype}")
+        _demand(torch.equal(image, before), "the image is changed in place")
+        if isinstance(double, LinearOperator):
+            back = double.adjoint(_measurements(operator, batch))
+            _demand(
+                tuple(back.shape) == (batch, *operator.image_shape),
+                f"the adjoint of {batch} measurements gives {tuple(back.shape)}",
+            )
+            _demand(back.dtype == image.dtype, f"the adjoint gives {back.dtype} for float64")
+    plain = copy.deepcopy(operator).to("cpu", torch.float32)
+    single = plain(_images(operator, 1).to(torch.float32))
+    _demand(single.dtype == torch.float32, f"float32 images give {single.dtype}")
+    if isinstance(plain, LinearOperator):
+        back = plain.adjoint(single)
+        _demand(back.dtype == torch.float32, f"the adjoint gives {back.dtype} for float32")
+    wrong = torch.zeros(1, *operator.image_shape[:-1], operator.image_shape[-1] + 1)
+    try:
+        operator(wrong)
+    except ShapeError:
+        return f"{operator.image_shape} to {operator.measurement_shape}"
+    raise ContractError(f"images of shape {tuple(wrong.shape)} are not refused")
+
+
+def _determinism(operator: Operator) -> str:
+    double, image = _double(operator), _images(operator)
+    state = torch.get_rng_state()
+    _demand(torch.equal(double(image), double(image)), "two calls differ")
+    _demand(torch.equal(state, torch.get_rng_state()), "a call draws from the global generator")
+    return "two calls agree"
+
+
+def _batch(operator: Operator) -> str:
+    double, image = _double(operator), _images(operator)
+    _independent("an image measured", double, image)
+    if isinstance(double, LinearOperator):
+        _independent("the adjoint of a measurement", double.adjoint, _measurements(operator))
+    elif _stands_in(operator):
+        _independent("the surrogate of an image", double.surrogate, image)
+    return "images do not mix"
+
+
+def _copying(operator: Operator) -> str:
+    double, image = _double(operator), _images(operator)
+    expected, fingerprint = double(image), operator.fingerprint() if _named(operator) else ""
+    copies = {"deepcopy": copy.deepcopy(operator), ".to(float64)": double}
+    copies["state_dict"] = _reloaded(operator)
+    foreign = _named(operator) and _foreign(operator.spec())  # made by others, by other laws
+    kept = [value for part in operator.modules() for value in vars(part).values()]
+    _demand(
+        foreign or not any(isinstance(value, torch.Generator) for value in kept),
+        "it keeps a torch.Generator; keep the integer seed, and the tensors drawn",
+    )
+    local = any("<locals>" in type(part).__qualname__ for part in operator.modules())
+    if not (local or foreign):
+        copies["pickle"] = pickle.loads(pickle.dumps(operator))
+    for how, copied in copies.items():
+        _demand(torch.equal(_double(copied)(image), expected), f"{how} measures differently")
+        _demand(not _named(copied) or copied.fingerprint() == fingerprint, f"{how}: fingerprint")
+    return ", ".join(copies)
+
+
+def _spec(operator: Operator) -> str:
+    try:
+        spec = operator.spec()
+    except UnknownNameError as error:
+        raise _NotExamined(str(error)) from error
+    if _foreign(spec):
+        raise _NotExamined("it wraps what another package made, which no file can rebuild")
+    rebuilt = Operator.from_spec(json.loads(json.dumps(spec)))
+    image = _images(operator)
+    _demand(rebuilt.fingerprint() == operator.fingerprint(), "the rebuilt fingerprint differs")
+    _demand(torch.equal(_double(rebuilt)(image), _double(operator)(image)), "it rebuilds another")
+    return operator.fingerprint()[:12]
+
+
+def _linearity(operator: Operator) -> str:
+    _demand(operator.linear, "a LinearOperator says that it is not linear")
+    double, x, z = _double(operator), _images(operator), _images(operator, seed=1)
+    error = (double(2 * x - 3 * z) - 2 * double(x) + 3 * double(z)).norm()
+    return _small(error, double(x).norm(), EXACT)
+
+
+def _adjoint(operator: Operator) -> str:
+    double, x, y = _linear(operator), _images(operator), _measurements(operator)
+    measured = double(x)
+    _demand(torch.equal(double.H.H(x), measured), "A.H.H is not A")
+    error = ((measured * y).sum() - (x * double.adjoint(y)).sum()).abs()
+    return _small(error, measured.norm() * y.norm(), EXACT)
+
+
+def _vjp(operator: Operator) -> str:
+    double, y = _linear(operator), _measurements(operator)
+    gradient = _gradient(double, _images(operator), y)
+    return _small((gradient - double.adjoint(y)).norm(), gradient.norm(), EXACT)
+
+
+def _adjoint_gradient(operator: Operator) -> str:
+    double, x = _linear(operator), _images(operator)
+    gradient = _gradient(double.adjoint, _measurements(operator), x)
+    return _small((gradient - double(x)).norm(), gradient.norm(), EXACT)
+
+
+def _norm(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
+    reference, value = oracle().norm, _linear(operator).norm()
+    return _small(torch.tensor(value - reference), torch.tensor(reference), 1e-3)
+
+
+def _pinv(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
+    decomposed, shape = oracle(), operator.measurement_shape
+    told = decomposed.well_told(_measurements(operator).flatten(1))
+    image = _linear(operator).pinv(told.view(-1, *shape), iterations=8000, tolerance=1e-12)
+    reference = decomposed.pinv(told)
+    return _small((image.flatten(1) - reference).norm(), reference.norm(), 1e-4)
+
+
+def _differentiable(operator: Operator) -> str:
+    _demand(not operator.linear, "it says that it is linear, but is no LinearOperator")
+    double, x, y = _double(operator), _images(operator), _measurements(operator)
+    gradient = _gradient(double.surrogate, x, y)
+    _demand(bool(gradient.isfinite().all()), "the gradient is not finite")
+    if _stands_in(operator):
+        return _ascends(double, x, y, gradient)
+    step, detail = 1e-6, ""
+    for seed in range(3):
+        direction = _images(operator, seed=10 + seed)
+        ahead, behind = double(x + step * direction), double(x - step * direction)
+        slope = ((ahead - behind) * y).sum() / (2 * step)
+        scale = (ahead - behind).norm() * y.norm() / (2 * step)
+        # Where almost nothing changes, the difference of two rounded numbers has this error itself.
+        rounding = 2**-50 * (ahead.norm() + behind.norm()) * y.norm() / (2 * step)
+        error = (slope - (gradient * direction).sum()).abs()
+        detail = _small((error - rounding).clamp(min=0), scale, 1e-6)
+    return detail
+
+
+def _ascends(operator: Operator, x: Tensor, y: Tensor, gradient: Tensor) -> str:
+    """A surrogate's gradient is not that of `forward`, which has none: but its steps must help."""
+    _demand(bool(gradient.any()), "the surrogate's gradient is zero")
+    measured = operator.surrogate(x)
+    _demand(measured.shape == operator(x).shape, f"the surrogate gives {tuple(measured.shape)}")
+    _demand(torch.equal(measured, operator.surrogate(x)), "two calls of the surrogate differ")
+    step = 0.3 * gradient / gradient.square().mean().sqrt()
+    rise = float(((operator(x + step) - operator(x - step)) * y).sum())
+    _demand(rise > 0, f"steps along the surrogate's gradient change <A x, y> by {rise:.1e}")
+    return "steps along the surrogate's gradient raise what they should"
+
+
+_LAWS: dict[str, Callable[[Operator], str]] = {
+    "shapes": _shapes,
+    "determinism": _determinism,
+    "batch": _batch,
+    "copying": _copying,
+    "spec": _spec,
+}
+_CURVED_LAWS: dict[str, Callable[[Operator], str]] = {"gradient": _differentiable}
+
+
+def _linear_laws(operator: Operator) -> dict[str, Callable[[Operator], str]]:
+    """The laws of linear operators, of which two share one decomposition of the dense matrix."""
+    oracle = functools.cache(lambda: _decomposed(operator))
+    return {
+        "linearity": _linearity,
+        "adjoint": _adjoint,
+        "vjp": _vjp,
+        "adjoint-gradient": _adjoint_gradient,
+        "norm": functools.partial(_norm, oracle=oracle),
+        "pinv": functools.partial(_pinv, oracle=oracle),
+    }
+
+
+def _demand(kept: bool, otherwise: str) -> None:
+    if not kept:
+        raise ContractError(otherwise)
+
+
+def _small(error: Tensor, scale: Tensor, tolerance: float) -> str:
+    """Demand that an error is small beside a scale, or beside 1 where the scale is zero."""
+    relative = float(error.abs() / (scale if scale > 0 else torch.ones(())))
+    _demand(relative < tolerance, f"relative error {relative:.1e}, allowed {tolerance:.0e}")
+    return f"relative error {relative:.1e}"
+
+
+def _images(operator: Operator, batch: int = 2, seed: int = 0) -> Tensor:
+    """Images strictly inside [-1, 1], where operators on images are defined."""
+    rng = torch.Generator().manual_seed(seed)
+    return 1.8 * torch.rand(batch, *operator.image_shape, generator=rng, dtype=torch.float64) - 0.9
+
+
+def _measurements(operator: Operator, batch: int = 2) -> Tensor:
+    rng = torch.Generator().manual_seed(100)
+    return torch.randn(batch, *operator.measurement_shape, generator=rng, dtype=torch.float64)
+
+
+def _double(operator: Operator) -> Operator:
+    return copy.deepcopy(operator).to("cpu", torch.float64)
+
+
+def _linear(operator: Operator) -> LinearOperator:
+    double = _double(operator)
+    assert isinstance(double, LinearOperator)
+    return double
+
+
+def _gradient(function: Callable[[Tensor], Tensor], at: Tensor, weights: Tensor) -> Tensor:
+    at = at.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((function(at) * weights).sum(), at)
+    return gradient
+
+
+def _decomposed(operator: Operator) -> Decomposition:
+    elements = math.prod(operator.image_shape)
+    if elements > DENSE_LIMIT:
+        raise _NotExamined(f"{elements} image elements; the dense matrix stops at {DENSE_LIMIT}")
+    return Decomposition(dense(operator))
+
+
+def _independent(what: str, function: Callable[[Tensor], Tensor], batch: Tensor) -> None:
+    together, alone = function(batch)[1:], function(batch[1:])
+    _demand(
+        torch.allclose(together, alone, rtol=EXACT, atol=1e-12),
+        f"{what} in a batch and alone differ by {float((together - alone).abs().max()):.1e}",
+    )
+
+
+def _stands_in(operator: Operator) -> bool:
+    """Whether any part has a surrogate of its own."""
+    joins = (Composed, LinearComposed, Stack, LinearStack)
+    return any(
+        type(part).surrogate is not Operator.surrogate
+        for part in operator.modules()
+        if isinstance(part, Operator) and not isinstance(part, joins)
+    )
+
+
+def _reloaded(operator: Operator) -> Operator:
+    """A copy that lost what its checkpoint holds, and got it back."""
+    state = {name: value.clone() for name, value in operator.state_dict().items()}
+    copied = copy.deepcopy(operator)
+    copied.load_state_dict({name: torch.zeros_like(value) for name, value in state.items()})
+    copied.load_state_dict(state)
+    return copied
+
+
+def _foreign(spec: Any) -> bool:
+    """Whether a spec, or a part of it, stands for what another package made."""
+    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
+    if isinstance(spec, Mapping) and spec.get("type") == "external":
+        return True
+    return isinstance(parts, list) and any(map(_foreign, parts))
+
+
+def _named(operator: Operator) -> bool:
+    try:
+        operator.spec()
+    except UnknownNameError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Published weight files: the catalogue of what there is, and how it is downloaded."""

@@ -1,0 +1,214 @@
+"""Generator files by name or path: the native one, safetensors with a JSON header, and others."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
+from invprob.files import atomic_write, sha256_of
+from invprob.priors.checkpoints.convert import Look, to_generator
+from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.shapes import GeneratorConfig, compare
+from invprob.registry import register, suggest
+from invprob.weights.catalogue import Published, find_pulled, known
+
+FORMAT = "stylegan2"
+WIDEST = 1 << 16  # channels of a layer
+VERSIONS = (1, 2)  # the second has configurations that say more than the four fields of the first
+
+
+@dataclass(frozen=True)
+class GeneratorEntry:
+    """A generator that goes by a name: its weight file and what is said of it."""
+
+    path: Path
+    card: Mapping[str, Any]
+
+    @property
+    def purpose(self) -> str:
+        """One line for lists."""
+        return str(self.card["purpose"])
+
+
+def save_generator(
+    generator: Generator,
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the native file, floating-point tensors as `dtype` (half precision halves the file).
+
+    `origin` says, as JSON values, what the generator was converted from.
+    """
+    version = VERSIONS[generator.config.extended]
+    header = {"format": FORMAT, "version": version, "config": generator.config.to_json()}
+    if origin is not None:
+        header["origin"] = dict(origin)
+    tensors = {
+        name: value.detach().to("cpu", dtype).contiguous()
+        for name, value in generator.state_dict().items()
+    }
+    # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
+    content = save(tensors, {"invprob": json.dumps(header)})
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_generator(
+    name: str | Path, *, resolution: int | None = None, label: int | None = None
+) -> Generator:
+    """Load a generator by its registered name or from a file, in float32 on the CPU.
+
+    The file is one of this package, or of rosinality's, NVIDIA's or genforce's program, or one with
+    a pSp or e4e decoder: its content tells which, and nothing in it is executed. `resolution`
+    leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of a
+    conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
+    neither registered nor published nor a file, `PullError` for a published one that was not
+    pulled, `GeneratorFileError` for a file that is damaged or holds another network,
+    `ArgumentError` for a resolution or a label that there is not.
+    """
+    path = find_generator(name)
+    if not is_path(name) and name in register.generator:
+        digest, card = sha256_of(path), card_of(name)
+        if digest != card["sha256"]:
+            raise GeneratorFileError(
+                f"{path}: its sha256 is {digest[:12]}…, but its card says "
+                f"{card['sha256'][:12]}…; install the package again"
+            )
+    look = NotFinite()
+    generator = build_generator(read_checkpoint(path), path, source=str(name), look=look)
+    if look.names:
+        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(look.names[:5])}")
+    if resolution is not None:
+        generator = generator.truncate(resolution)
+    return generator if label is None else generator.with_label(label)
+
+
+def find_generator(name: str | Path) -> Path:
+    """The file of a generator given by its name, registered or pulled, or as a path, unopened."""
+    if is_path(name):
+        return Path(name)
+    name = str(name)
+    if name in register.generator:
+        return Path(register.generator[name].path)
+    names = [*register.generator, *published_generators()]
+    if name not in names:
+        raise UnknownNameError(
+            f"no generator is named {name!r}.{suggest(name, names)} Known: {', '.join(names)}."
+        )
+    return find_pulled("generator", name)
+
+
+def published_generators() -> dict[str, Published]:
+    """What `invprob pull` can bring or has brought, by name."""
+    return {name: entry for name, entry in known().items() if entry.kind == "generator"}
+
+
+def card_of(name: str | Path) -> Mapping[str, Any]:
+    """What is said of a registered or a published generator; nothing of a file."""
+    if is_path(name):
+        return {}
+    if name in register.generator:
+        card: Mapping[str, Any] = register.generator[str(name)].card
+        return card
+    entry = published_generators()[str(name)]
+    terms = f"{entry.licence.name}, {entry.licence.address}"
+    return {"purpose": entry.purpose, "licence": terms, "card": entry.address}
+
+
+def is_path(name: str | Path) -> bool:
+    """Whether a generator is meant as a file: by its look, or because there is one."""
+    path = Path(name)
+    looks_like_path = isinstance(name, Path) or path.suffix != "" or len(path.parts) > 1
+    return looks_like_path or path.exists()
+
+
+class NotFinite:
+    """Called with the name and the values of tensors, it keeps the names of those with NaN or
+    infinite values."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str, value: Tensor) -> None:
+        """Look at a tensor; soonest after it was read, while the processor has it at hand."""
+        # A sum is finite only if every value is, unless it overflows; it takes no memory.
+        if not bool(value.sum().isfinite()) and not bool(value.isfinite().all()):
+            self.names.append(name)
+
+
+def build_generator(raw: RawCheckpoint, path: Path, *, source: str, look: Look) -> Generator:
+    """The generator of what a file says: every tensor must be there, no other, of its shape.
+
+    `look` is called with the name and the values of each of its tensors, which may be NaN. Raises
+    `GeneratorFileError`.
+    """
+    if raw.format == "native":
+        return _build_native(raw, path, source=source, look=look)
+    return to_generator(raw, source=source, look=look)
+
+
+def _build_native(raw: RawCheckpoint, path: Path, *, source: str, look: Look) -> Generator:
+    header = raw.attributes
+    missing = [name for name in ("format", "version", "config") if name not in header]
+    if missing:
+        raise GeneratorFileError(
+            f"{path} is not a generator file of this package: its header has no {missing[0]!r}"
+        )
+    if header["format"] != FORMAT:
+        raise GeneratorFileError(
+            f"{path} holds {str(header['format'])[:40]!r}, not a {FORMAT!r} generator"
+        )
+    if header["version"] not in VERSIONS:
+        raise GeneratorFileError(
+            f"{path} has format version {str(header['version'])[:40]!r}; this release reads "
+            f"{' and '.join(map(str, VERSIONS))}"
+        )
+    try:
+        config = GeneratorConfig.from_json(header["config"])
+    except (ArgumentError, KeyError, TypeError) as error:
+        raise GeneratorFileError(f"{path}: {str(error)[:300]}") from None
+    # Before a network of such a size is laid out, even without memory for its numbers.
+    inner = (config.z_width, config.hidden_width, config.labels, config.label_width)
+    widest = max(*config.channels, config.style_width, *inner)
+    if widest > WIDEST or config.mapping_layers > len(raw.tensors):
+        raise GeneratorFileError(f"{path}: its header describes a network larger than the file")
+    with torch.device("meta"):
+        generator = Generator(config)
+    expected = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
+    compare(path, expected, found)
+    tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
+    for name, value in tensors.items():
+        look(name, value)
+    generator.load_state_dict(tensors, assign=True)
+    generator.requires_grad_(False)
+    generator.source = source
+    return generator
+
+
+def fingerprint(generator: Generator) -> str:
+    """The sha256 of configuration and tensors, whatever file or device they are on."""
+    digest = hashlib.sha256(json.dumps(generator.config.to_json(), sort_keys=True).encode())
+    for name, value in sorted(generator.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def register_embedded() -> None:
+    """Register every generator that lies in the package's `data` folder, by its JSON card."""
+    folder = Path(str(resources.files("invprob.priors"))) / "data"
+    for path in sorted(folder.glob("*.json")):
+        card = json.loads(path.read_text("utf-8"))
+        register.generator(card["name"])(GeneratorEntry(folder / card["file"], card))

@@ -1,0 +1,89 @@
+"""Constraints that are restored after each step: spheres, l1 balls, a box in whitened W."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.priors.stylegan.statistics import Whitening
+
+
+class Constraint(ABC):
+    """A set that a free tensor is brought back to; `anchored` ones lie about where it began."""
+
+    anchored: ClassVar[bool] = False
+
+    @abstractmethod
+    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
+        """Move `value`, the batch in front, into the set; without gradients."""
+
+
+class Spheres(Constraint):
+    """Every vector keeps the norm it began with (PULSE, CVPR 2020; ILO, ICML 2021).
+
+    A vector is what lies behind the first two axes: a row of z+ (batch, rows, width), or a noise
+    map (batch, 1, h, w).
+    """
+
+    anchored = True
+
+    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
+        assert origin is not None
+        value *= (_norms(origin) / _norms(value)).view(*value.shape[:2], *[1] * (value.ndim - 2))
+
+
+class L1Ball(Constraint):
+    """No image's tensor lies further from where it began than `radius` in the l1 norm (ILO)."""
+
+    anchored = True
+
+    def __init__(self, radius: float) -> None:
+        if not radius > 0:
+            raise ArgumentError(f"the radius of an l1 ball must be positive, not {radius}")
+        self.radius = radius
+
+    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
+        assert origin is not None
+        moved = project_l1((value - origin).flatten(1), self.radius)
+        value.copy_(origin + moved.view_as(value))
+
+
+class WhitenedBox(Constraint):
+    """Every whitened coordinate of w stays within ±bound: P-norm+'s first form, hard clipping.
+
+    Rows inside are left as they are, bit for bit.
+    """
+
+    def __init__(self, whitening: Whitening, bound: float) -> None:
+        if not bound > 0:
+            raise ArgumentError(f"the bound of whitened coordinates must be positive, not {bound}")
+        self.whitening, self.bound = whitening, bound
+
+    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
+        del origin
+        coordinates = self.whitening(value)
+        outside = (coordinates.abs() > self.bound).any(-1, keepdim=True)
+        clipped = self.whitening.inverse(coordinates.clamp(-self.bound, self.bound))
+        value.copy_(torch.where(outside, clipped, value))
+
+
+def project_l1(rows: Tensor, radius: float) -> Tensor:
+    """The nearest point of the l1 ball to each row of (batch, n) (Duchi et al., ICML 2008, fig. 1).
+
+    Rows inside the ball are left as they are.
+    """
+    sizes = rows.abs()
+    sorted_, _ = sizes.sort(-1, descending=True)
+    excess = sorted_.cumsum(-1) - radius
+    counts = torch.arange(1, rows.shape[-1] + 1, device=rows.device, dtype=rows.dtype)
+    rho = (sorted_ * counts > excess).sum(-1, keepdim=True).clamp_min(1)  # at least one: NaN too
+    threshold = excess.gather(-1, rho - 1) / rho
+    shrunk = rows.sign() * (sizes - threshold).clamp_min(0)
+    return torch.where(sizes.sum(-1, keepdim=True) > radius, shrunk, rows)
+
+
+def _norms(tensor: Tensor) -> Tensor:
+    norms: Tensor = tensor.flatten(2).norm(dim=2)
+    return norms

@@ -1,0 +1,170 @@
+"""The projection heads of SPHInX (Subramanyam et al., ICML 2022, section 3.2), for many images.
+
+Each image of a batch has its own head: weights carry a leading batch axis and layers are batched
+matrix products. Initial weights are drawn once and repeated, so every image starts alike.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from invprob.errors import ArgumentError
+from invprob.priors.stylegan.layers import activate, normalise
+from invprob.types import Content, Shape, Styles
+
+Preset = Literal["paper", "official"]
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """Widths of the style head: a bottleneck shared by all rows, then one decoder a row.
+
+    `bottleneck` and `decoder` list the output widths of their layers. The paper names
+    [512, 256, 16] and [32, 64, 512]; the published code builds [256, 128, 32] and [64, 128, 512].
+    Both scale with the style width. `content_channels` is how many the content code has.
+    """
+
+    bottleneck: tuple[int, ...]
+    decoder: tuple[int, ...]
+    content_channels: int
+
+    @classmethod
+    def preset(cls, name: Preset, style_width: int, d: int | None = None) -> "HeadShape":
+        """The `paper` (d = 16) or `official` (d = 32) widths for a generator's style width."""
+        if d is not None and d < 1:
+            raise ArgumentError(f"d must be at least 1, not {d}")
+        if name == "paper":
+            d = 16 if d is None else d
+            bottleneck = (style_width, style_width // 2, d)
+            return cls(bottleneck, (2 * d, 4 * d, style_width), 512)
+        if name == "official":
+            d = 32 if d is None else d
+            bottleneck = (style_width // 2, style_width // 4, d)
+            return cls(bottleneck, (2 * d, 4 * d, style_width), 8)
+        raise ArgumentError(f"preset must be 'paper' or 'official', not {name!r}")
+
+
+def _uniform(shape: Shape, fan_in: int, batch: int, rng: torch.Generator) -> nn.Parameter:
+    """PyTorch's default for linear layers, U(-1, 1) / sqrt(fan_in), repeated over the batch."""
+    bound = 1 / math.sqrt(fan_in)
+    values = (torch.rand(shape, generator=rng) * 2 - 1) * bound
+    return nn.Parameter(values.expand(batch, *shape).clone())
+
+
+class StyleHead(nn.Module):
+    """P_s: a bottleneck MLP shared by the rows of z+, then an independent decoder MLP for each row.
+
+    Only the first layer of each MLP is followed by a ReLU, as in the published code; the rest is
+    linear, so that each MLP is one hidden layer and a rank-limited linear map.
+    """
+
+    def __init__(
+        self, shape: HeadShape, layers: int, width: int, batch: int, rng: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.encoder = nn.ParameterList()
+        fan_in = width
+        for out in shape.bottleneck:
+            self.encoder.append(_uniform((fan_in, out), fan_in, batch, rng))
+            self.encoder.append(_uniform((1, out), fan_in, batch, rng))
+            fan_in = out
+        self.decoders = nn.ParameterList()
+        for out in shape.decoder:
+            self.decoders.append(_uniform((layers, fan_in, out), fan_in, batch, rng))
+            self.decoders.append(_uniform((layers, 1, out), fan_in, batch, rng))
+            fan_in = out
+
+    def forward(self, z: Styles) -> Styles:
+        """Map z+ (1 or batch, layers, width) to w+ (batch, layers, width)."""
+        x: Tensor = z.expand(self.encoder[0].shape[0], -1, -1)
+        for index in range(0, len(self.encoder), 2):
+            x = torch.baddbmm(self.encoder[index + 1], x, self.encoder[index])
+            x = torch.relu(x) if index == 0 else x
+        batch, layers, _ = x.shape
+        x = x.reshape(batch * layers, 1, -1)
+        for index in range(0, len(self.decoders), 2):
+            weight, bias = (
+                self.decoders[index].flatten(0, 1),
+                self.decoders[index + 1].flatten(0, 1),
+            )
+            x = torch.baddbmm(bias, x, weight)
+            x = torch.relu(x) if index == 0 else x
+        return x.reshape(batch, layers, -1)
+
+
+class ContentHead(nn.Module):
+    """P_c: three 1x1 convolutions with 32, 128 and C filters on a random 4x4 code.
+
+    Learning rates are equalised (weights N(0, 1), scaled by 1/sqrt(fan-in) when used); leaky ReLU
+    with bias after the first two. A kernel of one maps each of the 16 positions independently.
+    """
+
+    def __init__(self, code_channels: int, channels: int, batch: int, rng: torch.Generator) -> None:
+        super().__init__()
+        widths = (code_channels, 32, 128, channels)
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for fan_in, out in itertools.pairwise(widths):
+            values = torch.randn(fan_in, out, generator=rng)
+            self.weights.append(nn.Parameter(values.expand(batch, -1, -1).clone()))
+        for out in widths[1:3]:
+            self.biases.append(nn.Parameter(torch.zeros(batch, 1, out)))
+
+    def forward(self, s: Content) -> Content:
+        """Map a code (1 or batch, code_channels, 4, 4) to content (batch, channels, 4, 4)."""
+        x = s.flatten(2).transpose(1, 2).expand(self.weights[0].shape[0], -1, -1)
+        for index, weight in enumerate(self.weights):
+            x = torch.bmm(x, weight * weight.shape[1] ** -0.5)
+            x = activate(x + self.biases[index]) if index < 2 else x
+        return x.transpose(1, 2).reshape(len(x), -1, 4, 4)
+
+
+class MappingHead(nn.Module):
+    """A mapping network of its own for each image, as head (Fig. 2 of the paper).
+
+    Its variables are those of training: weights and biases over their gains, 0.01/sqrt(fan-in) and
+    0.01 (StyleGAN's equalised learning rate), so that an optimiser moves them as training did.
+    `mapping` is the network to start from, as (weight, bias) pairs; `rng` draws a new one in its
+    place, weights N(0, 1) / 0.01, biases 0.
+    """
+
+    RATE = 0.01  # StyleGAN2's learning-rate multiplier of the mapping network
+
+    def __init__(
+        self, mapping: Sequence[nn.Linear], batch: int, rng: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for layer in mapping:
+            weight = layer.weight.detach().T / self._gain(layer.in_features)
+            bias = layer.bias.detach() / self.RATE
+            if rng is not None:
+                weight = (torch.randn(weight.shape, generator=rng) / self.RATE).to(weight)
+                bias = torch.zeros_like(bias)
+            self.weights.append(nn.Parameter(weight.expand(batch, -1, -1).clone()))
+            self.biases.append(nn.Parameter(bias.expand(batch, 1, -1).clone()))
+
+    def forward(self, z: Styles) -> Styles:
+        """Map z (1 or batch, rows, width) to w (batch, rows, width), every row alike."""
+        x = normalise(z).expand(self.weights[0].shape[0], -1, -1)
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            gain = self._gain(weight.shape[1])
+            x = activate(torch.baddbmm(bias * self.RATE, x, weight * gain))
+        return x
+
+    def _gain(self, fan_in: int) -> float:
+        return self.RATE / math.sqrt(fan_in)
+
+
+def count_parameters(head: nn.Module) -> int:
+    """Number of free scalars of one image's head."""
+    return sum(_per_image(value) for value in head.parameters())
+
+
+def _per_image(value: Tensor) -> int:
+    return value[0].numel()

@@ -1,0 +1,96 @@
+"""Penalties on free variables, weighted and by name: what is added to the loss for each image."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+from invprob.errors import ArgumentError
+from invprob.priors.parts.noise_penalty import geocross, mean_square
+from invprob.priors.stylegan.statistics import Whitening
+from invprob.types import PerImage
+
+
+class Penalty(ABC):
+    """A weighted function of a free tensor; an `anchored` one also sees where it began."""
+
+    name: ClassVar[str]
+    anchored: ClassVar[bool] = False
+
+    def __init__(self, weight: float) -> None:
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ArgumentError(
+                f"the weight of {self.name!r} must be finite and >= 0, not {weight}"
+            )
+        self.weight = weight
+
+    @abstractmethod
+    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+        """The penalty of each image, not yet weighted."""
+
+
+class Geocross(Penalty):
+    """Squared angles between the rows (PULSE): it keeps Z+ or W+ near Z or W."""
+
+    name = "geocross"
+
+    def __init__(self, weight: float, *, first: int = 0) -> None:
+        super().__init__(weight)
+        self.first = first  # rows below are not in use
+
+    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+        del origin
+        return geocross(value[:, self.first :])
+
+
+class PNorm(Penalty):
+    """P-norm+ (Zhu et al., arXiv:2012.09036): mean square of the whitened rows."""
+
+    name = "p-norm+"
+
+    def __init__(self, whitening: Whitening, weight: float) -> None:
+        super().__init__(weight)
+        self.whitening = whitening
+
+    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+        del origin
+        return mean_square(self.whitening(value))
+
+
+class Mahalanobis(Penalty):
+    """(v - μ)ᵀ Σ⁻¹ (v - μ), mean over the rows (Wulff & Torralba, arXiv:2009.06529).
+
+    It is the style width times P-norm+.
+    """
+
+    name = "mahalanobis"
+
+    def __init__(self, whitening: Whitening, weight: float) -> None:
+        super().__init__(weight)
+        self.whitening = whitening
+
+    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+        del origin
+        return value.shape[-1] * mean_square(self.whitening(value))
+
+
+class Gaussian(Penalty):
+    """||z||², mean over the rows: minus twice the log density of z (Bora et al., ICML 2017)."""
+
+    name = "gaussian"
+
+    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+        del origin
+        return value.shape[-1] * mean_square(value)
+
+
+class Distance(Penalty):
+    """Mean square of the way from the start: BDInvert's ||F - F0||² (Kang et al., ICCV 2021)."""
+
+    name = "distance"
+    anchored = True
+
+    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+        assert origin is not None
+        return mean_square(value - origin)

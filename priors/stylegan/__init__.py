@@ -1,0 +1,1 @@
+"""The StyleGAN2 generator, its statistics, and the prior that searches it."""

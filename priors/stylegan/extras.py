@@ -1,0 +1,185 @@
+"""What lies beside a generator file: statistics of W and edit directions, in one `.npz`.
+
+`NAME.safetensors` has `NAME-extras.npz` as its companion. It names the generator by fingerprint, so
+that numbers of another training are never applied, and holds plain arrays: nothing is executed.
+"""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from invprob.errors import FileError, GeneratorFileError
+from invprob.files import atomic_write, cache_folder
+from invprob.priors.generator_files import find_generator, fingerprint, load_generator
+from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.statistics import Statistics, sample_statistics, statistics_from
+from invprob.streams import stream
+from invprob.types import Styles
+
+VERSION = 1
+MOMENTS = ("mean_w", "std_w", "mean", "covariance")
+
+
+@dataclass(frozen=True)
+class Direction:
+    """An edit in W: `vector` (width,), added to the style `rows`, moves one factor.
+
+    One times the vector is meant to move the factor by one standard deviation of the training
+    images. `moved` is how far it was measured to move, in those units, and `others` how far other
+    factors did, root mean square; both by a label predictor on edited samples.
+    """
+
+    name: str
+    vector: Tensor
+    rows: tuple[int, ...]
+    moved: float
+    others: float
+
+    def apply(self, styles: Styles, amount: float) -> Styles:
+        """Edit (batch, layers, width) style rows by `amount` standard deviations of the factor."""
+        step = torch.zeros(styles.shape[1:], dtype=styles.dtype, device=styles.device)
+        step[list(self.rows)] = self.vector.to(step)
+        return styles + amount * step
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Statistics of a generator's W, and its edit directions by name."""
+
+    statistics: Statistics
+    directions: Mapping[str, Direction] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def extras_path(generator_file: Path) -> Path:
+    """Where the companion of a generator file lies."""
+    return generator_file.with_name(f"{generator_file.stem}-extras.npz")
+
+
+def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
+    """Write the companion file of `generator`, whose weights must be those that were saved."""
+    statistics = extras.statistics
+    directions = [
+        {"name": d.name, "rows": list(d.rows), "moved": d.moved, "others": d.others}
+        for d in extras.directions.values()
+    ]
+    about = {
+        "version": VERSION,
+        "generator": fingerprint(generator),
+        "space": "w",
+        "directions": directions,
+    }
+    arrays = {
+        "count": np.array(statistics.count),
+        # In float64, in which the near-null directions of the covariance are still true.
+        **{name: getattr(statistics, name).numpy() for name in MOMENTS},
+    }
+    if directions:
+        vectors = torch.stack([d.vector for d in extras.directions.values()])
+        arrays["directions"] = vectors.float().numpy()
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+
+
+def load_extras(name: str | Path, generator: Generator) -> Extras:
+    """Read what ships beside a generator, by its registered name or its file.
+
+    For a truncated generator they are those of the whole one, whose W it has; directions lose the
+    rows that it lacks, and go where none is left. Raises `FileError` where there is no companion,
+    `GeneratorFileError` where it is damaged or was made for other weights than those of
+    `generator`.
+    """
+    path = extras_path(find_generator(name))
+    if not path.exists():
+        raise FileError(
+            f"{path} does not exist: no statistics or directions come with {str(name)!r}"
+        )
+    own = fingerprint(generator)
+    return read_extras(path, generator, (own, _fingerprint_of_whole(name, generator, own)))
+
+
+def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> Extras:
+    """Read a companion file made for one of some fingerprints.
+
+    Raises what `load_extras` raises for a damaged or foreign one.
+    """
+    about, arrays = _read(path)
+    if about.get("version") != VERSION:
+        raise GeneratorFileError(
+            f"{path} has format version {about.get('version')}; this release reads {VERSION}"
+        )
+    if about.get("generator") not in made_for:
+        raise GeneratorFileError(
+            f"{path} was made for the generator {str(about.get('generator'))[:12]}…, not for "
+            f"{fingerprint(generator)[:12]}…; make it again for this one"
+        )
+    try:
+        moments = {name: arrays[name].double() for name in MOMENTS}
+        statistics = statistics_from(count=int(arrays["count"]), **moments)
+        directions = [
+            Direction(row["name"], vector, tuple(row["rows"]), row["moved"], row["others"])
+            for row, vector in zip(about["directions"], arrays.get("directions", ()), strict=True)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise GeneratorFileError(f"{path} is incomplete: {error}") from None
+    cut = (
+        replace(d, rows=tuple(r for r in d.rows if r < generator.num_layers)) for d in directions
+    )
+    return Extras(statistics, MappingProxyType({d.name: d for d in cut if d.rows}))
+
+
+def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> str:
+    """The fingerprint of the file's generator where `generator` is its lower part, else its own."""
+    if not generator.dropped:
+        return own
+    whole = load_generator(name)
+    part = generator.resolution < whole.resolution and whole.truncate(generator.resolution)
+    return fingerprint(whole) if part and fingerprint(part) == own else own
+
+
+def statistics_for(
+    generator: Generator, *, progress: Callable[[int, int], None] | None = None
+) -> Statistics:
+    """Statistics of a generator's W: those that ship beside its file, or drawn once and kept.
+
+    Those of 100,000 draws lie in the cache folder under the generator's fingerprint; a damaged file
+    there is made again. `progress` hears how many draws of how many are done. Raises
+    `GeneratorFileError` where what ships is damaged or belongs to other weights.
+    """
+    if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
+        return load_extras(generator.source, generator).statistics
+    own = fingerprint(generator)
+    kept = cache_folder() / "statistics" / f"{own}.npz"
+    if kept.exists():
+        try:
+            return read_extras(kept, generator, (own,)).statistics
+        except GeneratorFileError as error:
+            warnings.warn(f"made again: {error}", stacklevel=2)
+    statistics = sample_statistics(generator, stream(0, "statistics"), progress=progress)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_extras(Extras(statistics), generator, kept)
+    except OSError as error:
+        # A home that cannot be written costs time at the next solve, and must not stop this one.
+        warnings.warn(f"the statistics of W are not kept: {error}", stacklevel=2)
+    return statistics
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = {key: torch.from_numpy(file[key]) for key in file.files if key != "about"}
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise GeneratorFileError(f"{path} cannot be read: {error}") from None
+    if not isinstance(about, dict):
+        raise GeneratorFileError(f"{path} cannot be read: it does not say what it is")
+    return about, arrays

@@ -1,0 +1,171 @@
+"""The synthesis layer of a frozen generator in few passes over memory, forward and backward.
+
+A convolution is all that a layer has to cost; scaling, noise, bias and activation are passes over
+memory, which autograd doubles and for which it keeps every intermediate. Here the leaky ReLU φ,
+which is homogeneous and invertible, saves most of them. Of c, what a layer convolves, with its
+spread σ (the standard deviation that equation (3) of StyleGAN2 expects of it), StyleGAN2 makes
+φ(c/σ + noise + bias) = φ(c + σ · (noise + bias)) / σ. So features are handed on σ times too large,
+with σ, which the scales of the next layer's few channels take up; and the output tells the slope.
+
+Weights and biases of a layer get no gradient, and it cannot be differentiated twice; `layers` has
+the plain form, which can.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from invprob.fast.convolutions import Convolution, over
+
+SLOPE = 0.2  # of the leaky ReLU
+GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
+EPSILON = 1e-8
+_ROWS = (0, 2, 3, 1)
+
+
+class Features(NamedTuple):
+    """What a layer hands on: values (batch, channels, h, w), `spread` times the features.
+
+    `spread` is (batch, channels).
+    """
+
+    values: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> "Features":
+        """Features that are their own values."""
+        return cls(x, x.new_ones(x.shape[:2]))
+
+    def plain(self) -> Tensor:
+        """The features themselves."""
+        return self.values / self.spread[:, :, None, None]
+
+    def taken_by(self, scale: Tensor) -> Tensor:
+        """The scale (batch, channels) of the values that is `scale` of the features."""
+        return scale / self.spread
+
+
+class _Layer(torch.autograd.Function):
+    """y = φ(conv(enter · x) + σ · (strength · noise + bias)), and σ.
+
+    enter = scale / spread, σ² = scale² · energy + ε / GAIN².
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        spread: Tensor,
+        scale: Tensor,
+        energy: Tensor,
+        noise: Tensor,
+        strength: Tensor,
+        bias: Tensor,
+        convolution: Convolution,
+    ) -> tuple[Tensor, Tensor]:
+        enter = scale / spread
+        sigma = (scale.square() @ energy.T).add_(EPSILON / GAIN**2).sqrt_()
+        y = convolution.forward(x, enter)
+        added = (noise * strength).to(y.dtype)
+        y.addcmul_(added, over(sigma, y)).add_(over(sigma * bias, y))
+        F.leaky_relu_(y, SLOPE)
+        ctx.save_for_backward(x, spread, scale, enter, energy, sigma, added, strength, bias, y)
+        ctx.convolution = convolution
+        return y, sigma
+
+    @staticmethod
+    # PyTorch gives this decorator no types.
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        d_y, d_sigma = gradients
+        x, spread, scale, enter, energy, sigma, added, strength, bias, y = ctx.saved_tensors
+        for_x, for_spread, for_scale, _, for_noise, *_ = ctx.needs_input_grad
+        inner = torch.ops.aten.leaky_relu_backward(d_y, y, SLOPE, True)
+        rows = inner.permute(_ROWS).flatten(1, 2)
+        d_x = d_spread = d_scale = d_noise = None
+        if for_noise:
+            pixels = torch.bmm(sigma[:, None].to(rows.dtype), rows.transpose(1, 2))
+            pixels = pixels.to(strength.dtype).view(-1, *added.shape[1:])
+            d_noise = pixels.sum_to_size(added.shape).mul_(strength)
+        if for_x or for_spread or for_scale:
+            d_x = ctx.convolution.adjoint(inner, x)
+        if for_spread or for_scale:
+            d_enter = (x * d_x).sum((2, 3), dtype=enter.dtype).div_(spread)
+            by_noise = torch.bmm(added.flatten(2).expand(len(rows), -1, -1), rows)[:, 0]
+            by_bias = inner.sum((2, 3), dtype=sigma.dtype).mul_(bias)
+            d_sigma = by_bias.add_(by_noise).add_(d_sigma)
+            d_scale = (d_sigma.div_(sigma) @ energy).mul_(scale).add_(d_enter)
+            d_spread = d_enter.mul_(enter).neg_()
+        if d_x is not None:
+            d_x.mul_(over(enter, d_x))
+        return d_x, d_spread, d_scale, None, d_noise, None, None, None
+
+
+def layer(
+    features: Features,
+    scale: Tensor,
+    energy: Tensor,
+    noise: Tensor,
+    strength: Tensor,
+    bias: Tensor,
+    convolution: Convolution,
+) -> Features:
+    """φ(conv(scale · x) / σ + strength · noise + bias) of features x, φ a leaky ReLU.
+
+    scale (batch, inputs), energy (outputs, inputs), noise (batch or 1, 1, H, W), strength (), bias
+    (outputs); σ² = scale² · energy + ε / GAIN². φ is homogeneous, so that with Σ W² / GAIN² over
+    the kernel as energy and GAIN times strength and bias this is GAIN · φ. Channels lie last in
+    memory. Features may be bfloat16 while the rest is float32, and where autocast is on they are of
+    the type that it asks for.
+    """
+    kind = features.values.device.type
+    if torch.is_autocast_enabled(kind):
+        features = features._replace(values=features.values.to(torch.get_autocast_dtype(kind)))
+        scale = scale.to(strength)
+    x = features.values.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(kind, enabled=False):  # its casts would be unknown to the derivative
+        # PyTorch gives `Function.apply` no types.
+        result: tuple[Tensor, Tensor] = _Layer.apply(  # type: ignore[no-untyped-call]
+            x, features.spread, scale, energy, noise, strength, bias, convolution
+        )
+    return Features(*result)
+
+
+class _Colours(torch.autograd.Function):
+    """Σ_c weight · x + bias where channels lie last in memory, which the gradient keeps so."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        rows = x.permute(_ROWS).flatten(1, 2)
+        rgb: Tensor = torch.baddbmm(bias[None, :, None], weight, rows.transpose(1, 2))
+        return rgb.view(len(x), 3, *x.shape[2:])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        flat = gradients[0].flatten(2)
+        d_x = d_weight = d_bias = None
+        if ctx.needs_input_grad[0]:
+            rows = torch.bmm(flat.transpose(1, 2), weight)
+            d_x = rows.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        if ctx.needs_input_grad[1]:
+            d_weight = torch.bmm(flat, x.permute(_ROWS).flatten(1, 2))
+        if ctx.needs_input_grad[2]:
+            d_bias = flat.sum((0, 2))
+        return d_x, d_weight, d_bias
+
+
+def colours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(batch, channels, h, w), (batch, 3, channels), (3) -> (batch, 3, h, w), in weight's type."""
+    with torch.autocast(x.device.type, enabled=False):
+        # PyTorch gives `Function.apply` no types.
+        result: Tensor = _Colours.apply(x.to(weight.dtype), weight, bias)  # type: ignore[no-untyped-call]
+    return result

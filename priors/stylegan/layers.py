@@ -1,0 +1,157 @@
+"""The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
+
+from typing import final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from invprob.fast.convolutions import Convolution, Ways
+from invprob.fast.derived import Derived
+from invprob.fast.filters import smooth
+from invprob.priors.stylegan import fused_layer as fused
+from invprob.priors.stylegan.fused_layer import EPSILON, GAIN, SLOPE, Features
+
+
+def normalise(z: Tensor) -> Tensor:
+    """Scale each vector of the last axis to root mean square 1."""
+    return z * torch.rsqrt(z.square().mean(-1, keepdim=True) + EPSILON)
+
+
+def activate(x: Tensor) -> Tensor:
+    """Leaky ReLU with gain sqrt(2)."""
+    return F.leaky_relu(x, SLOPE) * GAIN
+
+
+def clamped(x: Tensor, bound: float | None) -> Tensor:
+    """Keep values within ±bound, as networks trained in half precision do; None: leave them."""
+    return x if bound is None else x.clamp(-bound, bound)
+
+
+@final
+class Affine(nn.Linear):
+    """A fully connected layer of zeros, to be loaded or initialised."""
+
+    def reset_parameters(self) -> None:
+        """Draw nothing: random values would cost loading more than reading the file's."""
+        self.weight.data.zero_()
+        self.bias.data.zero_()
+
+
+class ModulatedConv(nn.Module):
+    """A convolution with its inputs scaled by a style and its outputs back to unit variance.
+
+    Equations (1) and (3) of StyleGAN2, without making a weight for each sample: the input is scaled
+    by the style, convolved with the shared weight, and scaled by 1 / sqrt(Σ (s·W)²), which is a
+    small matrix product of s² with the cached sum of W² over the kernel.
+    """
+
+    weight: Tensor
+
+    def __init__(self, inputs: int, outputs: int, width: int, *, kernel: int) -> None:
+        super().__init__()
+        self.affine = Affine(width, inputs)
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
+
+
+def _energy(weight: Tensor) -> Tensor:
+    """Sum of W² over the kernel, (outputs, inputs)."""
+    return weight.square().sum((2, 3))
+
+
+def _energy_less_gain(weight: Tensor) -> Tensor:
+    return _energy(weight) / GAIN**2
+
+
+def _gained(values: Tensor) -> Tensor:
+    return GAIN * values
+
+
+class SynthesisLayer(ModulatedConv):
+    """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two.
+
+    The activation, its gain included, is kept within ±`clamp`.
+    """
+
+    noise: Tensor
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        *,
+        size: int,
+        doubling: bool,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__(inputs, outputs, width, kernel=3)
+        self.doubling = doubling
+        self.clamp = clamp
+        self._ways, self._energy = Ways(), Derived()
+        self._strength, self._offset = Derived(), Derived()
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise", torch.zeros(1, 1, size, size))
+
+    def lay_out(self) -> None:
+        """Bring the weight to the order in memory that its convolution reads: channels last."""
+        turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
+        if turned.is_contiguous(memory_format=torch.channels_last):
+            return
+        with torch.inference_mode(False):  # it may serve a gradient later
+            turned = turned.contiguous(memory_format=torch.channels_last)
+        self.weight.data = turned.transpose(0, 1) if self.doubling else turned
+
+    def forward(self, features: Features, scale: Tensor, noise: Tensor) -> Features:
+        """Features of (h, w), scale (batch, inputs), noise (batch or 1, 1, H, W) -> of (H, W)."""
+        own = (self.weight, self.noise_strength, self.bias)
+        if any(value.requires_grad for value in own):
+            return Features.of(self._differentiable(features.plain(), scale, noise))
+        self.lay_out()  # of a loaded weight; here, so that loading copies nothing
+        features = fused.layer(
+            features,
+            scale,
+            self._energy.of(self.weight, transform=_energy_less_gain),
+            noise,
+            self._strength.of(self.noise_strength, transform=_gained),
+            self._offset.of(self.bias, transform=_gained),
+            self._convolution(features.values),
+        )
+        if self.clamp is None:
+            return features
+        return Features.of(clamped(features.plain(), self.clamp))
+
+    def _differentiable(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """The same with gradients of its own weights, and of gradients."""
+        # The activation is homogeneous, so its gain acts on small tensors instead.
+        strength, bias = _gained(self.noise_strength), _gained(self.bias)
+        leave = GAIN * torch.rsqrt(scale.square() @ _energy(self.weight).T + EPSILON)
+        x = x * scale[:, :, None, None]
+        if self.doubling:
+            x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
+        else:
+            x = F.conv2d(x, self.weight, padding=1)
+        x = x * leave[:, :, None, None] + strength * noise + bias[:, None, None]
+        return clamped(F.leaky_relu(x, SLOPE), self.clamp)
+
+    def _convolution(self, x: Tensor) -> Convolution:
+        if self.doubling:
+            return self._ways.fastest_doubling(self.weight, x)
+        return self._ways.fastest(self.weight, x)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to three channels within ±`clamp`, without demodulation."""
+
+    def __init__(self, inputs: int, width: int, *, clamp: float | None = None) -> None:
+        super().__init__()
+        self.clamp = clamp
+        self.affine = Affine(width, inputs)
+        self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, features: Features, scale: Tensor) -> Tensor:
+        """Features (batch, inputs, h, w), scale (batch, inputs) -> (batch, 3, h, w)."""
+        weight = self.weight[None, :, :, 0, 0] * features.taken_by(scale)[:, None, :]
+        return clamped(fused.colours(features.values, weight, self.bias), self.clamp)

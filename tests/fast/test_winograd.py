@@ -1,0 +1,78 @@
+"""Winograd's convolution against PyTorch's: values, adjoint, scales, when it is taken."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from invprob.fast.winograd import convolve, convolve_back, suits, transform
+
+SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
+BOUNDS = {torch.float64: 1e-13, torch.float32: 5e-6}
+
+
+def normal(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    return float(((found - expected).norm() / expected.norm()).detach())
+
+
+@pytest.mark.parametrize("dtype", BOUNDS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("last", [False, True])
+def test_is_the_convolution_of_pytorch(
+    shape: tuple[int, int, int, int, int], dtype: torch.dtype, last: bool
+) -> None:
+    batch, inputs, outputs, height, width = shape
+    x = normal(batch, inputs, height, width, seed=0)
+    weight = normal(outputs, inputs, 3, 3, seed=1)
+    scale, bias = normal(batch, inputs, seed=2), normal(outputs, seed=3)
+    exact = functional.conv2d(x * scale[:, :, None, None], weight, bias, padding=1)
+    order = torch.channels_last if last else torch.contiguous_format
+    found = convolve(
+        x.to(dtype).contiguous(memory_format=order),
+        transform(weight.to(dtype)),
+        scale=scale.to(dtype),
+        bias=bias.to(dtype),
+    )
+    assert found.dtype == dtype and found.is_contiguous(memory_format=torch.channels_last)
+    assert distance(found.double(), exact) < BOUNDS[dtype]
+
+
+@pytest.mark.parametrize("dtype", BOUNDS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_back_is_the_gradient_of_pytorch(
+    shape: tuple[int, int, int, int, int], dtype: torch.dtype
+) -> None:
+    batch, inputs, outputs, height, width = shape
+    weight = normal(outputs, inputs, 3, 3, seed=1)
+    y = normal(batch, outputs, height, width, seed=0)
+    exact = functional.conv_transpose2d(y, weight, padding=1)
+    found = convolve_back(y.to(dtype), transform(weight.to(dtype)))
+    assert distance(found.double(), exact) < BOUNDS[dtype]
+
+
+def test_strips_give_what_the_whole_gives() -> None:
+    """4,096 tiles of 64 channels are some forty strips; each image and line is written once."""
+    x, weight = normal(4, 64, 128, 128, seed=0), normal(64, 64, 3, 3, seed=1)
+    exact = functional.conv2d(x, weight, padding=1)
+    assert distance(convolve(x, transform(weight)), exact) < 1e-13
+
+
+def test_what_it_suits() -> None:
+    frozen, few = torch.zeros(128, 128, 3, 3), torch.zeros(128, 127, 3, 3)
+    image = torch.zeros(1, 128, 16, 16)
+    assert suits(image, frozen)
+    assert suits(image.double(), frozen.double())
+    assert not suits(image, few)
+    assert not suits(image[:, :, :8], frozen)  # 8 tiles
+    assert suits(image[:, :, :8].expand(2, -1, -1, -1), frozen)
+    assert not suits(torch.zeros(1, 128, 30, 32), frozen)
+    assert not suits(image.bfloat16(), frozen.bfloat16())
+    assert not suits(image.bfloat16(), frozen)
+    assert not suits(image, frozen.clone().requires_grad_())
+    assert not suits(image.to("meta"), frozen)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not suits(image, frozen)
