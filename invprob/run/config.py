@@ -59,10 +59,11 @@ class RunConfig:
     one class of a conditional one. `data_term` is misfit, likelihood or stochastic, `init` default
     or encoder, `coarse` the size to begin with (`methods.make`). `steps` None takes the method's
     own number, `operator_seed` None derives one; `per_image` draws random operators anew for each
-    image. `stop` names a rule that ends a solve early (`invprob.solver.stopping`).
-    After `seconds` in the loop, if they are given, a run stops where it is. `batch` images are solved at once, None: as
-    many as fit into memory, on a CPU 32 at most; it changes their last digits, as `precision` and
-    `threads` do. Raises `ArgumentError` where values are out of range or contradict each other.
+    image. `stop` names a rule that ends a solve early (`invprob.solver.stopping`). After `seconds`
+    in the loop, if they are given, a run stops where it is. `batch` images are solved at once,
+    None: as many as fit into memory, on a CPU 32 at most; it changes their last digits, as
+    `precision` and `threads` do. Raises `ArgumentError` where values are out of range or contradict
+    each other.
     """
 
     images: tuple[str, ...] = ()
