@@ -1,7 +1,7 @@
 """While the structure changes, results do not: solutions are compared with saved hashes.
 
-`python tests/test_results_unchanged.py FILE` writes the hashes; the test compares with the ones that
-were written before the change. To be removed once the change is done.
+`python tests/test_results_unchanged.py FILE` writes the hashes; the test compares
+with the ones that were written before the change. To be removed once the change is done.
 """
 
 import hashlib

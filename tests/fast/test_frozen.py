@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from invprob import packed, winograd
+from invprob.fast import packed, winograd
 from invprob.fast.frozen import FrozenConv2d
 
 

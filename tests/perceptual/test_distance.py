@@ -16,8 +16,8 @@ from PIL import Image
 from shared_files import shared
 from torch import Tensor, nn
 
-from invprob import trunks
 from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNameError
+from invprob.perceptual import trunks
 from invprob.perceptual.distance import CHOICES, Absent, PerceptualDistance, find_perceptual
 from invprob.perceptual.trunks import NETWORKS
 

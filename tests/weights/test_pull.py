@@ -23,7 +23,6 @@ import pytest
 import torch
 from networks import random_generator
 
-from invprob import download as downloading
 from invprob.cli import pull as command
 from invprob.cli.app import run
 from invprob.errors import FileError, InvprobError, PerceptualError, PullError, UnknownNameError
@@ -32,6 +31,7 @@ from invprob.perceptual.distance import Absent, PerceptualDistance, find_percept
 from invprob.perceptual.trunks import NETWORKS
 from invprob.priors import load_generator
 from invprob.priors.generator_files import find_generator, save_generator
+from invprob.weights import download as downloading
 from invprob.weights.catalogue import (
     Licence,
     Published,
