@@ -24,7 +24,8 @@ class Iterate:
 
     `image`, `prediction` and `losses` (weighted terms by name; `total` is their sum) belong to the
     evaluation that the last step started from. They lie on the solve's device: reading their values
-    is what waits for it. `code` is the free variables' state after the step, not a copy, and
+    is what waits for it. `prediction` is the operator's (its surrogate's), before a term adds noise
+    to it. `code` is the free variables' state after the step, not a copy, and
     `snapshot()` a copy of everything. `stage` counts the stages of a solve that has several.
     """
 

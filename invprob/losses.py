@@ -14,6 +14,7 @@ from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.registry import register
+from invprob.streams import stream
 from invprob.types import Images, Measured, PerImage, Shape
 
 BoundTerm: TypeAlias = Callable[[Images, Measured], PerImage]
@@ -36,6 +37,14 @@ class Term(ABC):
 
         The result is not yet weighted.
         """
+
+    def seeded(self, seed: int) -> "Term":
+        """The term as a solve of this seed binds it; by default the term itself.
+
+        A term that draws at random overrides this, and draws step k from `stream(seed, name, k)`.
+        """
+        del seed
+        return self
 
 
 @register.loss("misfit")
@@ -243,6 +252,54 @@ class _Projection(nn.Module):
             misfit = (self._forward(x) - self._target).square().sum() / 2
             (gradient,) = torch.autograd.grad(misfit, x)
         return gradient
+
+
+class Stochastic(Term):
+    """A term that compares with fresh noise: SPHInX's form of the data term (ICML 2022).
+
+    Each step adds a new draw of the noise to the prediction, and prediction and measurement are
+    clipped to [-1, 1] before `term` compares them. Step k draws from
+    `stream(seed, "renoise", k)`, so that all terms of a solve see the same draw. `bind` raises
+    `ArgumentError` for measurements that are no images.
+    """
+
+    def __init__(self, term: Term, noise: Noise, seed: int = 0) -> None:
+        super().__init__(term.name, term.weight)
+        self.term, self.noise, self.seed = term, noise, seed
+
+    def seeded(self, seed: int) -> "Stochastic":
+        return Stochastic(self.term.seeded(seed), self.noise, seed)
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        check_stochastic(operator.measurement_shape)
+        return _FreshNoise(self, self.term.bind(target.clamp(-1, 1), operator))
+
+
+class _FreshNoise(nn.Module):
+    """A bound term behind fresh noise; a snapshot must hold the number of the next draw."""
+
+    calls: Tensor
+
+    def __init__(self, term: Stochastic, compare: BoundTerm) -> None:
+        super().__init__()
+        self._noise, self._seed = term.noise, term.seed
+        self.compare = compare  # a module where the bound term remembers something
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, image: Images, prediction: Measured) -> PerImage:
+        """Disturb the prediction, clip it and compare."""
+        fresh = stream(self._seed, "renoise", int(self.calls))
+        self.calls += 1
+        return self.compare(image, self._noise.surrogate(prediction, fresh).clamp(-1, 1))
+
+
+def check_stochastic(measurement_shape: Shape) -> None:
+    """Raise `ArgumentError` unless measurements are images, which may be clipped to [-1, 1]."""
+    if len(measurement_shape) != 3:
+        raise ArgumentError(
+            "the stochastic data term clips to [-1, 1], so it needs measurements that are images "
+            f"(channels, height, width), not {measurement_shape}; take another data term"
+        )
 
 
 def check_image(measurement_shape: Shape) -> None:

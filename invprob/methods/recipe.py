@@ -13,7 +13,15 @@ import torch
 
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
-from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term, is_image
+from invprob.losses import (
+    DataMisfit,
+    NegativeLogLikelihood,
+    PerceptualTerm,
+    Stochastic,
+    Term,
+    check_stochastic,
+    is_image,
+)
 from invprob.measurements import Measurements
 from invprob.methods.coarse import coarse_to_fine
 from invprob.methods.encoder_start import EncoderStart
@@ -29,7 +37,6 @@ from invprob.priors.stylegan.statistics import Statistics
 from invprob.registry import build, register, suggest
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.lbfgs import LBFGS
-from invprob.solver.loop import check_stochastic
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
@@ -155,7 +162,6 @@ class Recipe:
     """Everything `solve_stages` needs besides measurements and operator."""
 
     stages: tuple[Stage, ...]
-    renoise: Noise | None = None
     initial: Initial | None = None
     notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
     coarse: int | None = None  # pixels a side to begin with (a method: unless told otherwise)
@@ -289,9 +295,14 @@ def make(
     stages = recipe.stages
     if size is not None and size != full:
         stages = coarse_to_fine(stages, size)
-    return dataclasses.replace(
-        recipe, stages=stages, renoise=problem.renoise, initial=initial, coarse=size
-    )
+    if data_term == "stochastic" and noise is not None:
+        stages = tuple(_with_fresh_noise(stage, noise) for stage in stages)
+    return dataclasses.replace(recipe, stages=stages, initial=initial, coarse=size)
+
+
+def _with_fresh_noise(stage: Stage, noise: Noise) -> Stage:
+    terms = [Stochastic(term, noise) for term in stage.terms]
+    return dataclasses.replace(stage, terms=terms)
 
 
 def needs_generator(name: str) -> bool:
@@ -364,7 +375,6 @@ def restore(
         initial=recipe.initial,
         steps=steps,
         seed=seed,
-        renoise=recipe.renoise,
         callbacks=callbacks,
     )
 

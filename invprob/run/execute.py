@@ -169,7 +169,9 @@ def start(
         for note in recipe.notes:
             display.message(note)
         unlike = (
-            noise is not None and recipe.renoise is None and is_image(operator.measurement_shape)
+            noise is not None
+            and config.data_term != "stochastic"
+            and is_image(operator.measurement_shape)
         )
         if isinstance(network, PerceptualDistance) and unlike:
             display.message("LPIPS only scores: as a loss it would ask for the noise as well")
@@ -337,7 +339,6 @@ def _solve(
         initial=recipe.initial,
         steps=job.config.steps,
         seed=job.config.seed,
-        renoise=recipe.renoise,
         rules=rules,
         callbacks=callbacks,
         snapshot=snapshot,

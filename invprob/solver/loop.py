@@ -20,13 +20,12 @@ from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import BoundTerm, DataMisfit, Term
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
-from invprob.operators.noise import Noise
 from invprob.priors.base import Code, Prior
 from invprob.schedules import Schedule, cosine_trapezoid
 from invprob.solver.optimisers import Adam, Optimiser, Stepper
 from invprob.solver.solution import Outcome, Solution
 from invprob.streams import stream
-from invprob.types import Images, Measured, PerImage, Shape
+from invprob.types import Images, Measured, PerImage
 
 CHECK_EVERY = 25  # steps between looks at the loss for NaN, each of which waits for the device
 
@@ -41,7 +40,6 @@ def solve(
     schedule: Schedule | None = None,
     steps: int,
     seed: int = 0,
-    renoise: Noise | None = None,
     start: Code | None = None,
     callbacks: Sequence[Callback] = (),
     snapshot: Snapshot | None = None,
@@ -53,16 +51,12 @@ def solve(
     from a stream of (seed, k), so a solve that goes on from a `snapshot` ends bit for bit where an
     uninterrupted one does. Operator and prior must be on one device and of one dtype.
 
-    `renoise` takes the stochastic form of the data term, as SPHInX (ICML 2022) denoises: each step
-    adds a fresh draw of that noise to the prediction, and prediction and measurement are clipped to
-    [-1, 1] before they are compared. None compares what the operator makes of the image.
-
     `start` is the code to begin at, and to move, in place of the prior's own; with one there may be
     0 steps, after which the start is the solution.
 
-    Raises `ArgumentError` for fewer steps than that, a snapshot of another solve, or `renoise` of
-    measurements that are no images (channels, height, width), `ShapeError` where operator and prior
-    differ in image shape, `MeasurementError` where the measurements are not the operator's.
+    Raises `ArgumentError` for fewer steps than that or a snapshot of another solve, `ShapeError`
+    where operator and prior differ in image shape, `MeasurementError` where the measurements are
+    not the operator's.
     """
     least = 1 if start is None else 0
     if steps < least:
@@ -73,11 +67,9 @@ def solve(
             f"draws {tuple(prior.image_shape)}; build one for the other's shape"
         )
     measurements.check(operator)
-    if renoise is not None:
-        check_stochastic(operator.measurement_shape)
     if start is None:
         start = prior.start(len(measurements.values), stream(seed, "start"))
-    state = _State(measurements, operator, prior, start, terms, optimiser, seed, renoise, callbacks)
+    state = _State(measurements, operator, prior, start, terms, optimiser, seed, callbacks)
     if snapshot is not None:
         state.restore(snapshot)
     scale = schedule or cosine_trapezoid()
@@ -107,15 +99,6 @@ def solve(
         prior_spec=prior.spec(),
         prior=prior,
     )
-
-
-def check_stochastic(measurement_shape: Shape) -> None:
-    """Raise `ArgumentError` unless measurements are images, which may be clipped to [-1, 1]."""
-    if len(measurement_shape) != 3:
-        raise ArgumentError(
-            "the stochastic data term clips to [-1, 1], so it needs measurements that are images "
-            f"(channels, height, width), not {measurement_shape}; take another data term"
-        )
 
 
 def _descend(
@@ -152,20 +135,17 @@ class _State:
         terms: Sequence[Term] | None,
         optimiser: Optimiser | None,
         seed: int,
-        renoise: Noise | None,
         callbacks: Sequence[Callback],
     ) -> None:
         self.callbacks = callbacks
         self.operator, self.prior, self.seed, self.taken = operator, prior, seed, 0
-        self.renoise, self.code = renoise, code
+        self.code = code
         example = next(self.code.parameters(), None)
         if example is None:
             raise ArgumentError("the prior has no free variable; choose a style, content or noise")
         target = measurements.values.to(example.device, example.dtype)
-        if renoise is not None:
-            target = target.clamp(-1, 1)
         self.terms: list[tuple[Term, BoundTerm]] = [
-            (term, term.bind(target, operator)) for term in (terms or [DataMisfit()])
+            (term, term.seeded(seed).bind(target, operator)) for term in (terms or [DataMisfit()])
         ]
         # Terms with a memory are modules: it belongs to the state of the solve.
         self._remembering = nn.ModuleDict(
@@ -184,9 +164,6 @@ class _State:
         self.prior.anneal_(self.code, self.taken / steps)
         image = self.prior.decode(self.code, stream(self.seed, "solve", self.taken))
         prediction = self.operator.surrogate(image)
-        if self.renoise is not None:
-            fresh = stream(self.seed, "renoise", self.taken)
-            prediction = self.renoise.surrogate(prediction, fresh).clamp(-1, 1)
         losses = self._losses(image, prediction)
         total = torch.stack(list(losses.values())).sum(0)
         total.sum().backward()

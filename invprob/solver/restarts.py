@@ -11,7 +11,6 @@ from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
-from invprob.operators.noise import Noise
 from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
 from invprob.solver.stages import Initial, Stage, allot, join_traces, solve_stages
@@ -30,7 +29,6 @@ def solve_restarts(
     initial: Initial | None = None,
     steps: int | None = None,
     seed: int = 0,
-    renoise: Noise | None = None,
     rules: Callable[[], Sequence[Callback]] = tuple,
     callbacks: Sequence[Callback] = (),
     snapshot: Snapshot | None = None,
@@ -53,7 +51,6 @@ def solve_restarts(
             initial=initial,
             steps=steps,
             seed=seed,
-            renoise=renoise,
             callbacks=[*rules(), *callbacks],
             snapshot=snapshot,
         )
@@ -67,7 +64,6 @@ def solve_restarts(
             initial=initial,
             steps=steps,
             seed=derive(seed, "restart", run.restart) if run.restart else seed,
-            renoise=renoise,
             callbacks=[*rules(), run],
             snapshot=inside,
         )

@@ -13,7 +13,6 @@ from invprob.errors import ArgumentError
 from invprob.losses import Term
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
-from invprob.operators.noise import Noise
 from invprob.priors.base import Prior
 from invprob.schedules import Schedule
 from invprob.solver.loop import solve
@@ -77,7 +76,6 @@ def solve_stages(
     initial: Initial | None = None,
     steps: int | None = None,
     seed: int = 0,
-    renoise: Noise | None = None,
     callbacks: Sequence[Callback] = (),
     snapshot: Snapshot | None = None,
 ) -> Solution:
@@ -114,7 +112,6 @@ def solve_stages(
             schedule=stage.schedule,
             steps=allotted[run.number],
             seed=own_seed,
-            renoise=renoise,
             start=code,
             callbacks=[run],
             snapshot=inside,

@@ -64,7 +64,6 @@ def run(made: Recipe, batch: int = 2, index: int | None = None, **more: Any) -> 
         operator,
         made.stages,
         initial=made.initial,
-        renoise=made.renoise,
         **{"steps": STEPS, **more},
     )
 

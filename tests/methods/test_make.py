@@ -8,7 +8,7 @@ import torch
 
 import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
-from invprob.losses import MultiScalePerceptual
+from invprob.losses import DataMisfit, MultiScalePerceptual, Stochastic
 from invprob.methods import Problem, Recipe, Setting, make, restore
 from invprob.operators import (
     GaussianNoise,
@@ -282,14 +282,18 @@ def test_a_perceptual_method_says_where_it_runs_on_the_data_term() -> None:
 
 def test_the_data_term_is_a_choice() -> None:
     noise = GaussianNoise(sigma=0.1)
-    assert recipe("sphinx", noise=noise).renoise is None
+    (term,) = recipe("sphinx", noise=noise).stages[0].terms
+    assert isinstance(term, DataMisfit)
     made = recipe("sphinx", noise=noise, data_term="likelihood")
-    assert [term.name for term in made.stages[0].terms] == ["likelihood"] and made.renoise is None
+    assert [term.name for term in made.stages[0].terms] == ["likelihood"]
     with pytest.raises(ArgumentError, match="needs measurements that are images"):
         recipe("sphinx", noise=noise, data_term="stochastic")
     generator = networks.random_generator()
     made = make("sphinx", generator, generator.image_shape, noise=noise, data_term="stochastic")
-    assert [term.name for term in made.stages[0].terms] == ["misfit"] and made.renoise is noise
+    for stage in made.stages:
+        (term,) = stage.terms
+        assert isinstance(term, Stochastic) and isinstance(term.term, DataMisfit)
+        assert term.name == "misfit" and term.noise is noise
     for term in ("likelihood", "stochastic"):
         with pytest.raises(ArgumentError, match="needs to know the noise"):
             recipe("sphinx", data_term=term)

@@ -1,6 +1,7 @@
 """Restarts against the solves that they consist of."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -10,10 +11,32 @@ from toys import SHAPE, Shaken, Watch, assert_same, data, toy
 import invprob
 from invprob.callbacks import Callback, Iterate, Stop
 from invprob.errors import ArgumentError
+from invprob.losses import Stochastic
+from invprob.operators import GaussianNoise
 from invprob.priors import Code
 from invprob.solver.restarts import solve_restarts
-from invprob.solver.stages import solve_stages
-from invprob.streams import derive
+from invprob.solver.stages import Stage, solve_stages
+from invprob.streams import derive, stream
+
+
+class Images(Callback):
+    """Keeps what each step evaluated."""
+
+    def __init__(self) -> None:
+        self.images: list[Tensor] = []
+
+    def on_step(self, iterate: Iterate) -> None:
+        self.images.append(iterate.image)
+
+
+def stochastic(stages: Sequence[Stage]) -> list[Stage]:
+    """The same stages, whose terms compare with fresh noise."""
+    noise = GaussianNoise(sigma=0.2)
+    return [
+        dataclasses.replace(stage, terms=[Stochastic(term, noise) for term in stage.terms])
+        for stage in stages
+    ]
+
 
 SEEDS = [7, derive(7, "restart", 1), derive(7, "restart", 2)]
 
@@ -41,19 +64,33 @@ def test_each_image_keeps_the_restart_of_least_data_misfit() -> None:
     assert torch.equal(found.render(), found.image)
 
 
-def test_restarts_resume_bit_for_bit_at_every_step() -> None:
+@pytest.mark.parametrize("stages", [toy(2, 2), stochastic(toy(2, 2))], ids=["plain", "stochastic"])
+def test_restarts_resume_bit_for_bit_at_every_step(stages: Sequence[Stage]) -> None:
     measurements, operator = data(batch=4)
     watch = Watch()
-    whole = solve_restarts(measurements, operator, toy(2, 2), restarts=3, callbacks=[watch])
+    whole = solve_restarts(measurements, operator, stages, restarts=3, callbacks=[watch])
     assert len(watch.snapshots) == 13
     for taken, snapshot in enumerate(watch.snapshots):
         again = Watch()
         resumed = solve_restarts(
-            measurements, operator, toy(2, 2), restarts=3, callbacks=[again], snapshot=snapshot
+            measurements, operator, stages, restarts=3, callbacks=[again], snapshot=snapshot
         )
         assert_same(resumed, whole)
         assert torch.equal(resumed.restarts, whole.restarts)  # type: ignore[arg-type]
         assert again.began == [(taken, 12)]
+
+
+def test_fresh_noise_comes_from_the_seed_of_each_stage_and_restart() -> None:
+    measurements, operator = data(batch=2)
+    stages = stochastic(toy(2, 1))
+    watch = Images()
+    found = solve_restarts(measurements, operator, stages, restarts=2, seed=7, callbacks=[watch])
+    target = measurements.values.double().clamp(-1, 1)
+    seeds = [own for seed in SEEDS[:2] for own in (seed, seed, derive(seed, "stage", 1))]
+    for row, (image, seed, step) in enumerate(zip(watch.images, seeds, [0, 1, 0] * 2, strict=True)):
+        draw = torch.randn(SHAPE, generator=stream(seed, "renoise", step), dtype=torch.float64)
+        misfit = ((image + 0.2 * draw).clamp(-1, 1) - target).square().mean((1, 2, 3))
+        torch.testing.assert_close(found.trace["misfit"][row], misfit, rtol=1e-12, atol=0)
 
 
 def test_one_restart_is_a_solve_in_stages() -> None:
