@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -273,6 +273,11 @@ class Stochastic(Term):
     def bind(self, target: Measured, operator: Operator) -> BoundTerm:
         check_stochastic(operator.measurement_shape)
         return _FreshNoise(self, self.term.bind(target.clamp(-1, 1), operator))
+
+
+def with_fresh_noise(terms: Sequence[Term], noise: Noise) -> list[Term]:
+    """The stochastic form of each term."""
+    return [Stochastic(term, noise) for term in terms]
 
 
 class _FreshNoise(nn.Module):

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -17,10 +17,10 @@ from invprob.losses import (
     DataMisfit,
     NegativeLogLikelihood,
     PerceptualTerm,
-    Stochastic,
     Term,
     check_stochastic,
     is_image,
+    with_fresh_noise,
 )
 from invprob.measurements import Measurements
 from invprob.methods.coarse import coarse_to_fine
@@ -296,13 +296,8 @@ def make(
     if size is not None and size != full:
         stages = coarse_to_fine(stages, size)
     if data_term == "stochastic" and noise is not None:
-        stages = tuple(_with_fresh_noise(stage, noise) for stage in stages)
-    return dataclasses.replace(recipe, stages=stages, initial=initial, coarse=size)
-
-
-def _with_fresh_noise(stage: Stage, noise: Noise) -> Stage:
-    terms = [Stochastic(term, noise) for term in stage.terms]
-    return dataclasses.replace(stage, terms=terms)
+        stages = tuple(replace(s, terms=with_fresh_noise(s.terms, noise)) for s in stages)
+    return replace(recipe, stages=stages, initial=initial, coarse=size)
 
 
 def needs_generator(name: str) -> bool:
@@ -388,10 +383,7 @@ def in_stages(
 ) -> Recipe:
     """A recipe of `steps` in all, split in the proportions of the stages' own numbers."""
     numbers = allot(stages, steps)
-    split = (
-        dataclasses.replace(stage, steps=number)
-        for stage, number in zip(stages, numbers, strict=True)
-    )
+    split = (replace(stage, steps=number) for stage, number in zip(stages, numbers, strict=True))
     return Recipe(tuple(split), initial=initial, notes=tuple(notes))
 
 

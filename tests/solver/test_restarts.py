@@ -11,7 +11,7 @@ from toys import SHAPE, Shaken, Watch, assert_same, data, toy
 import invprob
 from invprob.callbacks import Callback, Iterate, Stop
 from invprob.errors import ArgumentError
-from invprob.losses import Stochastic
+from invprob.losses import with_fresh_noise
 from invprob.operators import GaussianNoise
 from invprob.priors import Code
 from invprob.solver.restarts import solve_restarts
@@ -33,8 +33,7 @@ def stochastic(stages: Sequence[Stage]) -> list[Stage]:
     """The same stages, whose terms compare with fresh noise."""
     noise = GaussianNoise(sigma=0.2)
     return [
-        dataclasses.replace(stage, terms=[Stochastic(term, noise) for term in stage.terms])
-        for stage in stages
+        dataclasses.replace(stage, terms=with_fresh_noise(stage.terms, noise)) for stage in stages
     ]
 
 
