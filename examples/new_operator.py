@@ -1,4 +1,10 @@
-"""An operator of your own: shapes, `forward`, an example; the rest is derived and checked."""
+"""
+An operator of your own
+=======================
+
+State the two shapes, write `forward`, and offer a small example. The adjoint, the pseudo-inverse,
+the norm, the composition with `@` and the command-line options follow from these.
+"""
 
 import torch
 
@@ -6,9 +12,9 @@ import invprob
 from invprob.testing import check_operator
 
 
-@invprob.register.operator("column-sums")
-class ColumnSums(invprob.LinearOperator):
-    """Add up each column of each channel, as a line sensor held still would."""
+@invprob.register.operator("column-means")
+class ColumnMeans(invprob.LinearOperator):
+    """Average each column of each channel, as a line sensor that is held still would."""
 
     def __init__(self, image_shape: tuple[int, ...]) -> None:
         super().__init__(image_shape, (image_shape[0], image_shape[2]))
@@ -17,11 +23,15 @@ class ColumnSums(invprob.LinearOperator):
         return image.mean(2)
 
     @classmethod
-    def example(cls) -> "ColumnSums":
+    def example(cls) -> "ColumnMeans":
         return cls((3, 8, 6))
 
 
+# %%
+# `check_operator` examines the laws that every operator has to keep, for instance that the adjoint
+# belongs to `forward`. `invprob check column-means --plugin FILE` does the same.
+
 if __name__ == "__main__":
-    check_operator(ColumnSums.example())
-    print("column-sums keeps every law; try it:")
-    print("  invprob solve --plugin examples/new_operator.py --operator column-sums")
+    check_operator(ColumnMeans.example())
+    print("column-means keeps every law; try it:")
+    print("  invprob solve --plugin examples/new_operator.py --operator column-means")

@@ -1,4 +1,10 @@
-"""A prior of your own: images whose cosine coefficients above a cut-off are zero."""
+"""
+A prior of your own
+===================
+
+A prior says which images are possible, and by which variables they are drawn. This one draws smooth
+images: their cosine coefficients above a cut-off are zero.
+"""
 
 import math
 
@@ -11,6 +17,9 @@ from invprob.run.samples import load_sample
 from invprob.solver.optimisers import Adam
 from invprob.testing import check_prior
 
+# %%
+# The code holds the free variables, and nothing else. Its first axis is the batch.
+
 
 class CosineCode(invprob.Code):
     """The low-frequency coefficients, (batch, channel, kept, kept)."""
@@ -18,6 +27,11 @@ class CosineCode(invprob.Code):
     def __init__(self, coefficients: Tensor) -> None:
         super().__init__()
         self.coefficients = nn.Parameter(coefficients)
+
+
+# %%
+# The prior makes the code at which a solve starts, and draws images from a code. Both get a random
+# generator, which this prior does not need.
 
 
 @invprob.register.prior("cosine")
@@ -43,8 +57,12 @@ class CosinePrior(invprob.Prior):
         return self.basis @ code.coefficients @ self.basis.T
 
 
+# %%
+# Check the laws of a prior, then restore a face from 5 % of random measurements with it.
+
+
 def main() -> None:
-    """Restore a face from 5 % of random measurements with nothing but smoothness."""
+    """Restore a face with nothing but smoothness."""
     truth = load_sample("face", size=64)
     operator = PartialCirculant((3, 64, 64), ratio=0.05, seed=1)
     prior = CosinePrior((3, 64, 64), kept=8)
@@ -52,6 +70,7 @@ def main() -> None:
     solution = invprob.solve(
         invprob.measure(truth, operator), operator, prior, optimiser=Adam(0.1), steps=300
     )
+    invprob.save_image(solution.image, "new_prior.png")
     psnr = invprob.metrics.psnr(solution.image, truth).item()
     print(f"{solution.outcome}; PSNR {psnr:.1f} dB from {operator.measurement_shape[0]} numbers")
 
