@@ -65,6 +65,12 @@ def carry(plane: Plane) -> str:
     return f"array:{kind}:{rows}x{columns}:{base64.b64encode(raw).decode('ascii')}"
 
 
+def size_of(text: str) -> tuple[int, int] | None:
+    """Rows and columns of an array that `carry` wrote; None for any other text."""
+    found = _CARRIED.fullmatch(text)
+    return None if found is None else (int(found[2]), int(found[3]))
+
+
 def _from_text(name: str, source: str) -> NDArray[Any]:
     if source.startswith("array:"):
         return _unpacked(name, source)

@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from invprob.operators.noise import Noise
     from invprob.priors.base import Prior
 
-# What specs call operators that are made of operators (`operators/base.py`).
-_STRUCTURES = ("adjoint", "compose", "external", "stack")
-
 # An image's shape comes from the image, and a seed from the run: neither is an option of its own.
 _GIVEN = ("image_shape", "seed")
 
@@ -58,25 +55,25 @@ def suggest(name: object, known: Iterable[str]) -> str:
 class Register(Mapping[str, T], Generic[T]):
     """A mapping from names to what was registered under them, and the decorator that registers."""
 
-    def __init__(self, kind: str, builtin: str, group: str, reserved: Sequence[str] = ()) -> None:
+    def __init__(self, kind: str, builtin: str, group: str) -> None:
         self.kind, self.group = kind, group
         self._builtin = builtin
-        self._reserved = reserved
+        self._reserved: set[str] = set()
         self._builtin_loaded = False
         self._plugins_loaded = False
         self._entries: dict[str, T] = {}
 
     def __call__(self, name: str) -> Callable[[Entry], Entry]:
         """Give the decorated class or function a name; a name taken is an `ArgumentError`."""
-        if name in self._reserved:
-            raise ArgumentError(
-                f"no {self.kind} can be named {name!r}, which has a meaning in specs"
-            )
 
         def enter(entry: Entry) -> Entry:
             module = str(getattr(entry, "__module__", ""))
             if module.partition(".")[0] != "invprob":
                 self._load_builtin()  # so that the newcomer is the one to be refused
+            if name in self._reserved:
+                raise ArgumentError(
+                    f"no {self.kind} can be named {name!r}, which has a meaning in specs"
+                )
             known = self._entries.get(name)
             if known is not None and _place(known) != _place(entry):
                 raise ArgumentError(
@@ -87,6 +84,12 @@ class Register(Mapping[str, T], Generic[T]):
             return entry
 
         return enter
+
+    def reserve(self, name: str) -> None:
+        """Keep a name from being registered; raises `ArgumentError` if it already is."""
+        if name in self._entries:
+            raise ArgumentError(f"{name!r} is the name of {_place(self._entries[name])}")
+        self._reserved.add(name)
 
     def __getitem__(self, name: str) -> T:
         self._load_builtin()
@@ -155,7 +158,7 @@ class Registers:
     def __init__(self) -> None:
         operators = "invprob.operators"
         self.operator: Register[type[Operator]] = Register(
-            "operator", operators, "invprob.operators", _STRUCTURES
+            "operator", operators, "invprob.operators"
         )
         self.noise: Register[type[Noise]] = Register("noise", operators, "invprob.noise")
         self.prior: Register[type[Prior]] = Register("prior", "invprob.priors", "invprob.priors")

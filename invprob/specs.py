@@ -6,8 +6,12 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from invprob.errors import ArgumentError
+from invprob.arrays import size_of
+from invprob.errors import ArgumentError, UnknownNameError
 from invprob.registry import parameters_of, registered_name
+
+_SHOWN = 32  # characters of an argument in a description
+_NOT_DESCRIBED = ("image_shape", "seed")  # of the image and the run, not options of their own
 
 
 class Recorded:
@@ -43,6 +47,48 @@ class Recorded:
     def carried(self) -> dict[str, str]:
         """Arguments whose contents were read from elsewhere, as the text that carries them."""
         return {}
+
+    def describe(self) -> str:
+        """The name and the options that differ from their defaults, such as `rotate(degrees=20)`.
+
+        One short line for captions and lists: long words and lists are shortened, arrays become
+        their size, and `image_shape` and `seed` are left out.
+        """
+        defaults = inspect.signature(type(self)).parameters
+        arguments = {**self._arguments, **self.carried()}
+        options = [
+            f"{name}={_shown(value)}"
+            for name, value in arguments.items()
+            if name not in _NOT_DESCRIBED and value != _written(defaults[name].default)
+        ]
+        return f"{_name(self)}({', '.join(options)})" if options else _name(self)
+
+    def names(self) -> tuple[str, ...]:
+        """The words that stand for it in the name of a folder."""
+        return (_name(self),)
+
+
+def _name(entry: Recorded) -> str:
+    """The registered name, or the name of a class that has none."""
+    try:
+        return registered_name(type(entry))
+    except UnknownNameError:
+        return type(entry).__name__
+
+
+def _shown(value: Any) -> str:
+    """An argument in a few characters."""
+    if isinstance(value, _Unwritable):
+        return value.kind
+    if isinstance(value, float):
+        return f"{value:g}"
+    size = size_of(value) if isinstance(value, str) else None
+    if size is not None:
+        return f"{size[0]}×{size[1]} array"
+    text = " ".join(str(value).split())
+    if len(text) > _SHOWN:
+        text = f"{text[: _SHOWN // 2]}…{text[1 - _SHOWN // 2 :]}"
+    return f'"{text}"' if isinstance(value, str) and " " in text else text
 
 
 class _Unwritable:

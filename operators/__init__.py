@@ -11,6 +11,7 @@ from invprob.operators.composition import compose
 from invprob.operators.ct import CT
 from invprob.operators.dense import DenseGaussian
 from invprob.operators.each import Each, LinearEach, each
+from invprob.operators.external import External
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.hold_out import HoldOut
 from invprob.operators.identity import Identity
@@ -48,6 +49,7 @@ __all__ = [
     "DenseGaussian",
     "Each",
     "Elastic",
+    "External",
     "Flip",
     "Gamma",
     "GaussianBlur",

@@ -23,9 +23,6 @@ from invprob.registry import build
 from invprob.specs import Recorded
 from invprob.types import Images, Measured, PerImage, Shape, Spec
 
-# How operators made of operators are rebuilt, by the `type` of their specs.
-STRUCTURES: dict[str, Callable[[Spec], "Operator"]] = {}
-
 
 class Operator(Recorded, nn.Module, ABC):
     """A deterministic, differentiable map: (batch, *image_shape) to (batch, *measurement_shape).
@@ -90,6 +87,8 @@ class Operator(Recorded, nn.Module, ABC):
     @staticmethod
     def from_spec(spec: Spec) -> "Operator":
         """Build what `spec` says, compositions too; raises `ArgumentError`, `UnknownNameError`."""
+        from invprob.operators.structure import STRUCTURES  # whose classes derive from this one
+
         if not isinstance(spec, Mapping):
             raise ArgumentError(f"an operator's spec is a table of settings, got {spec!r}")
         settings = dict(spec)
@@ -97,7 +96,7 @@ class Operator(Recorded, nn.Module, ABC):
         if not isinstance(kind, str):
             raise ArgumentError(f"an operator's spec names its type as a word, got {kind!r}")
         if kind in STRUCTURES:
-            return STRUCTURES[kind](settings)
+            return STRUCTURES[kind].rebuilt(settings)  # pyright: ignore[reportReturnType]
         built = build("operator", kind, settings)
         if not isinstance(built, Operator):
             raise ContractError(f"{kind!r} is registered as an operator, but is no Operator")

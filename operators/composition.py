@@ -1,104 +1,93 @@
-"""Operators made of operators: chains `A @ B`, and adjoints as operators of their own."""
+"""Chains of operators, `A @ B`, and adjoints as operators of their own."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from torch import nn
-
 from invprob.errors import ArgumentError, ShapeError
-from invprob.operators.base import STRUCTURES, LinearOperator, Operator
+from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.structure import (
+    Applied,
+    Composite,
+    LinearComposite,
+    Structure,
+    all_linear,
+    structure,
+)
 from invprob.types import Images, Measured, Spec
 
 
-class Composed(Operator):
-    """Several operators of which one at least is not linear, applied from the last to the first."""
+@structure("compose")
+class Composed(Composite):
+    """Several operators in a chain: the last one sees the image first. Made by `compose`."""
 
-    def __init__(self, operators: Iterable[Operator]) -> None:
-        parts = _chain(operators)
-        super().__init__(parts[-1].image_shape, parts[0].measurement_shape)
-        self.operators = nn.ModuleList(parts)
+    def __init__(self, operators: Sequence[Operator]) -> None:
+        _check_that_shapes_meet(operators)
+        super().__init__(operators, operators[-1].image_shape, operators[0].measurement_shape)
 
-    def forward(self, image: Images) -> Measured:
-        """Apply the operators one after the other."""
-        for part in reversed(self.leaves()):
-            image = part(image)
-        return image
+    @classmethod
+    def of(cls, operators: Iterable[Operator]) -> Operator:
+        """The same as `compose`."""
+        return compose(operators)
 
-    def surrogate(self, image: Images) -> Measured:
-        """Apply the operators' surrogates one after the other."""
-        for part in reversed(self.leaves()):
-            image = part.surrogate(image)
+    def through(self, apply: Applied, image: Images) -> Measured:
+        """Apply the parts from the last to the first."""
+        for part in reversed(self.parts()):
+            image = apply(part, image)
         return image
 
     @property
     def observed(self) -> int:
         """What passes the narrowest of the operators."""
-        return min(part.observed for part in self.leaves())
-
-    @property
-    def smooth(self) -> bool:
-        """Whether all of the operators are."""
-        return all(part.smooth for part in self.leaves())
+        return min(part.observed for part in self.parts())
 
     def leaves(self) -> tuple[Operator, ...]:
         """The operators, in reading order."""
-        return tuple(part for part in self.operators if isinstance(part, Operator))
+        return self.parts()
 
-    def for_images(self, rows: slice) -> Operator:
-        """The same chain of what each operator is for those images."""
-        return compose(part.for_images(rows) for part in self.leaves())
+    def describe(self) -> str:
+        """The descriptions of the operators, in reading order."""
+        return " @ ".join(self._described())
 
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in reading order."""
-        return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
+    def names(self) -> tuple[str, ...]:
+        """The names of the operators, in reading order."""
+        return tuple(name for part in self.parts() for name in part.names())
 
 
-class LinearComposed(LinearOperator):
-    """Several linear operators, applied from the last to the first."""
-
-    def __init__(self, operators: Iterable[LinearOperator]) -> None:
-        parts = _chain(operators)
-        super().__init__(parts[-1].image_shape, parts[0].measurement_shape)
-        self.operators = nn.ModuleList(parts)
-
-    def forward(self, image: Images) -> Measured:
-        """Apply the operators one after the other."""
-        for part in reversed(self.leaves()):
-            image = part(image)
-        return image
-
-    def surrogate(self, image: Images) -> Measured:
-        """Apply the operators' surrogates one after the other."""
-        for part in reversed(self.leaves()):
-            image = part.surrogate(image)
-        return image
+class LinearComposed(LinearComposite, Composed):
+    """Several linear operators in a chain. Made by `compose`."""
 
     def adjoint(self, measurement: Measured) -> Images:
-        """Apply the adjoints in the opposite order."""
-        for part in self.leaves():
+        """(A B)' y = B'(A' y): apply the adjoints from the first to the last."""
+        for part in self.parts():
             measurement = part.adjoint(measurement)
         return measurement
 
-    @property
-    def observed(self) -> int:
-        """What passes the narrowest of the operators."""
-        return min(part.observed for part in self.leaves())
 
-    def leaves(self) -> tuple[LinearOperator, ...]:
-        """The operators, in reading order."""
-        return tuple(part for part in self.operators if isinstance(part, LinearOperator))
+def compose(operators: Iterable[Operator]) -> Operator:
+    """Compose operators given in reading order: the last sees the image first.
 
-    def for_images(self, rows: slice) -> Operator:
-        """The same chain of what each operator is for those images."""
-        return compose(part.for_images(rows) for part in self.leaves())
+    `compose([A, B])` is `A @ B`, with (A @ B)(x) = A(B(x)). Chains within the chain are taken
+    apart, so that brackets make no difference.
 
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in reading order."""
-        return {"type": "compose", "operators": [part.spec() for part in self.leaves()]}
+    Args:
+        operators: one or more operators; each reads images of the shape that the next one writes.
+
+    Returns:
+        A `LinearOperator` if all of them are; the operator itself if it is the only one.
+
+    Raises:
+        ArgumentError: there is no operator.
+        ShapeError: an operator does not write what the one before it reads.
+    """
+    parts = [leaf for operator in operators for leaf in operator.leaves()]
+    if len(parts) == 1:
+        return parts[0]
+    return LinearComposed(parts) if all_linear(parts) else Composed(parts)
 
 
-class Adjoint(LinearOperator):
+@structure("adjoint")
+class Adjoint(Structure, LinearOperator):
     """The transpose of a linear operator, itself an operator."""
 
     def __init__(self, operator: LinearOperator) -> None:
@@ -126,52 +115,31 @@ class Adjoint(LinearOperator):
 
     def spec(self) -> dict[str, Any]:
         """The spec of the operator, marked as transposed."""
-        return {"type": "adjoint", "operator": self._of().spec()}
+        return {"type": self.kind, "operator": self._of().spec()}
+
+    @classmethod
+    def rebuilt(cls, settings: Spec) -> Operator:
+        """The adjoint of the operator in the spec; raises `ArgumentError` if it has none."""
+        inner = Operator.from_spec(settings.get("operator", {}))
+        if isinstance(inner, LinearOperator):
+            return inner.H
+        raise ArgumentError(f"{inner!r} is not linear, so it has no adjoint")
+
+    def describe(self) -> str:
+        """The description of the operator, marked as transposed."""
+        return f"{self.kind}({self._of().describe()})"
 
     def _of(self) -> LinearOperator:
         assert isinstance(self.operator, LinearOperator)
         return self.operator
 
 
-def compose(operators: Iterable[Operator]) -> Operator:
-    """Compose operators given in reading order: the last sees the image first.
-
-    Raises `ShapeError` where one does not write what the one before it reads.
-    """
-    parts = [leaf for operator in operators for leaf in operator.leaves()]
-    if len(parts) == 1:
-        return parts[0]
-    linear = [part for part in parts if isinstance(part, LinearOperator)]
-    return LinearComposed(linear) if len(linear) == len(parts) else Composed(parts)
-
-
-def rebuilt_parts(settings: Spec) -> list[Operator]:
-    """The operators of a spec that lists them; raises `ArgumentError` where it does not."""
-    parts = settings.get("operators")
-    if not isinstance(parts, list):
-        raise ArgumentError(f"a spec of several operators lists them as 'operators', got {parts!r}")
-    return [Operator.from_spec(part) for part in parts]
-
-
-def _rebuilt_adjoint(settings: Spec) -> Operator:
-    inner = Operator.from_spec(settings.get("operator", {}))
-    if isinstance(inner, LinearOperator):
-        return inner.H
-    raise ArgumentError(f"{inner!r} is not linear, so it has no adjoint")
-
-
-STRUCTURES["compose"] = lambda settings: compose(rebuilt_parts(settings))
-STRUCTURES["adjoint"] = _rebuilt_adjoint
-
-
-def _chain(operators: Iterable[Operator]) -> list[Operator]:
-    parts = list(operators)
-    if not parts:
+def _check_that_shapes_meet(operators: Sequence[Operator]) -> None:
+    if not operators:
         raise ArgumentError("a composition needs at least one operator")
-    for outer, inner in itertools.pairwise(parts):
+    for outer, inner in itertools.pairwise(operators):
         if outer.image_shape != inner.measurement_shape:
             raise ShapeError(
                 f"{outer!r} reads {outer.image_shape}, but {inner!r} writes "
                 f"{inner.measurement_shape}; compose operators whose shapes meet"
             )
-    return parts

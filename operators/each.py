@@ -1,150 +1,118 @@
 """An operator of its own for each image of a batch, such as a random draw of its own."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from invprob.errors import ArgumentError, ShapeError
-from invprob.operators.base import STRUCTURES, LinearOperator, Operator
-from invprob.operators.composition import rebuilt_parts
+from invprob.operators.base import Operator
+from invprob.operators.structure import (
+    Applied,
+    Composite,
+    LinearComposite,
+    all_linear,
+    structure,
+)
 from invprob.types import Images, Measured
 
+Part = TypeVar("Part", bound=Operator)
 
-class Each(Operator):
-    """Image i of a batch is measured by operator i; one of them at least is not linear.
 
-    Made by `each`. A batch has as many images as there are operators: `forward` raises `ShapeError`
-    for any other.
+@structure("each")
+class Each(Composite):
+    """Image i of a batch is measured by operator i. Made by `each`.
+
+    A batch has as many images as there are operators: `forward` raises `ShapeError` for any other.
     """
 
-    def __init__(self, operators: Iterable[Operator]) -> None:
-        parts = _alike(operators)
-        super().__init__(parts[0].image_shape, parts[0].measurement_shape)
-        self.operators = nn.ModuleList(parts)
+    def __init__(self, operators: Sequence[Operator]) -> None:
+        _check_that_shapes_are_alike(operators)
+        super().__init__(operators, operators[0].image_shape, operators[0].measurement_shape)
 
-    def forward(self, image: Images) -> Measured:
-        """Measure each image by its operator."""
-        return torch.cat([part(own) for part, own in _pairs(self.parts(), image)])
+    @classmethod
+    def of(cls, operators: Iterable[Operator]) -> "Each":
+        """The same as `each`."""
+        return each(operators)
 
-    def surrogate(self, image: Images) -> Measured:
-        """Apply to each image the surrogate of its operator."""
-        return torch.cat([part.surrogate(own) for part, own in _pairs(self.parts(), image)])
+    def through(self, apply: Applied, image: Images) -> Measured:
+        """Apply operator i to image i."""
+        return torch.cat([apply(part, own) for part, own in _pairs(self.parts(), image)])
 
     @property
     def observed(self) -> int:
         """What the operator that observes least does."""
         return min(part.observed for part in self.parts())
 
-    @property
-    def smooth(self) -> bool:
-        """Whether all of the operators are."""
-        return all(part.smooth for part in self.parts())
-
-    def parts(self) -> tuple[Operator, ...]:
-        """The operators, in the order of the images."""
-        return tuple(part for part in self.operators if isinstance(part, Operator))
-
-    def for_images(self, rows: slice) -> Operator:
+    def for_images(self, rows: slice) -> "Each":
         """The operators of those images."""
         return each(self.parts()[rows])
 
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in the order of the images."""
-        return {"type": "each", "operators": [part.spec() for part in self.parts()]}
+    def names(self) -> tuple[str, ...]:
+        """The names of one operator if all have the same, else the name of the structure."""
+        names = {part.names() for part in self.parts()}
+        return names.pop() if len(names) == 1 else super().names()
 
     def extra_repr(self) -> str:
         """The first operator, and how many there are."""
         return f"{len(self.operators)} of {self.parts()[0]!r}"
 
 
-class LinearEach(LinearOperator):
-    """Image i of a batch is measured by the linear operator i; made by `each`."""
-
-    def __init__(self, operators: Iterable[LinearOperator]) -> None:
-        parts = _alike(operators)
-        super().__init__(parts[0].image_shape, parts[0].measurement_shape)
-        self.operators = nn.ModuleList(parts)
-
-    def forward(self, image: Images) -> Measured:
-        """Measure each image by its operator."""
-        return torch.cat([part(own) for part, own in _pairs(self.parts(), image)])
-
-    def surrogate(self, image: Images) -> Measured:
-        """Apply to each image the surrogate of its operator."""
-        return torch.cat([part.surrogate(own) for part, own in _pairs(self.parts(), image)])
+class LinearEach(LinearComposite, Each):
+    """Image i of a batch is measured by the linear operator i. Made by `each`."""
 
     def adjoint(self, measurement: Measured) -> Images:
-        """Apply to each measurement the adjoint of its operator."""
+        """Apply to measurement i the adjoint of operator i."""
         self.check_measurement(measurement)
         return torch.cat([part.adjoint(own) for part, own in _pairs(self.parts(), measurement)])
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
     ) -> Images:
-        """Apply to each measurement the pseudo-inverse of its operator."""
+        """Apply to measurement i the pseudo-inverse of operator i."""
         pairs = _pairs(self.parts(), measurement)
         found = [part.pinv(own, iterations=iterations, tolerance=tolerance) for part, own in pairs]
         return torch.cat(found)
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
         """The largest of the operators' norms."""
-        settings: dict[str, Any] = {"iterations": iterations, "tolerance": tolerance, "seed": seed}
-        return max(part.norm(**settings) for part in self.parts())
-
-    @property
-    def observed(self) -> int:
-        """What the operator that observes least does."""
-        return min(part.observed for part in self.parts())
-
-    def parts(self) -> tuple[LinearOperator, ...]:
-        """The operators, in the order of the images."""
-        return tuple(part for part in self.operators if isinstance(part, LinearOperator))
-
-    def for_images(self, rows: slice) -> Operator:
-        """The operators of those images."""
-        return each(self.parts()[rows])
-
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in the order of the images."""
-        return {"type": "each", "operators": [part.spec() for part in self.parts()]}
-
-    def extra_repr(self) -> str:
-        """The first operator, and how many there are."""
-        return f"{len(self.operators)} of {self.parts()[0]!r}"
+        return max(
+            part.norm(iterations=iterations, tolerance=tolerance, seed=seed)
+            for part in self.parts()
+        )
 
 
-def each(operators: Iterable[Operator]) -> Each | LinearEach:
+def each(operators: Iterable[Operator]) -> Each:
     """Measure image i of a batch by operator i: as many images as operators, solved at once.
 
-    Linear if all are. Raises `ArgumentError` for none, `ShapeError` where their shapes differ.
+    Args:
+        operators: one for each image of the batch, all of the same image and measurement shape.
+
+    Returns:
+        A `LinearEach` if all of them are linear.
+
+    Raises:
+        ArgumentError: there is no operator.
+        ShapeError: the shapes of the operators differ.
     """
     parts = list(operators)
-    linear = [part for part in parts if isinstance(part, LinearOperator)]
-    return LinearEach(linear) if len(linear) == len(parts) else Each(parts)
+    return LinearEach(parts) if all_linear(parts) else Each(parts)
 
 
-STRUCTURES["each"] = lambda settings: each(rebuilt_parts(settings))
-
-
-def _alike(operators: Iterable[Operator]) -> list[Operator]:
-    parts = list(operators)
-    if not parts:
+def _check_that_shapes_are_alike(operators: Sequence[Operator]) -> None:
+    if not operators:
         raise ArgumentError("name an operator for each image; there is none")
-    first = parts[0]
-    for part in parts[1:]:
-        if (part.image_shape, part.measurement_shape) != (
-            first.image_shape,
-            first.measurement_shape,
-        ):
+    first = operators[0]
+    shapes = (first.image_shape, first.measurement_shape)
+    for part in operators[1:]:
+        if (part.image_shape, part.measurement_shape) != shapes:
             raise ShapeError(
                 f"images of a batch are measured alike in shape, but {first!r} and {part!r} differ"
             )
-    return parts
 
 
-def _pairs(parts: tuple[Any, ...], batch: Tensor) -> Iterator[tuple[Any, Tensor]]:
+def _pairs(parts: tuple[Part, ...], batch: Tensor) -> Iterator[tuple[Part, Tensor]]:
     """Each operator with its image or measurement, which keeps a batch axis of one."""
     if len(batch) != len(parts):
         raise ShapeError(

@@ -1,149 +1,110 @@
 """Several operators of one image, their measurements flattened and put end to end."""
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import torch
-from torch import nn
 
 from invprob.errors import ArgumentError, ShapeError
-from invprob.operators.base import STRUCTURES, LinearOperator, Operator
-from invprob.operators.composition import rebuilt_parts
-from invprob.types import Images, Measured, Shape
+from invprob.operators.base import Operator
+from invprob.operators.structure import (
+    Applied,
+    Composite,
+    LinearComposite,
+    all_linear,
+    structure,
+)
+from invprob.types import Images, Measured
 
 
-class Stack(Operator):
-    """Several operators of one image, of which one at least is not linear; made by `stack`."""
+@structure("stack")
+class Stack(Composite):
+    """Several operators of one image: x to (A₁x, A₂x, …), flattened, end to end. Made by `stack`.
 
-    def __init__(self, operators: Iterable[Operator]) -> None:
-        parts = _same_images(operators)
-        super().__init__(parts[0].image_shape, _stacked_shape(parts))
-        self.operators = nn.ModuleList(parts)
+    Its parts are in the order of their measurements.
+    """
 
-    def forward(self, image: Images) -> Measured:
-        """Put the flattened measurements end to end."""
-        return torch.cat([part(image).flatten(1) for part in self.parts()], 1)
+    def __init__(self, operators: Sequence[Operator]) -> None:
+        _check_that_images_are_alike(operators)
+        length = sum(math.prod(part.measurement_shape) for part in operators)
+        super().__init__(operators, operators[0].image_shape, (length,))
 
-    def surrogate(self, image: Images) -> Measured:
-        """Put the flattened measurements of the surrogates end to end."""
-        return torch.cat([part.surrogate(image).flatten(1) for part in self.parts()], 1)
+    @classmethod
+    def of(cls, operators: Iterable[Operator]) -> "Stack":
+        """The same as `stack`."""
+        return stack(operators)
+
+    def through(self, apply: Applied, image: Images) -> Measured:
+        """Apply each part to the image, and put the flattened results end to end."""
+        return torch.cat([apply(part, image).flatten(1) for part in self.parts()], 1)
 
     @property
     def observed(self) -> int:
         """What all operators observe together."""
         return sum(part.observed for part in self.parts())
 
-    @property
-    def smooth(self) -> bool:
-        """Whether all of the operators are."""
-        return all(part.smooth for part in self.parts())
-
-    def parts(self) -> tuple[Operator, ...]:
-        """The operators, in the order of their measurements."""
-        return tuple(part for part in self.operators if isinstance(part, Operator))
-
     def split(self, measurement: Measured) -> list[Measured]:
-        """What each operator measured, in its own shape; raises `ShapeError`."""
-        return list(_pieces(self, measurement))
+        """Take a measurement apart.
 
-    def for_images(self, rows: slice) -> Operator:
-        """The stack of what each operator is for those images."""
-        return stack(part.for_images(rows) for part in self.parts())
+        Args:
+            measurement: (batch, length), what the stack measured.
 
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in the order of their measurements."""
-        return {"type": "stack", "operators": [part.spec() for part in self.parts()]}
+        Returns:
+            What each operator measured, in its own shape.
+
+        Raises:
+            ShapeError: the measurement has another shape.
+        """
+        if tuple(measurement.shape[1:]) != self.measurement_shape or measurement.ndim == 0:
+            raise ShapeError(
+                f"{self!r} makes measurements of shape (batch, {self.measurement_shape[0]}), "
+                f"got {tuple(measurement.shape)}"
+            )
+        shapes = [part.measurement_shape for part in self.parts()]
+        pieces = measurement.split([math.prod(shape) for shape in shapes], 1)
+        return [
+            piece.reshape(len(piece), *shape) for piece, shape in zip(pieces, shapes, strict=True)
+        ]
 
     def extra_repr(self) -> str:
         """The operators."""
         return ", ".join(map(repr, self.parts()))
 
 
-class LinearStack(LinearOperator):
-    """Several linear operators of one image; made by `stack`."""
-
-    def __init__(self, operators: Iterable[LinearOperator]) -> None:
-        parts = _same_images(operators)
-        super().__init__(parts[0].image_shape, _stacked_shape(parts))
-        self.operators = nn.ModuleList(parts)
-
-    def forward(self, image: Images) -> Measured:
-        """Put the flattened measurements end to end."""
-        return torch.cat([part(image).flatten(1) for part in self.parts()], 1)
-
-    def surrogate(self, image: Images) -> Measured:
-        """Put the flattened measurements of the surrogates end to end."""
-        return torch.cat([part.surrogate(image).flatten(1) for part in self.parts()], 1)
+class LinearStack(LinearComposite, Stack):
+    """Several linear operators of one image. Made by `stack`."""
 
     def adjoint(self, measurement: Measured) -> Images:
-        """Add up what the operators' adjoints make of their shares."""
+        """A₁'y₁ + A₂'y₂ + …, with the share y_k of the measurement that A_k made."""
         shares = zip(self.parts(), self.split(measurement), strict=True)
         return torch.stack([part.adjoint(share) for part, share in shares]).sum(0)
 
-    @property
-    def observed(self) -> int:
-        """What all operators observe together."""
-        return sum(part.observed for part in self.parts())
 
-    def parts(self) -> tuple[LinearOperator, ...]:
-        """The operators, in the order of their measurements."""
-        return tuple(part for part in self.operators if isinstance(part, LinearOperator))
-
-    def split(self, measurement: Measured) -> list[Measured]:
-        """What each operator measured, in its own shape; raises `ShapeError`."""
-        return list(_pieces(self, measurement))
-
-    def for_images(self, rows: slice) -> Operator:
-        """The stack of what each operator is for those images."""
-        return stack(part.for_images(rows) for part in self.parts())
-
-    def spec(self) -> dict[str, Any]:
-        """The specs of the operators, in the order of their measurements."""
-        return {"type": "stack", "operators": [part.spec() for part in self.parts()]}
-
-    def extra_repr(self) -> str:
-        """The operators."""
-        return ", ".join(map(repr, self.parts()))
-
-
-def stack(operators: Iterable[Operator]) -> Stack | LinearStack:
+def stack(operators: Iterable[Operator]) -> Stack:
     """Measure one image by several operators: x to (A₁x, A₂x, …), flattened, end to end.
 
-    Linear if all are. Raises `ArgumentError` for none, `ShapeError` where they do not read images
-    of one shape.
+    Args:
+        operators: one or more operators that read images of one shape.
+
+    Returns:
+        A `LinearStack` if all of them are linear. Its measurements are (batch, length), where
+        length is the sum of the sizes of the operators' measurements.
+
+    Raises:
+        ArgumentError: there is no operator.
+        ShapeError: the operators do not read images of one shape.
     """
     parts = list(operators)
-    linear = [part for part in parts if isinstance(part, LinearOperator)]
-    return LinearStack(linear) if len(linear) == len(parts) else Stack(parts)
+    return LinearStack(parts) if all_linear(parts) else Stack(parts)
 
 
-STRUCTURES["stack"] = lambda settings: stack(rebuilt_parts(settings))
-
-
-def _same_images(operators: Iterable[Operator]) -> list[Operator]:
-    parts = list(operators)
-    if not parts:
+def _check_that_images_are_alike(operators: Sequence[Operator]) -> None:
+    if not operators:
         raise ArgumentError("a stack needs at least one operator")
-    for part in parts[1:]:
-        if part.image_shape != parts[0].image_shape:
+    first = operators[0]
+    for part in operators[1:]:
+        if part.image_shape != first.image_shape:
             raise ShapeError(
-                f"{parts[0]!r} reads {parts[0].image_shape}, but {part!r} reads "
+                f"{first!r} reads {first.image_shape}, but {part!r} reads "
                 f"{part.image_shape}; stack operators of one image"
             )
-    return parts
-
-
-def _stacked_shape(parts: Iterable[Operator]) -> Shape:
-    return (sum(math.prod(part.measurement_shape) for part in parts),)
-
-
-def _pieces(operator: Stack | LinearStack, measurement: Measured) -> Iterator[Measured]:
-    if tuple(measurement.shape[1:]) != operator.measurement_shape or measurement.ndim == 0:
-        raise ShapeError(
-            f"{operator!r} makes measurements of shape (batch, {operator.measurement_shape[0]}), "
-            f"got {tuple(measurement.shape)}"
-        )
-    lengths = [math.prod(part.measurement_shape) for part in operator.parts()]
-    for part, piece in zip(operator.parts(), measurement.split(lengths, 1), strict=True):
-        yield piece.reshape(len(piece), *part.measurement_shape)

@@ -11,6 +11,7 @@ import pytest
 
 from invprob.errors import ArgumentError, FileError, UnknownNameError
 from invprob.operators import GaussianNoise, Identity, Mask, PartialCirculant, Rotate
+from invprob.operators.structure import STRUCTURES, Structure, structure
 from invprob.registry import (
     Register,
     build,
@@ -101,6 +102,12 @@ def test_registering_the_same_class_again_is_fine() -> None:
     assert registered_name(Identity) == "identity"
 
 
+def test_a_structure_cannot_take_the_name_of_an_operator() -> None:
+    with pytest.raises(ArgumentError, match=r"'identity' is the name of .*identity\.Identity"):
+        structure("identity")(Structure)
+    assert set(STRUCTURES) == {"adjoint", "compose", "each", "external", "stack"}
+
+
 def test_what_is_not_registered_has_no_name() -> None:
     with pytest.raises(UnknownNameError, match="not registered"):
         registered_name(Path)
@@ -131,7 +138,9 @@ def test_a_class_takes_the_name_of_its_entry_point(monkeypatch: pytest.MonkeyPat
     assert "theirs" not in register.noise
 
 
-@pytest.mark.parametrize("name", ["identity", "stack", "theirs"])
+@pytest.mark.parametrize(
+    "name", ["identity", "adjoint", "compose", "each", "external", "stack", "theirs"]
+)
 def test_names_that_packages_cannot_have(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     class Theirs(Identity):
         pass

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import STRUCTURES, LinearOperator, Operator
-from invprob.types import Images, Measured, Shape, Spec
+from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.external import External
+from invprob.types import Images, Measured, Shape
 
 try:
     from deepinv.physics import (  # pyright: ignore[reportMissingImports]
@@ -88,7 +89,7 @@ def to_deepinv(
     return OperatorPhysics(operator, noise)
 
 
-class WrappedPhysics(Operator):
+class WrappedPhysics(External):
     """A physics that is not linear as an operator of ours; made by `from_deepinv`."""
 
     exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
@@ -103,44 +104,24 @@ class WrappedPhysics(Operator):
 
     def forward(self, image: Images) -> Measured:
         """Apply the noiseless part of the physics."""
-        return _measured(self, image)
+        if len(image) == 0:  # which not every physics takes; the sum keeps it differentiable
+            return image.new_zeros(0, *self.measurement_shape) + image.sum()
+        return _real(self.physics.A(image))
 
-    def spec(self) -> dict[str, Any]:
-        """The class of the physics: enough for a fingerprint, not for building it again."""
-        return _external(self.physics, self.image_shape)
+    def wrapped(self) -> nn.Module:
+        """The physics."""
+        physics: nn.Module = self.physics
+        return physics
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Operator:
         return super()._apply(_careful(fn), recurse)
 
 
-class WrappedLinearPhysics(LinearOperator):
+class WrappedLinearPhysics(WrappedPhysics, LinearOperator):
     """A linear physics as an operator of ours; made by `from_deepinv`."""
 
-    exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
 
-    probe: Tensor
-
-    def __init__(self, physics: LinearPhysics, image_shape: Shape) -> None:
-        response = _response(physics, image_shape)
-        super().__init__(image_shape, tuple(response.shape[1:]))
-        self.physics = physics
-        self.register_buffer("probe", _probe(response), persistent=False)
-
-    def forward(self, image: Images) -> Measured:
-        """Apply the noiseless part of the physics."""
-        return _measured(self, image)
-
-    def spec(self) -> dict[str, Any]:
-        """The class of the physics: enough for a fingerprint, not for building it again."""
-        return _external(self.physics, self.image_shape)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Operator:
-        return super()._apply(_careful(fn), recurse)
-
-
-def from_deepinv(
-    physics: Physics, image_shape: Shape | None = None
-) -> WrappedPhysics | WrappedLinearPhysics:
+def from_deepinv(physics: Physics, image_shape: Shape | None = None) -> WrappedPhysics:
     """A deepinv physics, without its noise, as an operator of ours: linear if the physics is.
 
     `image_shape` None takes the physics' `img_size`. Complex measurements get a last axis of 2. The
@@ -157,27 +138,6 @@ def from_deepinv(
     if isinstance(physics, LinearPhysics):
         return WrappedLinearPhysics(physics, tuple(shape))
     return WrappedPhysics(physics, tuple(shape))
-
-
-def _rebuilt(settings: Spec) -> Operator:
-    raise ArgumentError(
-        f"this operator was a {settings.get('class')} of another package, which no file can "
-        "rebuild; make it again, wrap it with `from_deepinv`, and give that to `solve`"
-    )
-
-
-STRUCTURES["external"] = _rebuilt
-
-
-def _measured(operator: "WrappedPhysics | WrappedLinearPhysics", image: Images) -> Measured:
-    if len(image) == 0:  # which not every physics takes; the sum keeps it differentiable
-        return image.new_zeros(0, *operator.measurement_shape) + image.sum()
-    return _real(operator.physics.A(image))
-
-
-def _external(physics: Physics, image_shape: Shape) -> dict[str, Any]:
-    kind = f"{type(physics).__module__}.{type(physics).__qualname__}"
-    return {"type": "external", "class": kind, "image_shape": list(image_shape)}
 
 
 def _response(physics: Physics, image_shape: Shape) -> Tensor:

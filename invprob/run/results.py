@@ -47,18 +47,16 @@ class Job:
     @property
     def name(self) -> str:
         """NAME-OPERATOR-METHOD."""
-        types = [str(leaf["type"]) for leaf in _leaves(self.measurements.operator_spec)]
         what = self.names[0] if len(self.names) == 1 else f"{len(self.names)}-images"
-        return "-".join((what, *types, self.config.method.name))
+        return "-".join((what, *self.operator.names(), self.config.method.name))
 
     def caption(self, solution: Solution, seconds: float) -> str:
         """How the image was measured and restored, in one line."""
-        spec = self.measurements.noise_spec
+        noise = self.measurements.noise()
         ratio = self.operator.observed / solution.image[0].numel()
-        noise = "" if spec is None else f" + {_words(spec)} noise"
-        chain = " @ ".join(map(_words, _leaves(self.measurements.operator_spec)))
+        added = "" if noise is None else f" + {noise.describe()} noise"
         return (
-            f"{chain}{noise} · "
+            f"{self.operator.describe()}{added} · "
             f"{100 * ratio:.3g} % of {solution.image[0].numel():,} values measured · "
             f"{self.config.method.name} · {solution.steps} steps · {seconds:.1f} s"
         )
@@ -168,23 +166,3 @@ def _measured_panels(
     if pinv is not None:
         return [Panel("pseudo-inverse of y", one) for one in grading(pinv)]
     return None
-
-
-def _leaves(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The specs of a chain's operators, in reading order."""
-    if spec["type"] == "compose":
-        return [leaf for part in spec["operators"] for leaf in _leaves(part)]
-    return [spec]
-
-
-def _words(spec: Mapping[str, Any]) -> str:
-    """A spec as a person would write it: `rotate(degrees=10)`."""
-    if spec["type"] == "stack":
-        chains = (" @ ".join(map(_words, _leaves(part))) for part in spec["operators"])
-        return f"stack({', '.join(chains)})"
-    if spec["type"] == "adjoint":
-        return f"adjoint({_words(spec['operator'])})"
-    given = ("type", "image_shape", "seed")
-    plain = {key: f"{v:g}" if isinstance(v, float) else v for key, v in spec.items()}
-    options = ", ".join(f"{key}={value}" for key, value in plain.items() if key not in given)
-    return f"{spec['type']}({options})" if options else str(spec["type"])

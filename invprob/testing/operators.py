@@ -9,17 +9,16 @@ import functools
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
-from invprob.operators.composition import Composed, LinearComposed
-from invprob.operators.stack import LinearStack, Stack
+from invprob.operators.external import External
+from invprob.operators.structure import Composite
 from invprob.testing.dense_matrix import Decomposition
 from invprob.testing.dense_matrix import dense as dense
 from invprob.testing.priors import check_prior as check_prior
@@ -122,7 +121,7 @@ def _copying(operator: Operator) -> str:
     expected, fingerprint = double(image), operator.fingerprint() if _named(operator) else ""
     copies = {"deepcopy": copy.deepcopy(operator), ".to(float64)": double}
     copies["state_dict"] = _reloaded(operator)
-    foreign = _named(operator) and _foreign(operator.spec())  # made by others, by other laws
+    foreign = _foreign(operator)  # made by others, by other laws
     kept = [value for part in operator.modules() for value in vars(part).values()]
     _demand(
         foreign or not any(isinstance(value, torch.Generator) for value in kept),
@@ -142,7 +141,7 @@ def _spec(operator: Operator) -> str:
         spec = operator.spec()
     except UnknownNameError as error:
         raise _NotExamined(str(error)) from error
-    if _foreign(spec):
+    if _foreign(operator):
         raise _NotExamined("it wraps what another package made, which no file can rebuild")
     rebuilt = Operator.from_spec(json.loads(json.dumps(spec)))
     image = _images(operator)
@@ -302,11 +301,10 @@ def _independent(what: str, function: Callable[[Tensor], Tensor], batch: Tensor)
 
 def _stands_in(operator: Operator) -> bool:
     """Whether any part has a surrogate of its own."""
-    joins = (Composed, LinearComposed, Stack, LinearStack)
     return any(
         type(part).surrogate is not Operator.surrogate
         for part in operator.modules()
-        if isinstance(part, Operator) and not isinstance(part, joins)
+        if isinstance(part, Operator) and not isinstance(part, Composite)
     )
 
 
@@ -319,12 +317,9 @@ def _reloaded(operator: Operator) -> Operator:
     return copied
 
 
-def _foreign(spec: Any) -> bool:
-    """Whether a spec, or a part of it, stands for what another package made."""
-    parts = list(spec.values()) if isinstance(spec, Mapping) else spec
-    if isinstance(spec, Mapping) and spec.get("type") == "external":
-        return True
-    return isinstance(parts, list) and any(map(_foreign, parts))
+def _foreign(operator: Operator) -> bool:
+    """Whether the operator, or a part of it, wraps what another package made."""
+    return any(isinstance(part, External) for part in operator.modules())
 
 
 def _named(operator: Operator) -> bool:

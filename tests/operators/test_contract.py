@@ -67,3 +67,13 @@ def _compositions(draw: st.DrawFn) -> Operator:
 def test_compositions_keep_the_contract(operator: Operator) -> None:
     assert len(operator.leaves()) in (2, 3)
     check_operator(operator)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(_compositions())
+def test_descriptions_of_compositions_are_short(operator: Operator) -> None:
+    leaves = operator.leaves()
+    text = operator.describe()
+    assert text == " @ ".join(leaf.describe() for leaf in leaves)
+    assert len(text) <= 60 * len(leaves) and len(text.splitlines()) == 1 and "array:" not in text
+    assert operator.names() == tuple(str(leaf.spec()["type"]) for leaf in leaves)
