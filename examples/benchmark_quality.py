@@ -103,9 +103,8 @@ def run(
     )
     measurements = invprob.measure(truth, operator)
     curve = Curve(truth, clock)
-    solution = solve_stages(
-        measurements, operator, recipe.stages, steps=preset.steps, callbacks=[curve]
-    )
+    task = recipe.task(measurements, operator, steps=preset.steps)
+    solution = solve_stages(task, callbacks=[curve])
     seconds = curve.seconds
     each = psnr(solution.image, truth)
     told = "  ".join(f"{taken}: {db:.2f} ({s:.1f} s)" for taken, s, db in curve.points)

@@ -32,7 +32,8 @@ from invprob.run.config import Named
 from invprob.run.samples import samples
 from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser, Stepper
-from invprob.solver.stages import Stage, solve_stages
+from invprob.solver.stages import solve_stages
+from invprob.solver.task import Stage
 from invprob.types import Images, PerImage
 
 
@@ -230,9 +231,8 @@ class Problem:
         """The method's search from `size` pixels on, half of the steps at each size."""
         recipe = self.recipe(coarse=size)
         steps = self.steps // 2 * len(recipe.stages)
-        return solve_stages(
-            self.measurements, self.operator, recipe.stages, steps=steps, seed=self.seed
-        ).image
+        task = recipe.task(self.measurements, self.operator, steps=steps, seed=self.seed)
+        return solve_stages(task).image
 
 
 def ways(problem: Problem) -> dict[str, Callable[[], Images]]:

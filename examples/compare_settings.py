@@ -73,7 +73,8 @@ def main(
                 optimiser="adam",
                 **options,
             )
-            solution = solve_stages(measurements, operator, recipe.stages, steps=steps, seed=seed)
+            task = recipe.task(measurements, operator, steps=steps, seed=seed)
+            solution = solve_stages(task)
             scores.append(psnr(solution.image, truth))
             misfits.append(solution.trace["misfit"][-1].mean())
         means = "  ".join(f"{value:.2f}" for value in torch.stack(scores).mean(0).tolist())

@@ -86,6 +86,11 @@ class Callback(ABC):
         """Called once after the last step, also when the solve stopped early."""
 
 
+def first_stop(wishes: Sequence[Stop | None]) -> Stop | None:
+    """The first wish of several callbacks to end the solve, once all were asked."""
+    return next((wish for wish in wishes if wish is not None), None)
+
+
 def gather_states(callbacks: Sequence[Callback]) -> dict[str, Tensor]:
     """The states of several callbacks, by their place in the sequence."""
     return {

@@ -13,7 +13,7 @@ from invprob.operators import Identity
 from invprob.priors import Code, Prior
 from invprob.schedules import constant
 from invprob.solver.optimisers import Adam
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 SHAPE = (3, 6, 6)
 

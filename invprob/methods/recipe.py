@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-import torch
-
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import (
@@ -25,6 +23,7 @@ from invprob.losses import (
 from invprob.measurements import Measurements
 from invprob.methods.coarse import coarse_to_fine
 from invprob.methods.encoder_start import EncoderStart
+from invprob.operators.base import Operator
 from invprob.operators.noise import GaussianNoise, Noise
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors.base import Prior
@@ -40,8 +39,8 @@ from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
-from invprob.solver.stages import Initial, Stage, allot
 from invprob.solver.stopping import Rule
+from invprob.solver.task import Initial, Stage, Task, allot
 from invprob.types import Shape
 
 
@@ -159,7 +158,7 @@ class Setting(Problem):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything `solve_stages` needs besides measurements and operator."""
+    """Everything a `Task` needs besides measurements and operator."""
 
     stages: tuple[Stage, ...]
     initial: Initial | None = None
@@ -176,11 +175,18 @@ class Recipe:
         """The prior of the last stage, which draws the solution."""
         return self.stages[-1].prior
 
-    def to(self, device: torch.device) -> "Recipe":
-        """Move every prior."""
-        for stage in self.stages:
-            stage.prior.to(device)
-        return self
+    def task(
+        self,
+        measurements: Measurements,
+        operator: Operator,
+        *,
+        steps: int | None = None,
+        seed: int = 0,
+        restarts: int = 1,
+    ) -> Task:
+        """What to solve; `steps` None takes the method's own, any other is split over stages."""
+        stages = allot(self.stages, steps)
+        return Task(measurements, operator, stages, seed, self.initial, restarts)
 
 
 ON_DATA = (
@@ -362,16 +368,8 @@ def restore(
         coarse=coarse,
         **(options or {}),
     )
-    return solve_restarts(
-        measurements,
-        operator,
-        recipe.stages,
-        restarts=restarts,
-        initial=recipe.initial,
-        steps=steps,
-        seed=seed,
-        callbacks=callbacks,
-    )
+    task = recipe.task(measurements, operator, steps=steps, seed=seed, restarts=restarts)
+    return solve_restarts(task, callbacks=callbacks)
 
 
 def in_stages(
@@ -382,9 +380,7 @@ def in_stages(
     notes: Sequence[str] = (),
 ) -> Recipe:
     """A recipe of `steps` in all, split in the proportions of the stages' own numbers."""
-    numbers = allot(stages, steps)
-    split = (replace(stage, steps=number) for stage, number in zip(stages, numbers, strict=True))
-    return Recipe(tuple(split), initial=initial, notes=tuple(notes))
+    return Recipe(allot(stages, steps), initial=initial, notes=tuple(notes))
 
 
 def _with_encoder(initial: Initial | None, generator: Generator) -> Initial:

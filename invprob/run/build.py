@@ -18,8 +18,7 @@ from invprob.priors.stylegan.generator import Generator
 from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
 from invprob.run.operator_file import rebuild
-from invprob.solver.stages import allot
-from invprob.solver.stopping import Guarded
+from invprob.solver.task import Task, allot
 from invprob.streams import derive
 from invprob.types import Shape
 
@@ -35,7 +34,7 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
 
     Raises `ArgumentError` for fewer steps than the method has stages.
     """
-    steps = sum(allot(recipe.stages, config.steps))
+    steps = sum(stage.steps for stage in allot(recipe.stages, config.steps))
     return dataclasses.replace(
         config,
         transforms=tuple(_spelt_out("operator", named) for named in config.transforms),
@@ -112,18 +111,19 @@ def build_noise(named: Named | None) -> Noise | None:
     return None if named is None else Noise.from_spec({"type": named.name, **named.settings})
 
 
-def build_guard(
-    config: RunConfig, measurements: Measurements, operator: Operator
-) -> Guarded | None:
-    """Build the rule that ends a solve early, if there is to be one, and what it lets be seen.
+def build_task(
+    config: RunConfig, recipe: Recipe, measurements: Measurements, operator: Operator
+) -> Task:
+    """Build what to solve, with the rule that may end it early where the configuration names one.
 
     Raises `UnknownNameError`, `ArgumentError`.
     """
-    if config.stop is None:
-        return None
-    given = {"measurements": measurements, "operator": operator, "seed": config.seed}
-    guarded: Guarded = build("stop", config.stop.name, {**given, **config.stop.settings})
-    return guarded
+    task = recipe.task(
+        measurements, operator, steps=config.steps, seed=config.seed, restarts=config.restarts
+    )
+    if config.stop is not None:
+        task = build("stop", config.stop.name, {"task": task, **config.stop.settings})
+    return task
 
 
 def build_recipe(

@@ -24,10 +24,10 @@ from invprob.run import environment as surroundings
 from invprob.run import folder as files
 from invprob.run.build import (
     build_device,
-    build_guard,
     build_noise,
     build_operator,
     build_recipe,
+    build_task,
     image_seeds,
     load_plugins,
     resolve,
@@ -41,10 +41,10 @@ from invprob.run.precision import tensor_cores
 from invprob.run.results import Draw, Finished, Job, conclude
 from invprob.run.score import Grading, grading_record
 from invprob.run.watch import Display, Recorder, Silent, TimeBudget, Watcher
-from invprob.solver.loop import solve
+from invprob.solver.loop import minimise
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
-from invprob.solver.stages import allot
+from invprob.solver.task import Task, allot
 from invprob.streams import derive
 from invprob.types import Images, Shape
 
@@ -149,7 +149,7 @@ def start(
     operator = measurements.operator()
     noise = measurements.noise()
     recipe = build_recipe(config, generator, operator, network, noise=noise)
-    build_guard(config, measurements, operator)  # refused here, it leaves nothing behind
+    build_task(config, recipe, measurements, operator)  # refused here, it leaves nothing behind
     job = Job(
         resolve(config, recipe), device, generator, network, measurements, operator, recipe, truth
     )
@@ -202,7 +202,8 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
             folder.write_json(files.ENVIRONMENT, _environment(job))
             job.measurements.save(saved)
         else:
-            steps = sum(allot(job.recipe.stages, job.config.steps)) * job.config.restarts
+            stages = allot(job.recipe.stages, job.config.steps)
+            steps = sum(stage.steps for stage in stages) * job.config.restarts
             display.message(f"going on after step {checkpoint.taken} of {steps}")
             folder.truncate_trace(checkpoint.lines)
         return _work(job, folder, checkpoint, display, draw)
@@ -320,29 +321,8 @@ def _solve(
 ) -> Solution:
     """Solve some of the images."""
     chosen = job.measurements.for_images(rows, job.operator)
-    operator = job.operator.for_images(rows).to(job.device)
-    measurements, seen = chosen, operator
-    guarded = build_guard(job.config, chosen, operator)
-    if guarded is not None:
-        measurements, seen = guarded.measurements, guarded.operator.to(job.device)
-
-    def rules() -> list[Callback]:
-        fresh = build_guard(job.config, chosen, operator)
-        return [] if fresh is None else [fresh.rule]
-
-    recipe = job.recipe.to(job.device)
-    return solve_restarts(
-        measurements,
-        seen,
-        recipe.stages,
-        restarts=job.config.restarts,
-        initial=recipe.initial,
-        steps=job.config.steps,
-        seed=job.config.seed,
-        rules=rules,
-        callbacks=callbacks,
-        snapshot=snapshot,
-    )
+    task = build_task(job.config, job.recipe, chosen, job.operator.for_images(rows))
+    return solve_restarts(task.to(job.device), callbacks=callbacks, snapshot=snapshot)
 
 
 def _size(job: Job, display: Display) -> int:
@@ -350,20 +330,13 @@ def _size(job: Job, display: Display) -> int:
     total = len(job.measurements.values)
     if job.config.batch is not None or total == 1:
         return job.config.batch or 1
-    recipe = job.recipe.to(job.device)
 
     def trial(count: int) -> None:
         chosen = job.measurements.for_images(slice(count), job.operator)
-        operator = job.operator.for_images(slice(count)).to(job.device)
-        for stage in recipe.stages:
-            solve(
-                chosen,
-                operator,
-                stage.prior,
-                terms=stage.terms,
-                optimiser=stage.optimiser,
-                steps=1,
-            )
+        stages = [dataclasses.replace(stage, steps=1) for stage in job.recipe.stages]
+        task = Task(chosen, job.operator.for_images(slice(count)), stages).to(job.device)
+        for number in range(len(stages)):
+            minimise(task, number)
 
     found = estimate(trial, job.device)
     display.message(str(found))

@@ -1,31 +1,26 @@
-"""The loop: minimise the loss of operator ∘ prior over the prior's free variables."""
+"""The loop: minimise the loss of operator ∘ prior over the prior's free variables.
+
+`solve` is the public front of one descent. Tasks of several stages and restarts (`stages.py`,
+`restarts.py`) come to `minimise` as well, once for each stage.
+"""
 
 import copy
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
 
-from invprob.callbacks import (
-    Callback,
-    Iterate,
-    Snapshot,
-    Stop,
-    copied,
-    gather_states,
-    restore_states,
-)
+from invprob.callbacks import Callback, Iterate, Snapshot, first_stop
 from invprob.errors import ArgumentError, ShapeError
-from invprob.losses import BoundTerm, DataMisfit, Term
+from invprob.losses import DataMisfit, Term
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.priors.base import Code, Prior
 from invprob.schedules import Schedule, cosine_trapezoid
-from invprob.solver.optimisers import Adam, Optimiser, Stepper
+from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Outcome, Solution
+from invprob.solver.state import State
+from invprob.solver.task import Stage, Task
 from invprob.streams import stream
-from invprob.types import Images, Measured, PerImage
 
 CHECK_EVERY = 25  # steps between looks at the loss for NaN, each of which waits for the device
 
@@ -46,195 +41,139 @@ def solve(
 ) -> Solution:
     """Find images of the prior whose measurements are those given, one for each measurement.
 
-    The images of a batch are solved at once and independently, with the same random draws. `terms`
-    None means the data term alone, `optimiser` Adam, `schedule` the cosine trapezoid. Step k draws
-    from a stream of (seed, k), so a solve that goes on from a `snapshot` ends bit for bit where an
-    uninterrupted one does. Operator and prior must be on one device and of one dtype.
+    The images of a batch are solved at once and independently, with the same random draws. Step k
+    draws from a stream of (seed, k), so a solve that goes on from a snapshot ends bit for bit where
+    an uninterrupted one does.
 
-    `start` is the code to begin at, and to move, in place of the prior's own; with one there may be
-    0 steps, after which the start is the solution.
+    Args:
+        measurements: what was measured, of one or more images.
+        operator: what measured it; on the device, and of the dtype, of the prior.
+        prior: the model of images that is searched.
+        terms: the terms of the objective. None: the data misfit alone.
+        optimiser: what moves the free variables. None: Adam.
+        schedule: the learning rate's scale over the solve. None: `cosine_trapezoid()`.
+        steps: how many steps to take, at least 1, or at least 0 where a start is given.
+        seed: what every random draw is derived from.
+        start: the free variables to begin at, which the solve moves. None: the prior's own start.
+        callbacks: observers, which may ask to stop.
+        snapshot: the state to go on from, as `Iterate.snapshot` gave it. None: begin.
 
-    Raises `ArgumentError` for fewer steps than that or a snapshot of another solve, `ShapeError`
-    where operator and prior differ in image shape, `MeasurementError` where the measurements are
-    not the operator's.
+    Returns:
+        The images and what draws them again; after 0 steps, those of the start.
+
+    Raises:
+        ArgumentError: there are too few steps, or the snapshot is of another solve.
+        ShapeError: operator and prior differ in the shape of images.
+        MeasurementError: the measurements are not the operator's.
     """
     least = 1 if start is None else 0
     if steps < least:
         raise ArgumentError(f"steps must be at least {least}, not {steps}")
-    if tuple(operator.image_shape) != tuple(prior.image_shape):
-        raise ShapeError(
-            f"the operator measures images of shape {tuple(operator.image_shape)}, but the prior "
-            f"draws {tuple(prior.image_shape)}; build one for the other's shape"
-        )
-    measurements.check(operator)
+    stage = Stage(
+        prior,
+        terms or [DataMisfit()],
+        optimiser or Adam(),
+        schedule or cosine_trapezoid(),
+        steps,
+    )
+    task = Task(measurements, operator, [stage], seed)
+    return minimise(task, 0, start=start, callbacks=callbacks, snapshot=snapshot)
+
+
+def minimise(
+    task: Task,
+    number: int,
+    *,
+    start: Code | None = None,
+    callbacks: Sequence[Callback] = (),
+    snapshot: Snapshot | None = None,
+) -> Solution:
+    """Descend in stage `number` of a task, from a start or a snapshot."""
+    check_shapes(task, number)
+    stage, seed = task.stages[number], task.stage_seed(number)
     if start is None:
-        start = prior.start(len(measurements.values), stream(seed, "start"))
-    state = _State(measurements, operator, prior, start, terms, optimiser, seed, callbacks)
+        start = stage.prior.start(task.batch, stream(seed, "start"))
+    state = State(task, number, start, callbacks)
     if snapshot is not None:
         state.restore(snapshot)
-    scale = schedule or cosine_trapezoid()
-    outcome = _descend(state, scale, steps, callbacks)
+    outcome = Outcome.finished(stage.steps)
+    stop = first_stop(
+        [callback.on_start(state.taken, stage.steps, state.snapshot) for callback in callbacks]
+    )
+    while state.taken < stage.steps:
+        if stop is not None:
+            outcome = Outcome.stopped(state.taken, stage.steps, stop.reason)
+            break
+        iterate = step(state)
+        stop = first_stop([callback.on_step(iterate) for callback in callbacks])
+        look = state.taken % CHECK_EVERY == 0 or state.taken == stage.steps
+        if look and not iterate.total.isfinite().all():
+            outcome = Outcome.diverged(state.taken)
+            break
     for callback in callbacks:
         callback.on_end()
+    return _solution(state, outcome)
+
+
+def step(state: State) -> Iterate:
+    """Evaluate the objective, move the free variables and restore the prior's constraints."""
+    stage, prior, code = state.stage, state.stage.prior, state.code
+    prior.anneal_(code, state.progress)
+    image = prior.decode(code, stream(state.seed, "solve", state.taken))
+    prediction = state.operator.surrogate(image)
+    losses = {term.name: term.weight * bound(image, prediction) for term, bound in state.terms}
+    losses.update(prior.regularisers(code))
+    total = torch.stack(list(losses.values())).sum(0)
+    total.sum().backward()
+    state.stepper.step(stage.schedule(state.progress), total.detach())
+    prior.project_(code)
+    evaluated = {name: value.detach() for name, value in losses.items()}
+    state.advance(evaluated, total.detach())
+    return Iterate(
+        taken=state.taken,
+        steps=stage.steps,
+        image=image.detach(),
+        prediction=prediction.detach(),
+        losses=evaluated,
+        total=total.detach(),
+        code=code.state_dict(),
+        snapshot=state.snapshot,
+    )
+
+
+@torch.no_grad()
+def _solution(state: State, outcome: Outcome) -> Solution:
+    """Read the solution from where the descent ended; the state is of no further use."""
+    prior = state.stage.prior
     state.stepper.settle()  # after callbacks have written what a later run goes on from
-    with torch.no_grad():
-        code = copy.deepcopy(state.code)  # so that a choice leaves the state alone
-        for callback in callbacks:
-            callback.choose_(code)
-        # A file keeps values, not strides or alignment, with which rounding may change.
-        last = stream(seed, "solve", max(state.taken - 1, 0))
-        realised = {
-            name: value.clone(memory_format=torch.contiguous_format)
-            for name, value in prior.realise(code, last).items()
-        }
-        image = prior.render(realised)
+    code = copy.deepcopy(state.code)  # so that a callback's choice leaves the caller's start alone
+    for callback in state.callbacks:
+        callback.choose_(code)
+    # A file keeps values, not strides or alignment, with which rounding may change.
+    last = stream(state.seed, "solve", max(state.taken - 1, 0))
+    realised = {
+        name: value.clone(memory_format=torch.contiguous_format)
+        for name, value in prior.realise(code, last).items()
+    }
     return Solution(
-        image=image,
+        image=prior.render(realised),
         realised=realised,
         code=code.state_dict(),
         outcome=outcome,
         trace=state.trace(),
         steps=state.taken,
-        seed=seed,
+        seed=state.seed,
         prior_spec=prior.spec(),
         prior=prior,
     )
 
 
-def _descend(
-    state: "_State", scale: Schedule, steps: int, callbacks: Sequence[Callback]
-) -> Outcome:
-    stop = first_stop(
-        [callback.on_start(state.taken, steps, state.snapshot) for callback in callbacks]
-    )
-    while state.taken < steps:
-        if stop is not None:
-            return Outcome.stopped(state.taken, steps, stop.reason)
-        iterate = state.step(scale(state.taken / steps), steps)
-        stop = first_stop([callback.on_step(iterate) for callback in callbacks])
-        last = state.taken == steps
-        if (last or state.taken % CHECK_EVERY == 0) and not iterate.total.isfinite().all():
-            return Outcome.diverged(state.taken)
-    return Outcome.finished(steps)
-
-
-def first_stop(wishes: Sequence[Stop | None]) -> Stop | None:
-    """The first of the callbacks' wishes to end the solve, once all were asked."""
-    return next((wish for wish in wishes if wish is not None), None)
-
-
-class _State:
-    """Everything that changes during a solve."""
-
-    def __init__(
-        self,
-        measurements: Measurements,
-        operator: Operator,
-        prior: Prior,
-        code: Code,
-        terms: Sequence[Term] | None,
-        optimiser: Optimiser | None,
-        seed: int,
-        callbacks: Sequence[Callback],
-    ) -> None:
-        self.callbacks = callbacks
-        self.operator, self.prior, self.seed, self.taken = operator, prior, seed, 0
-        self.code = code
-        example = next(self.code.parameters(), None)
-        if example is None:
-            raise ArgumentError("the prior has no free variable; choose a style, content or noise")
-        target = measurements.values.to(example.device, example.dtype)
-        self.terms: list[tuple[Term, BoundTerm]] = [
-            (term, term.seeded(seed).bind(target, operator)) for term in (terms or [DataMisfit()])
-        ]
-        # Terms with a memory are modules: it belongs to the state of the solve.
-        self._remembering = nn.ModuleDict(
-            {
-                str(i): bound
-                for i, (_, bound) in enumerate(self.terms)
-                if isinstance(bound, nn.Module)
-            }
+def check_shapes(task: Task, number: int) -> None:
+    """Raise `ShapeError` or `MeasurementError` where the parts of a stage do not fit."""
+    operator, prior = task.operator, task.stages[number].prior
+    if tuple(operator.image_shape) != tuple(prior.image_shape):
+        raise ShapeError(
+            f"the operator measures images of shape {tuple(operator.image_shape)}, but the prior "
+            f"draws {tuple(prior.image_shape)}; build one for the other's shape"
         )
-        self.stepper: Stepper = (optimiser or Adam()).start(prior.groups(self.code))
-        self._names: list[str] = []
-        self._rows: list[Tensor] = []  # one (terms + 1, batch) a step, left on the device
-
-    def step(self, scale: float, steps: int) -> Iterate:
-        """Evaluate, descend, project; returns what was evaluated."""
-        self.prior.anneal_(self.code, self.taken / steps)
-        image = self.prior.decode(self.code, stream(self.seed, "solve", self.taken))
-        prediction = self.operator.surrogate(image)
-        losses = self._losses(image, prediction)
-        total = torch.stack(list(losses.values())).sum(0)
-        total.sum().backward()
-        self.stepper.step(scale, total.detach())
-        self.prior.project_(self.code)
-        self.taken += 1
-        detached = {name: value.detach() for name, value in losses.items()}
-        named = {**detached, "total": total.detach()}
-        self._names = self._names or list(named)  # a file gives them back in an order of its own
-        self._rows.append(torch.stack([named[name] for name in self._names]))
-        return Iterate(
-            taken=self.taken,
-            steps=steps,
-            image=image.detach(),
-            prediction=prediction.detach(),
-            losses=detached,
-            total=total.detach(),
-            code=self.code.state_dict(),
-            snapshot=self.snapshot,
-        )
-
-    def _losses(self, image: Images, prediction: Measured) -> dict[str, PerImage]:
-        losses = {term.name: term.weight * bound(image, prediction) for term, bound in self.terms}
-        for name, value in self.prior.regularisers(self.code).items():
-            losses[name] = value
-        return losses
-
-    def trace(self) -> dict[str, Tensor]:
-        """Each loss over the steps taken, (steps, batch)."""
-        if not self._rows:
-            return {}
-        table = torch.stack(self._rows, 1).cpu()
-        return dict(zip(self._names, table, strict=True))
-
-    def snapshot(self) -> Snapshot:
-        """A copy of the state on the CPU."""
-        groups: dict[str, Mapping[str, Tensor]] = {
-            "code": self.code.state_dict(),
-            "optimiser": self.stepper.state(),
-            "terms": self._remembering.state_dict(),
-            "trace": self.trace(),
-            "callbacks": gather_states(self.callbacks),
-        }
-        copies = {
-            f"{group}.{name}": copied(value)
-            for group, values in groups.items()
-            for name, value in values.items()
-        }
-        return {"taken": torch.tensor(self.taken), **copies}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Take back what `snapshot` gave; raises `ArgumentError` where it is another solve's."""
-        groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
-        for name, value in snapshot.items():
-            group, _, key = name.partition(".")
-            if key:
-                groups[group][key] = value
-        expected = self.code.state_dict()
-        if {name: value.shape for name, value in expected.items()} != {
-            name: value.shape for name, value in groups["code"].items()
-        }:
-            raise ArgumentError(
-                "the snapshot belongs to a solve with other free variables; start anew without it"
-            )
-        self.code.load_state_dict(groups["code"])
-        self.stepper.restore(groups["optimiser"])
-        self._remembering.load_state_dict(groups["terms"])
-        restore_states(self.callbacks, groups["callbacks"])
-        self.taken = int(snapshot["taken"])
-        self._names = list(groups["trace"])
-        device = next(self.code.parameters()).device
-        if groups["trace"]:
-            table = torch.stack(list(groups["trace"].values()))
-            self._rows = list(table.to(device).unbind(1))
+    task.measurements.check(operator)

@@ -6,8 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from invprob.callbacks import Callback, Iterate, Snapshot, Stop, gather_states, restore_states
-from invprob.solver.loop import first_stop
+from invprob.callbacks import (
+    Callback,
+    Iterate,
+    Snapshot,
+    Stop,
+    first_stop,
+    gather_states,
+    restore_states,
+)
 
 
 class Relay(Callback):

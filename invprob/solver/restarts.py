@@ -1,7 +1,7 @@
 """Restarts: the same solve from several seeds, of which each image keeps the best."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,79 +9,61 @@ from torch import Tensor
 from invprob.callbacks import Callback, Snapshot, copied
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
-from invprob.measurements import Measurements
-from invprob.operators.base import Operator
 from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
-from invprob.solver.stages import Initial, Stage, allot, join_traces, solve_stages
-from invprob.streams import derive
+from invprob.solver.stages import join_traces, solve_stages
+from invprob.solver.task import Task
 from invprob.types import PerImage
 
 _GROUPS = ("realised", "code", "past")
 
 
 def solve_restarts(
-    measurements: Measurements,
-    operator: Operator,
-    stages: Sequence[Stage],
-    *,
-    restarts: int,
-    initial: Initial | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    rules: Callable[[], Sequence[Callback]] = tuple,
-    callbacks: Sequence[Callback] = (),
-    snapshot: Snapshot | None = None,
+    task: Task, *, callbacks: Sequence[Callback] = (), snapshot: Snapshot | None = None
 ) -> Solution:
-    """Solve in stages from several seeds; each image keeps the solution of least data misfit.
+    """Solve a task from each of its seeds; each image keeps the solution of least data misfit.
 
-    The first restart has the seed itself, restart r > 0 `derive(seed, "restart", r)`; each takes
-    `steps`. To `callbacks`, trace and snapshots they are one run, which a callback's wish to stop
-    ends; what `rules` makes anew for each restart ends that restart only. One restart is
-    `solve_stages`, bit for bit. The truth plays no part. Raises `ArgumentError` for restarts < 1,
-    and what `solve_stages` raises.
+    To callbacks, trace and snapshots the restarts are one solve. A callback that asks to stop ends
+    all of it, a rule of the task the restart that it watches. One restart is `solve_stages`, bit
+    for bit. The truth plays no part.
+
+    Args:
+        task: what to solve. Restart r has the seed of `Task.restart(r)`.
+        callbacks: observers, which may ask to stop.
+        snapshot: the state to go on from. None: begin.
+
+    Returns:
+        The best solution of each image; `Solution.restarts` holds the data misfit that each restart
+        ended with.
+
+    Raises:
+        ArgumentError: the task has no restart, or the snapshot is of another task.
+        PriorError, ShapeError, MeasurementError: as `solve_stages`.
     """
-    if restarts < 1:
-        raise ArgumentError(f"restarts must be at least 1, not {restarts}")
-    if restarts == 1:
-        return solve_stages(
-            measurements,
-            operator,
-            stages,
-            initial=initial,
-            steps=steps,
-            seed=seed,
-            callbacks=[*rules(), *callbacks],
-            snapshot=snapshot,
-        )
-    run = _Run(restarts, sum(allot(stages, steps)), len(stages), callbacks)
+    if task.restarts < 1:
+        raise ArgumentError(f"restarts must be at least 1, not {task.restarts}")
+    if task.restarts == 1:
+        return solve_stages(task, callbacks=callbacks, snapshot=snapshot)
+    run = _Run(task, callbacks)
     inside = None if snapshot is None else run.enter(snapshot)
     while True:
-        solution = solve_stages(
-            measurements,
-            operator,
-            stages,
-            initial=initial,
-            steps=steps,
-            seed=derive(seed, "restart", run.restart) if run.restart else seed,
-            callbacks=[*rules(), run],
-            snapshot=inside,
-        )
-        over = run.stop is not None or run.restart == restarts - 1
+        solution = solve_stages(task.restart(run.restart), callbacks=[run], snapshot=inside)
+        over = run.stop is not None or run.restart == task.restarts - 1
         if over:
             for callback in callbacks:
                 callback.on_end()
-        run.leave(solution, _final_misfit(solution, measurements, operator))
+        run.leave(solution, _final_misfit(solution, task))
         if over:
             break
         inside = None
-    # As in `solve`: a file keeps values, not strides or alignment, with which rounding may change.
+    # As in `minimise`: a file keeps values, not strides or alignment, with which rounding may
+    # change.
     realised = {
         name: value.clone(memory_format=torch.contiguous_format)
         for name, value in run.best["realised"].items()
     }
     with torch.no_grad():
-        image = stages[-1].prior.render(realised)
+        image = task.stages[-1].prior.render(realised)
     return dataclasses.replace(
         solution,
         image=image,
@@ -90,19 +72,17 @@ def solve_restarts(
         outcome=run.outcome(solution),
         trace=run.best["past"],
         steps=run.before,
-        seed=seed,
+        seed=task.seed,
         restarts=run.misfits,
     )
 
 
 class _Run(Relay):
-    """What the restarts have in common."""
+    """What is known of the restarts before the one at work, and of all of them in the end."""
 
-    def __init__(
-        self, restarts: int, steps: int, stages: int, callbacks: Sequence[Callback]
-    ) -> None:
+    def __init__(self, task: Task, callbacks: Sequence[Callback]) -> None:
         super().__init__(callbacks)
-        self._steps, self._stages = restarts * steps, stages
+        self._steps, self._stages = task.restarts * task.steps, len(task.stages)
         self.restart = self._before = 0
         self.misfits = torch.empty(0)  # (restarts done, batch)
         # Of the restarts that are done: the winners' tensors, and the trace of all.
@@ -180,8 +160,8 @@ def _choice(won: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(rows, new, old)
 
 
-def _final_misfit(solution: Solution, measurements: Measurements, operator: Operator) -> PerImage:
-    with torch.no_grad():
-        target = measurements.values.to(solution.image)
-        bound = DataMisfit().bind(target, operator)
-        return bound(solution.image, operator(solution.image)).cpu()
+@torch.no_grad()
+def _final_misfit(solution: Solution, task: Task) -> PerImage:
+    target = task.measurements.values.to(solution.image)
+    misfit = DataMisfit().bind(target, task.operator)
+    return misfit(solution.image, task.operator(solution.image)).cpu()

@@ -1,8 +1,7 @@
-"""Stages: solves one after another, each going on from where the one before it ended."""
+"""Stages: descents one after another, each going on from where the one before it ended."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import torch
@@ -10,116 +9,58 @@ from torch import Tensor
 
 from invprob.callbacks import Callback, Snapshot
 from invprob.errors import ArgumentError
-from invprob.losses import Term
-from invprob.measurements import Measurements
-from invprob.operators.base import Operator
-from invprob.priors.base import Prior
-from invprob.schedules import Schedule
-from invprob.solver.loop import solve
-from invprob.solver.optimisers import Optimiser
+from invprob.solver.loop import minimise
 from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
-from invprob.streams import derive, stream
+from invprob.solver.task import Initial as Initial
+from invprob.solver.task import Stage as Stage
+from invprob.solver.task import Task
+from invprob.solver.task import allot as allot
+from invprob.streams import stream
 
-Initial: TypeAlias = Callable[[Measurements, Operator], Mapping[str, Tensor]]
 Trace: TypeAlias = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One solve of a sequence; `steps` is the method's own number, 0 takes the start as it is.
-
-    One that `continues` takes over the free variables of the stage before (`Code.take_`); others
-    begin as near as they can to what that stage found (`Prior.adopt_`).
-    """
-
-    prior: Prior
-    terms: Sequence[Term]
-    optimiser: Optimiser
-    schedule: Schedule
-    steps: int
-    continues: bool = False
-
-
-def allot(stages: Sequence[Stage], steps: int | None) -> list[int]:
-    """Split a budget of steps in the proportions of the stages' own, at least one each.
-
-    None gives each its own number, and stages of 0 steps get none in any case. Raises
-    `ArgumentError` where there are fewer steps than stages that take some.
-    """
-    own = [stage.steps for stage in stages]
-    taking = sum(number > 0 for number in own)
-    if steps is None or not taking:
-        return own
-    if steps < taking:
-        raise ArgumentError(
-            f"steps must be at least {taking}, one for each stage of this method, not {steps}"
-        )
-    allotted, end, ahead = [], 0, 0
-    for number in own:
-        if number:
-            taking -= 1
-            ahead += number
-            nearest = round(steps * ahead / sum(own))
-            allotted.append(min(max(nearest, end + 1), steps - taking) - end)
-            end += allotted[-1]
-        else:
-            allotted.append(0)
-    return allotted
-
-
 def solve_stages(
-    measurements: Measurements,
-    operator: Operator,
-    stages: Sequence[Stage],
-    *,
-    initial: Initial | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    callbacks: Sequence[Callback] = (),
-    snapshot: Snapshot | None = None,
+    task: Task, *, callbacks: Sequence[Callback] = (), snapshot: Snapshot | None = None
 ) -> Solution:
-    """Solve in stages, which to callbacks, trace and snapshots are one run of `allot`ted steps.
+    """Solve the stages of a task, which to callbacks, trace and snapshots are one solve.
 
-    The first stage begins at its prior's start, or as near as that can come to what `initial` makes
-    of the measurements; each later one as near to the solution before it, or with its variables.
-    Stage i > 0 draws from streams of its own seed, `derive(seed, "stage", i)`; a single stage is
-    `solve`, bit for bit. Terms that a stage does not have are NaN in its part of the trace.
+    Stage i > 0 draws from streams of its own seed, `Task.stage_seed(i)`. A single stage is `solve`,
+    bit for bit.
 
-    Raises what `solve` and `allot` raise, and `PriorError` for a prior that cannot go on.
+    Args:
+        task: what to solve; its rules watch as well, before the callbacks.
+        callbacks: observers, which may ask to stop.
+        snapshot: the state to go on from. None: begin.
+
+    Returns:
+        The last stage's solution. The trace is that of all stages; a loss term that a stage does
+        not have is NaN in the stage's part of it.
+
+    Raises:
+        ArgumentError: the snapshot is of another task.
+        PriorError: a prior cannot go on from the solution before it.
+        ShapeError, MeasurementError: as `solve`.
     """
-    allotted = allot(stages, steps)
-    run = _Run(allotted, callbacks)
+    callbacks = [*task.rules(), *callbacks]
+    run = _Run([stage.steps for stage in task.stages], callbacks)
     inside = None if snapshot is None else run.enter(snapshot)
-    realised: Mapping[str, Tensor] = {}
-    before: Mapping[str, Tensor] = {}
-    if initial is not None and snapshot is None:
-        realised = initial(measurements, operator)
+    previous: Solution | None = None
     while True:
-        stage = stages[run.number]
-        own_seed = derive(seed, "stage", run.number) if run.number else seed
-        code = stage.prior.start(len(measurements.values), stream(own_seed, "start"))
-        if before and stage.continues:
-            code.take_(before)
-        elif realised:
-            stage.prior.adopt_(code, realised)
-        solution = solve(
-            measurements,
-            operator,
-            stage.prior,
-            terms=stage.terms,
-            optimiser=stage.optimiser,
-            schedule=stage.schedule,
-            steps=allotted[run.number],
-            seed=own_seed,
-            start=code,
-            callbacks=[run],
-            snapshot=inside,
-        )
+        stage = task.stages[run.number]
+        code = stage.prior.start(task.batch, stream(task.stage_seed(run.number), "start"))
+        if previous is not None and stage.continues:
+            code.take_(previous.code)
+        elif previous is not None:
+            stage.prior.adopt_(code, previous.realised)
+        elif task.initial is not None and snapshot is None:
+            stage.prior.adopt_(code, task.initial(task.measurements, task.operator))
+        solution = minimise(task, run.number, start=code, callbacks=[run], snapshot=inside)
         outcome = run.outcome(solution)
         if outcome is not None:
             break
-        realised, before, inside = solution.realised, solution.code, None
+        previous, inside = solution, None
         run.enter_next(solution)
     for callback in callbacks:
         callback.on_end()
@@ -128,7 +69,7 @@ def solve_stages(
         outcome=outcome,
         trace=join_traces(run.trace, solution.trace),
         steps=run.before + solution.steps,
-        seed=seed,
+        seed=task.seed,
     )
 
 

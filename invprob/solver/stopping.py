@@ -7,7 +7,7 @@ stopped at, and end the solve once all images are done.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 import torch
@@ -20,19 +20,11 @@ from invprob.operators.base import Operator
 from invprob.operators.hold_out import HoldOut
 from invprob.operators.noise import GaussianNoise
 from invprob.registry import register
+from invprob.solver.task import Task
 from invprob.streams import derive, stream
 from invprob.types import Images, PerImage
 
 Verdict: TypeAlias = tuple[Tensor, Tensor]  # (batch,) bool: keep this iterate; be done with it
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """What a solver is to see of the measurements, and who stops it."""
-
-    measurements: Measurements
-    operator: Operator
-    rule: "Rule"
 
 
 class Rule(Callback, ABC):
@@ -230,65 +222,62 @@ class HeldOutMisfit(Rule):
 
 @register.stop("discrepancy")
 def discrepancy(
-    measurements: Measurements,
-    operator: Operator,
-    seed: int = 0,
+    task: Task,
     *,
     tau: Annotated[float, "how many times the noise's level the residual may be"] = 1.0,
     level: Annotated[float | None, "the noise's sigma; default: that of the named noise"] = None,
-) -> Guarded:
+) -> Task:
     """Stop once the data are fitted to their noise: ||A x - y||² / m <= (tau · sigma)²."""
     if not 0 < tau < float("inf"):
         raise ArgumentError(f"tau must be positive and finite, not {tau}")
     if level is None:
-        levels = noise_levels(measurements, seed)
+        levels = noise_levels(task.measurements, task.seed)
     elif 0 < level < float("inf"):
-        levels = torch.full((len(measurements.values),), level)
+        levels = torch.full((task.batch,), level)
     else:
         raise ArgumentError(f"level must be positive and finite, not {level}")
-    return Guarded(
-        measurements, operator, DiscrepancyPrinciple(measurements, operator, levels, tau)
+    return task.with_rule(
+        lambda: DiscrepancyPrinciple(task.measurements, task.operator, levels, tau)
     )
 
 
 @register.stop("plateau")
 def plateau(
-    measurements: Measurements,
-    operator: Operator,
-    seed: int = 0,
+    task: Task,
     *,
     window: Annotated[int, "steps over which the misfit is averaged"] = 25,
     drop: Annotated[float, "share by which it has to fall from one window to the next"] = 0.01,
-) -> Guarded:
+) -> Task:
     """Stop once the data misfit has all but ceased to fall, and return the last iterate."""
-    del seed
     if window < 1:
         raise ArgumentError(f"window must be at least 1, not {window}")
     if not 0 < drop < 1:
         raise ArgumentError(f"drop must be a share in (0, 1), not {drop}")
-    return Guarded(measurements, operator, Plateau(measurements, operator, window, drop))
+    return task.with_rule(lambda: Plateau(task.measurements, task.operator, window, drop))
 
 
 @register.stop("held-out")
 def held_out(
-    measurements: Measurements,
-    operator: Operator,
-    seed: int = 0,
+    task: Task,
     *,
     hidden: Annotated[float, "share of the measurements that the solver does not see"] = 0.05,
     patience: Annotated[int, "steps without a better prediction after which to stop"] = 30,
-) -> Guarded:
+) -> Task:
     """Hide some measurements, and return the iterate that predicts them best."""
     if not 0 < hidden < 1:
         raise ArgumentError(f"hidden must be a share in (0, 1), not {hidden}")
     if patience < 1:
         raise ArgumentError(f"patience must be at least 1, not {patience}")
-    window = HoldOut(operator.measurement_shape, share=hidden, seed=derive(seed, "held-out"))
-    rule = HeldOutMisfit(measurements, operator, ~window.seen, patience)
-    seen = Measurements.from_array(
-        window(measurements.values), window @ operator, noise=measurements.noise()
+    measurements, operator = task.measurements, task.operator
+    own_seed = derive(task.seed, "held-out")
+    window = HoldOut(operator.measurement_shape, share=hidden, seed=own_seed)
+    seen = window @ operator
+    values = window(measurements.values)
+    return replace(
+        task.with_rule(lambda: HeldOutMisfit(measurements, operator, ~window.seen, patience)),
+        measurements=Measurements.from_array(values, seen, noise=measurements.noise()),
+        operator=seen,
     )
-    return Guarded(seen, window @ operator, rule)
 
 
 def misfit(operator: Operator, image: Images, values: Tensor) -> PerImage:

@@ -24,7 +24,7 @@ from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register
 from invprob.schedules import constant
 from invprob.solver.optimisers import Adam, NormalisedGradientDescent
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 
 @register.method("staged-test")

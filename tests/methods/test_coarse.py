@@ -26,8 +26,9 @@ from invprob.operators import (
 )
 from invprob.priors import Pixels, Prior, StyleGANPrior, load_generator, save_generator
 from invprob.priors.enlarged import Enlarged
-from invprob.solver.stages import Stage, solve_stages
+from invprob.solver.stages import solve_stages
 from invprob.solver.stopping import Plateau
+from invprob.solver.task import Stage, Task, allot
 from invprob.testing import check_prior
 
 SHAPE = (3, 32, 32)
@@ -140,13 +141,9 @@ def test_stages_hand_their_variables_on() -> None:
     truth = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(4)) * 2 - 1
     first = made(8, "w-plus", learning_rate=0.1).stages[0]  # which alone moves
     codes = Codes()
-    solve_stages(
-        invprob.measure(truth, operator),
-        operator,
-        (first, *recipe.stages[1:]),
-        steps=9,
-        callbacks=[codes],
-    )
+    stages = allot((first, *recipe.stages[1:]), 9)
+    task = Task(invprob.measure(truth, operator), operator, stages)
+    solve_stages(task, callbacks=[codes])
     (rows,) = (value for name, value in codes.found[2].items() if name.startswith("style"))
     (later,) = (value for name, value in codes.found[-1].items() if name.startswith("style"))
     mean = networks.random_generator().mean_w

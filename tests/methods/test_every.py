@@ -17,6 +17,7 @@ from invprob.operators import Identity
 from invprob.registry import register
 from invprob.solver import loop
 from invprob.solver.stages import solve_stages
+from invprob.solver.state import State
 
 STEPS = 4  # one for each stage of the method that has most
 # Where a default needs what a small generator has not, and forms that are methods of their own.
@@ -59,13 +60,9 @@ def run(made: Recipe, batch: int = 2, index: int | None = None, **more: Any) -> 
     if index is not None:
         one = measurements.values[index : index + 1]
         measurements = invprob.Measurements.from_array(one, operator)
-    return solve_stages(
-        measurements,
-        operator,
-        made.stages,
-        initial=made.initial,
-        **{"steps": STEPS, **more},
-    )
+    steps = more.pop("steps", STEPS)
+    seed = more.pop("seed", 0)
+    return solve_stages(made.task(measurements, operator, steps=steps, seed=seed), **more)
 
 
 class Keep(Callback):
@@ -132,13 +129,13 @@ def test_reads_are_seen() -> None:
 def test_no_step_waits_for_the_device(
     name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads, step = Reads(), loop._State.step
+    reads, step = Reads(), loop.step
 
-    def watched(self: Any, *given: Any) -> Iterate:
+    def watched(state: State) -> Iterate:
         with reads:
-            return step(self, *given)
+            return step(state)
 
-    monkeypatch.setattr(loop._State, "step", watched)
+    monkeypatch.setattr(loop, "step", watched)
     run(recipe(name, options))
     # This one counts its steps, on the host.
     assert reads.count == (STEPS if name == "pgd-projected" else 0)

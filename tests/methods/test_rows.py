@@ -15,7 +15,8 @@ from invprob.priors.parts import W
 from invprob.priors.stylegan.extras import statistics_for
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.priors.stylegan.statistics import Whitening
-from invprob.solver.stages import Stage, allot, solve_stages
+from invprob.solver.stages import solve_stages
+from invprob.solver.task import Stage, allot
 from invprob.streams import stream
 
 GENERATOR = networks.random_generator(seed=1, dtype=torch.float64)
@@ -41,7 +42,7 @@ def run(stages: Recipe | list[Stage], steps: int | None, batch: int = 2) -> invp
     operator = Identity(SHAPE).double()
     measurements = invprob.measure(target(batch), operator)
     made = stages if isinstance(stages, Recipe) else Recipe(tuple(stages))
-    return solve_stages(measurements, operator, made.stages, initial=made.initial, steps=steps)
+    return solve_stages(made.task(measurements, operator, steps=steps))
 
 
 def below_variance(solution: invprob.Solution) -> float:
@@ -98,7 +99,7 @@ def test_the_balls_of_ilo_hold() -> None:
 def test_ilo_splits_its_steps_and_takes_all_of_its_rounds() -> None:
     assert [stage.steps for stage in recipe("ilo").stages] == [50, 50, 25, 25]
     assert [stage.steps for stage in recipe("ilo", steps=300).stages] == [100, 100, 50, 50]
-    assert allot(recipe("robust").stages, 7) == [2, 3, 2]
+    assert [stage.steps for stage in allot(recipe("robust").stages, 7)] == [2, 3, 2]
 
 
 def test_the_clipping_form_of_p_norm_holds() -> None:

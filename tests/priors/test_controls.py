@@ -61,7 +61,7 @@ def test_tv_denoising_reaches_the_minimum() -> None:
     y[..., width // 2 :] = 0.8
     operator = Identity((1, height, width))
     made = make("tv", None, (1, height, width), weight=weight, steps=200)
-    found = solve_stages(invprob.measure(y, operator), operator, made.stages, initial=made.initial)
+    found = solve_stages(made.task(invprob.measure(y, operator), operator))
     rows = found.image[0, 0]
     jump = rows[:, width // 2] - rows[:, width // 2 - 1]
     assert (jump > 0.7).all()

@@ -26,6 +26,7 @@ from invprob.run.watch import Display, Status
 from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Optimiser
 from invprob.solver.solution import Outcome, Solution
+from invprob.solver.task import Task
 
 
 class Messages(Display):
@@ -170,10 +171,10 @@ def test_too_little_memory_halves_and_goes_on(
 ) -> None:
     honest, told = execute.solve_restarts, Messages()
 
-    def cramped(measurements, *rest, **options):  # type: ignore[no-untyped-def]
-        if len(measurements.values) > 1:
+    def cramped(task: Task, **options: Any) -> Solution:
+        if task.batch > 1:
             raise torch.OutOfMemoryError("out of memory")
-        return honest(measurements, *rest, **options)
+        return honest(task, **options)
 
     single = start(settings(prior, 1), out=tmp_path / "single")
     monkeypatch.setattr(execute, "solve_restarts", cramped)
@@ -240,14 +241,14 @@ def test_an_estimate_counts_what_the_optimiser_keeps(
     prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L-BFGS keeps twenty times its variables."""
-    tried: list[Optimiser | None] = []
-    original = execute.solve
+    tried: list[Optimiser] = []
+    original = execute.minimise
 
-    def noting(*given: Any, **more: Any) -> Solution:
-        tried.append(more.get("optimiser"))
-        return original(*given, **more)
+    def noting(task: Task, number: int) -> Solution:
+        tried.append(task.stages[number].optimiser)
+        return original(task, number)
 
-    monkeypatch.setattr(execute, "solve", noting)
+    monkeypatch.setattr(execute, "minimise", noting)
     method = Named("sphinx", {"optimiser": "l-bfgs", "content": "head"})
     start(dataclasses.replace(settings(prior, None), method=method), out=tmp_path / "run")
     assert len(tried) == 2 and all(isinstance(one, LBFGS) for one in tried)

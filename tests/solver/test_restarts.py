@@ -15,7 +15,8 @@ from invprob.losses import with_fresh_noise
 from invprob.operators import GaussianNoise
 from invprob.priors import Code
 from invprob.solver.restarts import solve_restarts
-from invprob.solver.stages import Stage, solve_stages
+from invprob.solver.stages import solve_stages
+from invprob.solver.task import Stage, Task
 from invprob.streams import derive, stream
 
 
@@ -43,13 +44,14 @@ SEEDS = [7, derive(7, "restart", 1), derive(7, "restart", 2)]
 def test_each_image_keeps_the_restart_of_least_data_misfit() -> None:
     measurements, operator = data(batch=6)
     stages = toy(3, 2)
-    singles = [solve_stages(measurements, operator, stages, seed=seed) for seed in SEEDS]
+    singles = [solve_stages(Task(measurements, operator, stages, seed)) for seed in SEEDS]
     target = measurements.values.double()
     misfits = torch.stack([(one.image - target).square().mean((1, 2, 3)) for one in singles])
     winners = misfits.argmin(0)
     assert len(set(winners.tolist())) > 1  # else the test would say little
     watch = Watch()
-    found = solve_restarts(measurements, operator, stages, restarts=3, seed=7, callbacks=[watch])
+    task = Task(measurements, operator, stages, seed=7, restarts=3)
+    found = solve_restarts(task, callbacks=[watch])
     assert found.restarts is not None
     torch.testing.assert_close(found.restarts, misfits)
     for index, winner in enumerate(winners.tolist()):
@@ -67,13 +69,12 @@ def test_each_image_keeps_the_restart_of_least_data_misfit() -> None:
 def test_restarts_resume_bit_for_bit_at_every_step(stages: Sequence[Stage]) -> None:
     measurements, operator = data(batch=4)
     watch = Watch()
-    whole = solve_restarts(measurements, operator, stages, restarts=3, callbacks=[watch])
+    task = Task(measurements, operator, stages, restarts=3)
+    whole = solve_restarts(task, callbacks=[watch])
     assert len(watch.snapshots) == 13
     for taken, snapshot in enumerate(watch.snapshots):
         again = Watch()
-        resumed = solve_restarts(
-            measurements, operator, stages, restarts=3, callbacks=[again], snapshot=snapshot
-        )
+        resumed = solve_restarts(task, callbacks=[again], snapshot=snapshot)
         assert_same(resumed, whole)
         assert torch.equal(resumed.restarts, whole.restarts)  # type: ignore[arg-type]
         assert again.began == [(taken, 12)]
@@ -83,7 +84,8 @@ def test_fresh_noise_comes_from_the_seed_of_each_stage_and_restart() -> None:
     measurements, operator = data(batch=2)
     stages = stochastic(toy(2, 1))
     watch = Images()
-    found = solve_restarts(measurements, operator, stages, restarts=2, seed=7, callbacks=[watch])
+    task = Task(measurements, operator, stages, seed=7, restarts=2)
+    found = solve_restarts(task, callbacks=[watch])
     target = measurements.values.double().clamp(-1, 1)
     seeds = [own for seed in SEEDS[:2] for own in (seed, seed, derive(seed, "stage", 1))]
     for row, (image, seed, step) in enumerate(zip(watch.images, seeds, [0, 1, 0] * 2, strict=True)):
@@ -94,11 +96,11 @@ def test_fresh_noise_comes_from_the_seed_of_each_stage_and_restart() -> None:
 
 def test_one_restart_is_a_solve_in_stages() -> None:
     measurements, operator = data()
-    one = solve_restarts(measurements, operator, toy(3, 2), restarts=1, seed=2)
-    assert_same(one, solve_stages(measurements, operator, toy(3, 2), seed=2))
+    one = solve_restarts(Task(measurements, operator, toy(3, 2), restarts=1, seed=2))
+    assert_same(one, solve_stages(Task(measurements, operator, toy(3, 2), 2)))
     assert one.restarts is None
     with pytest.raises(ArgumentError, match="restarts must be at least 1"):
-        solve_restarts(measurements, operator, toy(3), restarts=0)
+        solve_restarts(Task(measurements, operator, toy(3), restarts=0))
 
 
 class StopAt(Callback):
@@ -111,13 +113,12 @@ class StopAt(Callback):
 
 def test_rules_end_a_restart_and_callbacks_end_the_run() -> None:
     measurements, operator = data()
-    by_rule = solve_restarts(
-        measurements, operator, toy(3, 2), restarts=2, rules=lambda: [StopAt(4)]
-    )
+    task = Task(measurements, operator, toy(3, 2), restarts=2)
+    by_rule = solve_restarts(task.with_rule(lambda: StopAt(4)))
     assert by_rule.steps == 8 and by_rule.outcome.status == "stopped"
     assert "stopped after 4 of 5 steps: enough" in str(by_rule.outcome)
     watch = Watch(stop_at=7)
-    by_callback = solve_restarts(measurements, operator, toy(3, 2), restarts=3, callbacks=[watch])
+    by_callback = solve_restarts(dataclasses.replace(task, restarts=3), callbacks=[watch])
     assert str(by_callback.outcome) == "stopped after 7 of 15 steps: enough"
     assert by_callback.steps == 7 and len(by_callback.restarts) == 2  # type: ignore[arg-type]
     assert watch.ended == 1
@@ -137,10 +138,10 @@ def test_a_restart_that_diverges_loses(tmp_path: object) -> None:
             return super().decode(code, rng) * (1 if self.draws <= 5 else torch.nan)
 
     stages = [dataclasses.replace(stage, prior=Fragile(SHAPE))]
-    found = solve_restarts(measurements, operator, stages, restarts=2, seed=7)
+    found = solve_restarts(Task(measurements, operator, stages, restarts=2, seed=7))
     assert found.outcome.status == "finished"
     assert found.restarts is not None and found.restarts[1].isnan().all()
-    assert torch.equal(found.image, solve_stages(measurements, operator, toy(4), seed=7).image)
+    assert torch.equal(found.image, solve_stages(Task(measurements, operator, toy(4), 7)).image)
     path = f"{tmp_path}/solution.safetensors"
     found.save(path)
     loaded = invprob.Solution.load(path).restarts

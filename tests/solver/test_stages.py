@@ -24,7 +24,8 @@ from invprob.priors.parts.heads import HeadShape
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam
-from invprob.solver.stages import Stage, allot, solve_stages
+from invprob.solver.stages import solve_stages
+from invprob.solver.task import Stage, Task, allot
 from invprob.streams import derive, stream
 
 
@@ -46,13 +47,13 @@ from invprob.streams import derive, stream
 def test_a_budget_is_split_in_proportion(
     own: tuple[int, ...], steps: int | None, expected: list[int]
 ) -> None:
-    assert allot(toy(*own), steps) == expected
+    assert [stage.steps for stage in allot(toy(*own), steps)] == expected
 
 
 def test_every_budget_is_spent_and_no_stage_is_left_out() -> None:
     stages = toy(7, 0, 90, 3)
     for steps in range(3, 300):
-        allotted = allot(stages, steps)
+        allotted = [stage.steps for stage in allot(stages, steps)]
         assert sum(allotted) == steps
         assert [number > 0 for number in allotted] == [True, False, True, True]
         for number, own in zip(allotted, (7, 0, 90, 3), strict=True):
@@ -74,14 +75,14 @@ def test_one_stage_is_solve() -> None:
         steps=9,
         seed=4,
     )
-    assert_same(solve_stages(measurements, operator, [stage], seed=4), plain)
+    assert_same(solve_stages(Task(measurements, operator, [stage], seed=4)), plain)
 
 
 def test_a_stage_goes_on_from_the_solution_before_it() -> None:
     """The second stage by hand: another solve of the rest, with the streams of its own seed."""
     measurements, operator = data()
     stages = toy(5, 4)
-    first = solve_stages(measurements, operator, stages[:1], seed=3)
+    first = solve_stages(Task(measurements, operator, stages[:1], seed=3))
     own = derive(3, "stage", 1)
     code = stages[1].prior.start(2, stream(own, "start"))
     assert isinstance(code, Dots)
@@ -100,7 +101,7 @@ def test_a_stage_goes_on_from_the_solution_before_it() -> None:
         start=code,
     )
     watch = Watch()
-    whole = solve_stages(measurements, operator, stages, seed=3, callbacks=[watch])
+    whole = solve_stages(Task(measurements, operator, stages, seed=3), callbacks=[watch])
     assert torch.equal(whole.image, second.image)
     assert whole.seed == 3 and whole.steps == 9
     assert str(whole.outcome) == "all 9 steps were taken"
@@ -117,13 +118,12 @@ def test_a_stage_goes_on_from_the_solution_before_it() -> None:
 def test_stages_resume_bit_for_bit_at_every_step(own: tuple[int, ...]) -> None:
     measurements, operator = data()
     watch = Watch()
-    whole = solve_stages(measurements, operator, toy(*own), seed=1, callbacks=[watch])
+    task = Task(measurements, operator, toy(*own), seed=1)
+    whole = solve_stages(task, callbacks=[watch])
     assert len(watch.snapshots) == sum(own) + 1
     for taken, snapshot in enumerate(watch.snapshots):
         again = Watch()
-        resumed = solve_stages(
-            measurements, operator, toy(*own), seed=1, snapshot=snapshot, callbacks=[again]
-        )
+        resumed = solve_stages(task, snapshot=snapshot, callbacks=[again])
         assert_same(resumed, whole)
         assert again.began == [(taken, sum(own))]
         assert [step for step, _ in again.seen] == list(range(taken + 1, sum(own) + 1))
@@ -133,7 +133,7 @@ def test_stages_resume_bit_for_bit_at_every_step(own: tuple[int, ...]) -> None:
 def test_a_stop_ends_the_run_whatever_the_stage(at: int) -> None:
     measurements, operator = data()
     watch = Watch(stop_at=at)
-    solution = solve_stages(measurements, operator, toy(4, 3), callbacks=[watch])
+    solution = solve_stages(Task(measurements, operator, toy(4, 3)), callbacks=[watch])
     assert solution.steps == at and watch.ended == 1
     assert solution.outcome.status == "stopped"
     assert str(solution.outcome).startswith(f"stopped after {at} of 7 steps: ")
@@ -143,7 +143,7 @@ def test_a_stop_ends_the_run_whatever_the_stage(at: int) -> None:
 def test_no_steps_at_all_give_the_start_or_what_was_adopted() -> None:
     measurements, operator = data()
     (stage,) = toy(0)
-    plain = solve_stages(measurements, operator, [stage], seed=5, steps=30)
+    plain = solve_stages(Task(measurements, operator, allot([stage], 30), seed=5))
     expected = stage.prior.realise(stage.prior.start(2, stream(5, "start")), stream(5, "solve", 0))
     assert torch.equal(plain.image, expected["image"])
     assert plain.steps == 0 and plain.trace == {}
@@ -152,7 +152,7 @@ def test_no_steps_at_all_give_the_start_or_what_was_adopted() -> None:
         assert given is measurements and by is operator
         return {"image": torch.full((2, *SHAPE), 0.25)}
 
-    adopted = solve_stages(measurements, operator, [stage], initial=initial)
+    adopted = solve_stages(Task(measurements, operator, [stage], initial=initial))
     draw = torch.randn(SHAPE, generator=stream(0, "solve", 0), dtype=torch.float64)
     torch.testing.assert_close(adopted.image[1], 0.25 + 0.01 * draw)
 
@@ -160,17 +160,17 @@ def test_no_steps_at_all_give_the_start_or_what_was_adopted() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     measurements, operator = data()
     watch = Watch()
-    solve_stages(measurements, operator, toy(3, 3), callbacks=[watch])
+    solve_stages(Task(measurements, operator, toy(3, 3)), callbacks=[watch])
     for snapshot, stages in ((watch.snapshots[5], toy(6)), (watch.snapshots[5], toy(2, 4))):
         with pytest.raises(ArgumentError, match="other stages"):
-            solve_stages(measurements, operator, stages, snapshot=snapshot)
+            solve_stages(Task(measurements, operator, stages), snapshot=snapshot)
 
     class Rooted(Shaken):
         adopt_ = Prior.adopt_
 
     stages = [toy(2)[0], Stage(Rooted(SHAPE), [DataMisfit()], Adam(), constant(), 2)]
     with pytest.raises(PriorError, match="Rooted cannot go on from image"):
-        solve_stages(measurements, operator, stages)
+        solve_stages(Task(measurements, operator, stages))
 
 
 def head_shape(generator: Generator) -> HeadShape:
@@ -203,13 +203,14 @@ def test_stages_of_a_generator_resume_batch_and_render() -> None:
     measurements = invprob.measure(truth, operator)
     stages = stylegan_stages(generator)
     watch = Watch()
-    whole = solve_stages(measurements, operator, stages, callbacks=[watch])
+    task = Task(measurements, operator, stages)
+    whole = solve_stages(task, callbacks=[watch])
     assert torch.equal(whole.render(), whole.image)
     for snapshot in watch.snapshots[1:]:
-        assert_same(solve_stages(measurements, operator, stages, snapshot=snapshot), whole)
+        assert_same(solve_stages(task, snapshot=snapshot), whole)
     for index in range(2):
         alone = invprob.Measurements.from_array(measurements.values[index : index + 1], operator)
-        single = solve_stages(alone, operator, stages)
+        single = solve_stages(Task(alone, operator, stages))
         assert (single.image[0] - whole.image[index]).norm() < 1e-8 * single.image.norm()
 
 

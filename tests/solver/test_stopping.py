@@ -1,6 +1,7 @@
 """Rules that stop, on descents whose every iterate has a closed form."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from invprob.priors import Code, Prior
 from invprob.registry import build
 from invprob.schedules import constant
 from invprob.solver.optimisers import GradientDescent
-from invprob.solver.stages import Stage, solve_stages
-from invprob.solver.stopping import Guarded, noise_levels
+from invprob.solver.restarts import solve_restarts
+from invprob.solver.stages import solve_stages
+from invprob.solver.stopping import noise_levels
+from invprob.solver.task import Stage, Task
 
 SHAPE = (3, 8, 8)
 RATE = 0.1  # each step takes a tenth of what is left
@@ -77,12 +80,22 @@ def noisy(*scales: float) -> Measurements:
 ENERGY = float(PATTERN.square().mean())
 
 
+def ruled(
+    rule: str,
+    measurements: Measurements,
+    *steps: int,
+    curvature: float = ENERGY,
+    **settings: Any,
+) -> Task:
+    """A task that the rule of that name may end."""
+    task = Task(measurements, Identity(SHAPE), stages(*steps, curvature=curvature))
+    ended: Task = build("stop", rule, {"task": task, **settings})
+    return ended
+
+
 def test_the_discrepancy_principle_stops_each_image_at_the_right_step() -> None:
     """Residual² of image s at step k is s² · 0.81^k · mean(pattern²) + 0.01, and the bound 0.04."""
     scales = (1.0, 0.5, 3.0)
-    guarded = build(
-        "stop", "discrepancy", {"measurements": noisy(*scales), "operator": Identity(SHAPE)}
-    )
     expected = []
     for scale in scales:
         step = 0
@@ -91,12 +104,7 @@ def test_the_discrepancy_principle_stops_each_image_at_the_right_step() -> None:
         expected.append(step)
     assert len(set(expected)) == 3
     watch = Watch()
-    found = solve_stages(
-        guarded.measurements,
-        guarded.operator,
-        stages(60, curvature=ENERGY),
-        callbacks=[guarded.rule, watch],
-    )
+    found = solve_stages(ruled("discrepancy", noisy(*scales), 60), callbacks=[watch])
     assert found.outcome.status == "stopped" and "discrepancy principle" in str(found.outcome)
     assert found.steps == max(expected) + 1  # a step judges the image it begins with
     wanted = torch.tensor([s * brightness(k) for s, k in zip(scales, expected, strict=True)])
@@ -105,27 +113,10 @@ def test_the_discrepancy_principle_stops_each_image_at_the_right_step() -> None:
 
 def test_tau_and_level_move_the_bound() -> None:
     for settings, bound in (({"tau": 2.0}, 0.4), ({"level": 0.5}, 0.5)):
-        guarded = build(
-            "stop",
-            "discrepancy",
-            {"measurements": noisy(1.0), "operator": Identity(SHAPE), **settings},
-        )
-        found = solve_stages(
-            guarded.measurements,
-            guarded.operator,
-            stages(60, curvature=ENERGY),
-            callbacks=[guarded.rule],
-        )
+        found = solve_stages(ruled("discrepancy", noisy(1.0), 60, **settings))
         step = found.steps - 1
         residual = [(1 - brightness(k)) ** 2 * ENERGY + 0.01 for k in (step - 1, step)]
         assert residual[0] > bound**2 >= residual[1]
-
-
-def plateau(scales: tuple[float, ...], window: int = 4, drop: float = 0.05) -> Guarded:
-    settings = {"window": window, "drop": drop}
-    return build(
-        "stop", "plateau", {"measurements": noisy(*scales), "operator": Identity(SHAPE), **settings}
-    )
 
 
 @pytest.mark.parametrize(("window", "drop"), [(1, 0.05), (4, 0.05), (7, 0.3)])
@@ -145,13 +136,7 @@ def test_the_plateau_is_where_a_window_is_hardly_below_the_one_before(
             flat = len(misfits) >= 2 * window and after > (1 - drop) * before
         expected.append(len(misfits) - 1)
     assert expected[0] > expected[1]
-    guarded = plateau(scales, window, drop)
-    found = solve_stages(
-        guarded.measurements,
-        guarded.operator,
-        stages(100, curvature=ENERGY),
-        callbacks=[guarded.rule],
-    )
+    found = solve_stages(ruled("plateau", noisy(*scales), 100, window=window, drop=drop))
     assert found.outcome.status == "stopped"
     assert f"less than {100 * drop:g} % from {window} steps" in str(found.outcome)
     assert found.steps == expected[0] + 1
@@ -165,33 +150,24 @@ def test_hold_out_refuses_shapes_as_other_operators_do(shape: tuple[int, ...]) -
         HoldOut(shape)
 
 
-def split(targets: tuple[float, ...], patience: int) -> tuple[Guarded, Tensor]:
+def split(targets: tuple[float, ...], patience: int, *steps: int) -> tuple[Task, Tensor]:
     """What is seen asks for brightness 1, what is hidden for that of each image."""
+    settings: dict[str, Any] = {"hidden": 0.25, "patience": patience}
     blank = Measurements.from_array(torch.zeros(len(targets), *SHAPE), Identity(SHAPE))
-    settings = {"hidden": 0.25, "patience": patience, "seed": 3}
-    probe = build(
-        "stop", "held-out", {"measurements": blank, "operator": Identity(SHAPE), **settings}
-    )
+    probe = ruled("held-out", blank, **settings)
     (kept,) = (leaf.seen for leaf in probe.operator.modules() if isinstance(leaf, HoldOut))
     values = torch.stack([torch.where(kept, PATTERN, PATTERN * target) for target in targets])
     measurements = Measurements.from_array(values, Identity(SHAPE))
-    return build(
-        "stop", "held-out", {"measurements": measurements, "operator": Identity(SHAPE), **settings}
-    ), kept
+    curvature = float((PATTERN * kept).square().mean())
+    return ruled("held-out", measurements, *steps, curvature=curvature, **settings), kept
 
 
 def test_held_out_measurements_choose_the_iterate_that_predicts_them() -> None:
     targets, patience = (0.5, 0.8, 0.0), 4
-    guarded, kept = split(targets, patience)
+    task, kept = split(targets, patience, 60)
     assert int((~kept).sum()) == 48
-    curvature = float((PATTERN * kept).square().mean())
     watch = Watch()
-    found = solve_stages(
-        guarded.measurements,
-        guarded.operator,
-        stages(60, curvature=curvature),
-        callbacks=[guarded.rule, watch],
-    )
+    found = solve_stages(task, callbacks=[watch])
     best = [
         min(range(60), key=lambda step, wanted=target: abs(brightness(step) - wanted))  # type: ignore[misc]
         for target in targets
@@ -214,65 +190,45 @@ def test_the_solver_does_not_see_what_is_held_out() -> None:
     assert (first.operator(image)[0][kept] == 1).all()
 
 
-RULES: list[Callable[[], Guarded]] = [
-    lambda: build(
-        "stop", "discrepancy", {"measurements": noisy(1.0, 0.5), "operator": Identity(SHAPE)}
-    ),
-    lambda: split((0.5, 0.7), 3)[0],
-    lambda: plateau((1.0, 0.2), drop=0.5),
+RULES: list[Callable[..., Task]] = [
+    lambda *steps: ruled("discrepancy", noisy(1.0, 0.5), *steps),
+    lambda *steps: split((0.5, 0.7), 3, *steps)[0],
+    lambda *steps: ruled("plateau", noisy(1.0, 0.2), *steps, window=4, drop=0.5),
 ]
 
 
-@pytest.mark.parametrize("guard", RULES)
+@pytest.mark.parametrize("task", RULES)
 @pytest.mark.parametrize("own", [(40,), (4, 40), (0, 6, 20)])
 def test_rules_resume_bit_for_bit_at_every_step(
-    guard: Callable[[], Guarded], own: tuple[int, ...]
+    task: Callable[..., Task], own: tuple[int, ...]
 ) -> None:
     watch = Watch()
-    guarded = guard()
-    whole = solve_stages(
-        guarded.measurements,
-        guarded.operator,
-        stages(*own, curvature=ENERGY),
-        callbacks=[guarded.rule, watch],
-    )
+    whole = solve_stages(task(*own), callbacks=[watch])
     assert whole.outcome.status == "stopped"
     for snapshot in watch.snapshots:
-        again = guard()
-        resumed = solve_stages(
-            again.measurements,
-            again.operator,
-            stages(*own, curvature=ENERGY),
-            callbacks=[again.rule],
-            snapshot=snapshot,
-        )
-        assert_same(resumed, whole)
+        assert_same(solve_stages(task(*own), snapshot=snapshot), whole)
+
+
+def test_a_rule_ends_each_restart_by_itself() -> None:
+    """Each restart is watched by a rule of its own, and ends where it would alone."""
+    task = ruled("discrepancy", noisy(1.0, 0.5), 40)
+    alone = solve_stages(task)
+    found = solve_restarts(replace(task, restarts=3))
+    assert found.steps == 3 * alone.steps < 3 * 40
+    assert found.outcome.status == "stopped"
+    assert torch.equal(found.image, alone.image)
 
 
 def test_an_image_of_a_batch_is_what_it_is_alone() -> None:
-    for guard, alone in (
+    for together, alone in (
+        (ruled("discrepancy", noisy(1.0, 0.3), 60), ruled("discrepancy", noisy(0.3), 60)),
+        (split((0.9, 0.4), 3, 60)[0], split((0.4,), 3, 60)[0]),
         (
-            lambda: build(
-                "stop",
-                "discrepancy",
-                {"measurements": noisy(1.0, 0.3), "operator": Identity(SHAPE)},
-            ),
-            lambda: build(
-                "stop", "discrepancy", {"measurements": noisy(0.3), "operator": Identity(SHAPE)}
-            ),
+            ruled("plateau", noisy(1.0, 0.2), 60, window=4, drop=0.05),
+            ruled("plateau", noisy(0.2), 60, window=4, drop=0.05),
         ),
-        (lambda: split((0.9, 0.4), 3)[0], lambda: split((0.4,), 3)[0]),
-        (lambda: plateau((1.0, 0.2)), lambda: plateau((0.2,))),
     ):
-        both, one = (
-            solve_stages(
-                made.measurements,
-                made.operator,
-                stages(60, curvature=ENERGY),
-                callbacks=[made.rule],
-            )
-            for made in (guard(), alone())
-        )
+        both, one = solve_stages(together), solve_stages(alone)
         assert one.steps < both.steps
         torch.testing.assert_close(both.image[1], one.image[0], rtol=1e-10, atol=1e-12)
 
@@ -300,6 +256,5 @@ def test_noise_levels_are_those_of_the_noise() -> None:
 )
 def test_what_makes_no_sense_is_refused(name: str, settings: dict[str, Any], message: str) -> None:
     measurements = invprob.measure(torch.zeros(1, *SHAPE), Identity(SHAPE))
-    given = {"measurements": measurements, "operator": Identity(SHAPE), **settings}
     with pytest.raises(ArgumentError, match=message):
-        build("stop", name, given)
+        ruled(name, measurements, **settings)
