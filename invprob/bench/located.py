@@ -9,6 +9,7 @@ from typing import Any
 from invprob.errors import ArgumentError, FileError
 from invprob.files import file_error
 from invprob.registry import suggest
+from invprob.run.settings import RunSetting
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,12 +60,12 @@ def _heads(line: str, header: str) -> bool:
 
 
 class Table:
-    """One table of a file, of which every key has to be asked for."""
+    """One table of a file; a key that is never read is an error (`check_all_read`)."""
 
     def __init__(self, source: Source, header: str, index: int, values: dict[str, Any]) -> None:
         self.header, self.values = header, values
         self._source, self._index = source, index
-        self._asked: set[str] = set()
+        self._read: set[str] = set()
 
     def place(self, key: str | None = None) -> str:
         """Where a key stands, such as `fig5.toml, line 12`."""
@@ -76,10 +77,20 @@ class Table:
         where = f"{self.header}.{key}" if self.header else key
         return ArgumentError(f"{self.place(key)}: {where} {text}")
 
-    def take(self, key: str) -> Any:
+    def value(self, key: str) -> Any:
         """The value of a key as it stands, or None."""
-        self._asked.add(key)
+        self._read.add(key)
         return self.values.get(key)
+
+    def setting(self, setting: RunSetting) -> Any:
+        """A setting of runs, or None."""
+        value = self.value(setting.name)
+        if value is None:
+            return None
+        try:
+            return setting.read(value)
+        except ArgumentError as error:
+            raise ArgumentError(f"{self.place(setting.name)}: {error}") from None
 
     def word(self, key: str) -> str | None:
         """A string."""
@@ -125,21 +136,23 @@ class Table:
         return [Table(self._source, key, at, one) for at, one in enumerate(value)]
 
     def rest(self) -> dict[str, Any]:
-        """What was not asked for, which becomes asked for."""
-        left = {key: value for key, value in self.values.items() if key not in self._asked}
-        self._asked.update(left)
+        """The keys that were not read so far, with their values."""
+        left = {key: value for key, value in self.values.items() if key not in self._read}
+        self._read.update(left)
         return left
 
-    def done(self) -> None:
-        """Raise `ArgumentError` for a key that nobody asked for."""
+    def check_all_read(self) -> None:
+        """Raise `ArgumentError` for a key that was not read, because nothing is known of it."""
         for key in self.values:
-            if key not in self._asked:
-                known = ", ".join(sorted(self._asked))
+            if key not in self._read:
+                known = ", ".join(sorted(self._read))
                 raise self.wrong(
-                    key, f"is not known here.{suggest(key, self._asked)} Known: {known}."
+                    key, f"is not known here.{suggest(key, self._read)} Known: {known}."
                 )
 
-    def among(self, key: str, words: Iterable[str], known: Collection[str], what: str) -> None:
+    def check_known(
+        self, key: str, words: Iterable[str], known: Collection[str], what: str
+    ) -> None:
         """Raise `ArgumentError` for a word that is not known."""
         for word in words:
             if word not in known:
@@ -149,7 +162,7 @@ class Table:
                 )
 
     def _typed(self, key: str, kind: type | tuple[type, ...], what: str) -> Any:
-        value = self.take(key)
+        value = self.value(key)
         if value is None:
             return None
         if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
@@ -157,7 +170,7 @@ class Table:
         return value
 
     def _several(self, key: str, kind: type, what: str) -> tuple[Any, ...] | None:
-        value = self.take(key)
+        value = self.value(key)
         if value is None:
             return None
         items: Sequence[Any] = value if isinstance(value, list) else [value]

@@ -18,15 +18,10 @@ from invprob.perceptual.distance import Absent, PerceptualDistance, find_percept
 from invprob.priors.generator_files import fingerprint, load_generator
 from invprob.priors.stylegan.generator import Generator
 from invprob.run.build import build_noise, build_recipe
-from invprob.run.config import Named, RunConfig
+from invprob.run.config import SETTINGS, Named, RunConfig
 from invprob.run.execute import make_operator, make_transform
 from invprob.run.inputs import SUFFIXES, distinct, expand
 from invprob.run.samples import sample_path
-
-# What changes where or how fast a run is computed, or is known by its contents instead.
-_ELSEWHERE = (
-    "images", "samples", "prior", "perceptual", "lpips_weights", "device", "threads", "plugins",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,10 @@ def make_plan(sweep: Sweep) -> Plan:
     Raises `InvprobError` for what does not exist or does not fit; the message says where in the
     sweep file it stands.
     """
-    generator = load_generator(sweep.prior)
-    network = find_perceptual(sweep.perceptual, sweep.lpips_weights)
+    generator = load_generator(
+        sweep.setting("prior"), resolution=sweep.setting("resolution"), label=sweep.setting("label")
+    )
+    network = find_perceptual(sweep.setting("perceptual"), sweep.setting("lpips_weights"))
     pictures, skipped = _find_pictures(sweep.pictures)
     scale = generator.resolution / (sweep.pixels_at or generator.resolution)
     known_by = {
@@ -133,46 +130,25 @@ def _runs(
 def _config(
     sweep: Sweep, method: MethodChoice, operators: tuple[Named, ...], noise: Named | None
 ) -> RunConfig:
+    shared = dict(sweep.settings)
+    if noise is None:  # there is nothing that another data term could use
+        shared.pop("data_term", None)
     return RunConfig(
         samples=("face",),
         operators=operators,
         noise=noise,
-        grey=sweep.grey,
-        fit=sweep.fit,
-        prior=sweep.prior,
         method=method.chain[0].named(1),
-        data_term=method.data_term or _data_term(sweep, noise),
-        coarse=method.coarse,
-        steps=sweep.steps if method.steps is None else method.steps,
-        seconds=sweep.seconds,
-        restarts=method.restarts or 1,
-        stop=None if method.stop is None else method.stop.named(1),
-        perceptual=sweep.perceptual,
-        lpips_weights=sweep.lpips_weights,
-        device=sweep.device,
-        threads=sweep.threads,
-        plugins=sweep.plugins,
+        **{**shared, **method.settings},
     )
 
 
-def _data_term(sweep: Sweep, noise: Named | None) -> str:
-    """Without noise there is nothing that the other data terms could use."""
-    return "misfit" if noise is None else sweep.data_term
-
-
 def _definition(config: RunConfig) -> dict[str, Any]:
-    """What differs from the defaults, as JSON."""
-    written: dict[str, Any] = {}
-    for item in dataclasses.fields(config):
-        value = getattr(config, item.name)
-        if item.name in _ELSEWHERE or value == item.default:
-            continue
-        if isinstance(value, Named):
-            value = value.to_table()
-        elif isinstance(value, tuple):
-            value = [one.to_table() if isinstance(one, Named) else one for one in value]
-        written[item.name] = value
-    return written
+    """The settings by which runs are told apart, where they differ from the defaults, as JSON."""
+    return {
+        setting.name: setting.write(getattr(config, setting.name))
+        for setting in SETTINGS.values()
+        if setting.about.identifies and getattr(config, setting.name) != setting.default
+    }
 
 
 def _chain(choice: Choice, scale: float) -> tuple[Named, ...]:

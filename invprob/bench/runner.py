@@ -180,7 +180,7 @@ class _Session:
                 self._display.state(self._state(began, first))
 
     def _task(self, run: Planned) -> Task:
-        threads = self._plan.sweep.threads or max(1, cores() // self._jobs)
+        threads = self._plan.sweep.setting("threads") or max(1, cores() // self._jobs)
         config = dataclasses.replace(run.config, threads=threads)
         record = self._records.get(run.id)
         anew = record is None or record.status in ("failed", "diverged")

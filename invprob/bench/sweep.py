@@ -1,6 +1,6 @@
-"""What a sweep is: pictures, operators, noises, methods and seeds, all combined.
+"""What a sweep is: images, operators, noises, methods and seeds, of which all combinations are run.
 
-`read.py` makes one of a TOML file, `plan.py` makes runs of it.
+`read.py` reads a sweep from a TOML file, and `plan.py` plans its runs.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from typing import Any
 
 from invprob.errors import ArgumentError
 from invprob.registry import suggest
-from invprob.run.config import Named
+from invprob.run.config import SETTINGS, Named
 
 AXES = ("set", "image", "transform", "operator", "noise", "method", "seed")
 CHOSEN = ("transform", "operator", "noise", "method")  # axes whose entries have labels in the file
@@ -48,17 +48,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class MethodChoice(Choice):
-    """A method, which may have its own steps and data term, restarts and a rule that stops it.
+    """A method with settings of its own, which win over those of the sweep.
 
-    With `coarse` it begins with images of that size. Where it cannot be built, an `optional` one is
-    left out instead of stopping the sweep.
+    A method that cannot be built stops the sweep, but an `optional` one is left out.
     """
 
-    steps: int | None = None
-    data_term: str | None = None
-    coarse: int | None = None
-    restarts: int | None = None
-    stop: Link | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
 
 
@@ -87,14 +82,17 @@ class Exclusion:
 
 @dataclass(frozen=True)
 class Scale:
-    """A smaller (or larger) version of a sweep; what is None stays as it was.
+    """A smaller or larger version of a sweep; what is not given stays as it was.
 
-    `most` pictures of each set; of the axes named, the entries with the labels given.
+    Attributes:
+        most: How many images of each set are used.
+        settings: Settings of all runs, in place of the sweep's and of the methods' own.
+        seeds: Seeds in place of the sweep's.
+        kept: For each axis named, the labels of the entries that are used.
     """
 
     most: int | None = None
-    steps: int | None = None
-    seconds: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -103,9 +101,9 @@ class Scale:
 class Sweep:
     """Everything that a sweep file says.
 
-    `steps` None takes each method's own number. With `seconds`, each run gets as many steps as its
-    pace allows in that time (`steps` at most) and is stopped when it is over. `pixels_at` is the
-    image size for which lengths in pixels are meant; None: the prior's.
+    `settings` are those of all runs, by their names in `RunConfig`; the others have their defaults.
+    With `seconds`, a run gets as many steps as fit into that time, and at most `steps`. `pixels_at`
+    is the image size for which lengths in pixels are meant; None stands for the generator's.
     """
 
     name: str
@@ -116,24 +114,29 @@ class Sweep:
     noises: tuple[Choice, ...] = (Choice(NOTHING),)
     seeds: tuple[int, ...] = (0,)
     purpose: str = ""
-    steps: int | None = None
-    seconds: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     pixels_at: int | None = None
-    prior: str = "faces-128"
-    perceptual: str = "auto"
-    lpips_weights: str | None = None
-    data_term: str = "misfit"
-    fit: str = "crop"
-    grey: bool = False
-    device: str = "auto"
-    threads: int | None = None
     processes: int | None = None
-    plugins: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ("method", "operator", "noise")
     exclude: tuple[Exclusion, ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
     scale: str | None = None
     source: str = ""
+
+    def setting(self, name: str) -> Any:
+        """A setting of all runs: the sweep's, or the default."""
+        return self.settings.get(name, SETTINGS[name].default)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> "Sweep":
+        """The sweep with these settings for all runs; they win over methods' own, too."""
+        methods = tuple(
+            dataclasses.replace(
+                one,
+                settings={name: own for name, own in one.settings.items() if name not in settings},
+            )
+            for one in self.methods
+        )
+        return dataclasses.replace(self, methods=methods, settings={**self.settings, **settings})
 
     def choices(self, axis: str) -> tuple[Choice, ...]:
         """The entries of an axis among `CHOSEN`."""
@@ -159,20 +162,15 @@ class Sweep:
             one if most is None else dataclasses.replace(one, most=min(most, one.most or most))
             for one in self.pictures
         )
-        methods = tuple(
-            dataclasses.replace(one, steps=None) if scale.steps is not None else one
-            for one in self.methods
-        )
+        changed = self.with_settings(scale.settings)
         return dataclasses.replace(
-            self,
+            changed,
             pictures=pictures,
-            methods=kept(methods, scale.kept.get("method")),
+            methods=kept(changed.methods, scale.kept.get("method")),
             transforms=kept(self.transforms, scale.kept.get("transform")),
             operators=kept(self.operators, scale.kept.get("operator")),
             noises=kept(self.noises, scale.kept.get("noise")),
             seeds=self.seeds if scale.seeds is None else scale.seeds,
-            steps=self.steps if scale.steps is None else scale.steps,
-            seconds=self.seconds if scale.seconds is None else scale.seconds,
             scale=name,
         )
 

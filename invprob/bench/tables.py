@@ -120,11 +120,12 @@ def command_of(sweep: Sweep) -> str:
 
 def _settings(plan: Plan) -> list[str]:
     sweep = plan.sweep
-    steps = "each method's own number of" if sweep.steps is None else f"{sweep.steps}"
-    if sweep.seconds is not None:
-        cap = "" if sweep.steps is None else f", at most {sweep.steps} steps"
-        steps = f"as many as fit in {sweep.seconds:g} s a run{cap}"
-    elif any(method.steps is not None for method in sweep.methods):
+    limit, seconds = sweep.setting("steps"), sweep.setting("seconds")
+    steps = "each method's own number of" if limit is None else f"{limit}"
+    if seconds is not None:
+        cap = "" if limit is None else f", at most {limit} steps"
+        steps = f"as many as fit in {seconds:g} s a run{cap}"
+    elif any("steps" in method.settings for method in sweep.methods):
         steps += "; some methods have their own number"
     pictures: dict[str, list[str]] = {}
     for run in plan.runs:
@@ -137,7 +138,7 @@ def _settings(plan: Plan) -> list[str]:
     return [
         f"`{command_of(sweep)}`",
         "",
-        f"- prior `{Path(sweep.prior).stem}` (fingerprint {generator[:12]}…)",
+        f"- prior `{Path(sweep.setting('prior')).stem}` (fingerprint {generator[:12]}…)",
         f"- steps: {steps}",
         f"- images: {_plain(told)}",
         f"- seeds: {', '.join(map(str, sweep.seeds))}",

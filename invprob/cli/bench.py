@@ -2,12 +2,14 @@
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from invprob.cli.common import AsJson, Quiet, print_json
+from invprob.cli.settings import Given, takes_settings
 
 if TYPE_CHECKING:
     from invprob.bench.runner import Summary, SweepDisplay
@@ -19,7 +21,15 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
+@takes_settings(
+    prior="the sweep's",
+    steps="the sweep's",
+    seconds="the sweep's; with it, each run gets as many steps as fit into that time",
+    perceptual="the sweep's",
+    lpips_weights="the sweep's",
+)
 def bench(
+    given: Given,
     file: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="What to combine and run.")],
     out: Annotated[
         Path | None,
@@ -34,24 +44,6 @@ def bench(
         typer.Option(
             metavar="PATH", help="More pictures: a file, a folder, a pattern; repeatable."
         ),
-    ] = None,
-    prior: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="Another generator than the sweep's.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Steps of every run.")
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N", help="An equal time in the loop for every run, instead of steps."
-        ),
-    ] = None,
-    perceptual: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another perceptual network.")
-    ] = None,
-    lpips_weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights of the perceptual network.")
     ] = None,
     jobs: Annotated[
         int | None,
@@ -84,7 +76,7 @@ def bench(
     sweep = read_sweep(file)
     if scale is not None:
         sweep = sweep.scaled(scale)
-    sweep = _changed(sweep, images or [], prior, steps, seconds, perceptual, lpips_weights)
+    sweep = _changed(sweep, images or [], given)
     if dry_run:
         return _list(sweep, as_json=as_json)
     name = sweep.name if scale is None else f"{sweep.name}-{scale}"
@@ -98,39 +90,18 @@ def bench(
     return _report(summary, as_json=as_json, quiet=quiet)
 
 
-def _changed(
-    sweep: "Sweep",
-    images: list[str],
-    prior: str | None,
-    steps: int | None,
-    seconds: float | None,
-    perceptual: str | None,
-    lpips_weights: Path | None,
-) -> "Sweep":
-    """The sweep with what the command line says instead."""
+def _changed(sweep: "Sweep", images: Sequence[str], given: Given) -> "Sweep":
+    """The sweep with more images, and with the settings of the command line."""
     from invprob.bench.sweep import Pictures
-    from invprob.errors import ArgumentError
 
-    if seconds is not None and not seconds > 0:
-        raise ArgumentError(f"--seconds must be a number above 0, got {seconds}")
-    changes: dict[str, Any] = {
-        "prior": prior,
-        "steps": steps,
-        "seconds": seconds,
-        "perceptual": perceptual,
-        "lpips_weights": None if lpips_weights is None else str(lpips_weights),
-    }
-    given = {name: value for name, value in changes.items() if value is not None}
-    if seconds is not None and steps is None:
-        given["steps"] = None  # those of the file are meant for its own budget
-    if steps is not None or seconds is not None:
-        methods = (dataclasses.replace(one, steps=None) for one in sweep.methods)
-        given["methods"] = tuple(methods)
+    if "seconds" in given and "steps" not in given:
+        given = {**given, "steps": None}  # the file's steps are meant for its own time
     more = tuple(
         Pictures(label=_label(path), paths=(str(Path(path).expanduser()),), place="--images")
         for path in images
     )
-    return dataclasses.replace(sweep, pictures=(*sweep.pictures, *more), **given)
+    changed = sweep.with_settings(given)
+    return dataclasses.replace(changed, pictures=(*sweep.pictures, *more))
 
 
 def _label(path: str) -> str:

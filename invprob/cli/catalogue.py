@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from invprob.cli.common import AsJson, Plugins, load_plugins, print_json
+from invprob.cli.common import AsJson, load_plugins, print_json
+from invprob.cli.settings import Given, takes_settings
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,20 @@ def register(app: typer.Typer) -> None:
     app.command()(samples)
 
 
+@takes_settings("plugins")
 def operators(
+    given: Given,
     name: Annotated[
         str | None,
         typer.Argument(metavar="NAME", help="Say all there is to say of one operator or noise."),
     ] = None,
-    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """List the operators, and what noise there is, with their options; or describe one."""
     from invprob.cli.options import ALIAS
     from invprob.registry import register as registers
 
-    load_plugins(plugin)
+    load_plugins(given.get("plugins", ()))
     if name is not None:
         _describe(name.removeprefix("--noise "), as_json)
         return
@@ -87,18 +89,19 @@ def priors(as_json: AsJson = False) -> None:
     _show(rows, as_json)
 
 
+@takes_settings("plugins")
 def methods(
+    given: Given,
     name: Annotated[
         str | None,
         typer.Argument(metavar="NAME", help="Say all there is to say of one method."),
     ] = None,
-    plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """List the methods (style × content × noise), and the rules that stop them; or describe one."""
     from invprob.registry import register as registers
 
-    load_plugins(plugin)
+    load_plugins(given.get("plugins", ()))
     if name is not None:
         example = f"invprob solve --operator identity --method {name}"
         _tell(name, "method", registers.method[name], example, as_json)

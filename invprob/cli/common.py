@@ -1,7 +1,7 @@
 """What several commands share: options, the command class with operator help, output."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -15,49 +15,6 @@ FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 Words: TypeAlias = Annotated[
     list[str] | None, typer.Argument(metavar="IMAGE", help="Image files, or folders of them.")
-]
-Operators: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--operator", metavar="NAME", help="What measures the image; may be repeated."),
-]
-NoiseName: TypeAlias = Annotated[
-    str | None, typer.Option("--noise", metavar="NAME", help="What is added to the measurement.")
-]
-Samples: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--sample", metavar="NAME", help="A picture that ships with the package."),
-]
-Fit: TypeAlias = Annotated[
-    str | None,
-    typer.Option(metavar="crop|pad|stretch", help="How images become square. Default: crop."),
-]
-Grey: TypeAlias = Annotated[
-    bool, typer.Option("--grey", help="Measure the luminance alone, one channel.")
-]
-Seed: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", help="What every random draw derives from. Default: 0.")
-]
-OperatorSeed: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", help="The random operator's own seed.")
-]
-OperatorPerImage: TypeAlias = Annotated[
-    bool,
-    typer.Option("--per-image", help="Draw random operators anew for each image."),
-]
-Spec: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A saved operator, the JSON of its spec, with no other."),
-]
-Plugins: TypeAlias = Annotated[
-    list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file that registers operators."),
-]
-Resolution: TypeAlias = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Draw with the generator's blocks up to N pixels alone."),
-]
-Label: TypeAlias = Annotated[
-    int | None, typer.Option(metavar="N", help="The class, where the generator is conditional.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet: TypeAlias = Annotated[
@@ -78,13 +35,12 @@ def declared_options(context: typer.Context) -> list[str]:
     return [name for parameter in context.command.params for name in parameter.opts]
 
 
-def load_plugins(plugins: Sequence[Path] | None) -> tuple[str, ...]:
-    """Import plugin files, and return their paths as a configuration names them."""
+def load_plugins(paths: Iterable[str | Path]) -> None:
+    """Import plugin files, so that what they register has a name."""
     from invprob.registry import load_plugin
 
-    for path in plugins or ():
+    for path in paths:
         load_plugin(path)
-    return tuple(map(str, plugins or ()))
 
 
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:

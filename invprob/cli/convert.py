@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invprob.cli.common import AsJson, Label, Quiet, Resolution, print_json
+from invprob.cli.common import AsJson, Quiet, print_json
+from invprob.cli.settings import Given, takes_settings
 
 if TYPE_CHECKING:
     from invprob.priors.stylegan.extras import Extras
@@ -20,8 +21,10 @@ def register(app: typer.Typer) -> None:
     app.command()(convert)
 
 
+@takes_settings("resolution", "label")
 def convert(
     file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
+    given: Given,
     out: Annotated[Path, typer.Option(metavar="FILE", help="What to write; nothing is replaced.")],
     to: Annotated[
         str, typer.Option(metavar="native|rosinality", help="The format to write.")
@@ -29,8 +32,6 @@ def convert(
     dtype: Annotated[
         str, typer.Option(metavar="float|half", help="Half precision halves the file.")
     ] = "float",
-    resolution: Resolution = None,
-    label: Label = None,
     draws: Annotated[
         int, typer.Option(metavar="N", help="Draws behind the statistics of W; 0: none.")
     ] = 100_000,
@@ -54,7 +55,7 @@ def convert(
     if draws != 0 and draws < 2:
         raise ArgumentError(f"--draws must be 0 or at least 2, not {draws}")
     _check_free(out, SUFFIX[to], extras_path(out) if to == "native" else None)
-    generator = load_generator(file, resolution=resolution, label=label)
+    generator = load_generator(file, resolution=given.get("resolution"), label=given.get("label"))
     # What is written is what is measured, and drawn with: rounded first.
     generator = generator.to(precision).float()
     about: dict[str, Any] = {

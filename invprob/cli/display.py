@@ -13,36 +13,39 @@ from torch import Tensor
 from invprob.run.watch import Display, Status
 
 
-def display(*, quiet: bool) -> "Told":
-    """The display that suits the error stream."""
-    if quiet:
-        return Told()
-    return Bar() if sys.stderr.isatty() else Lines()
+class RunDisplay(Display):
+    """A display that remembers the folder of the run."""
 
-
-class Told(Display):
-    """Says nothing, but remembers where the run lies."""
-
-    def __init__(self) -> None:
-        self.path: Path | None = None
+    path: Path | None = None
 
     def folder(self, path: Path) -> None:
         """Remember the folder."""
         self.path = path
 
-    def message(self, text: str) -> None:
-        """Say nothing."""
 
-    def status(self, status: Status) -> None:
-        """Show nothing."""
+def display_for(*, quiet: bool) -> RunDisplay:
+    """The display that suits the error stream."""
+    if quiet:
+        return SilentDisplay()
+    return BarDisplay() if sys.stderr.isatty() else LineDisplay()
 
 
 @final
-class Lines(Told):
-    """A line for each tenth of the steps, for logs."""
+class SilentDisplay(RunDisplay):
+    """Prints nothing."""
+
+    def message(self, text: str) -> None:
+        """Print nothing."""
+
+    def status(self, status: Status) -> None:
+        """Print nothing."""
+
+
+@final
+class LineDisplay(RunDisplay):
+    """Prints a line for each tenth of the steps, and when `most_seconds` have passed."""
 
     def __init__(self, *, most_seconds: float = 15.0) -> None:
-        super().__init__()
         self._most_seconds = most_seconds
         self._shown = 0
         self._when = time.monotonic()
@@ -53,7 +56,7 @@ class Lines(Told):
 
     def status(self, status: Status) -> None:
         """Print the numbers if a tenth of the steps or some seconds passed."""
-        if status.taken < self._shown:  # other images
+        if status.taken < self._shown:  # the next images begin
             self._shown = 0
         late = time.monotonic() - self._when >= self._most_seconds
         far = status.taken - self._shown >= status.steps / 10
@@ -63,11 +66,10 @@ class Lines(Told):
 
 
 @final
-class Bar(Told):
-    """A progress bar with the numbers beside it."""
+class BarDisplay(RunDisplay):
+    """Shows a progress bar with the numbers beside it."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("step {task.completed}/{task.total}"),
@@ -89,28 +91,28 @@ class Bar(Told):
         if self._task is None:
             self._task = self._progress.add_task("", total=status.steps, numbers="")
             self._progress.start()
-        told = " · ".join(numbers(status, eta=False))
-        self._progress.update(self._task, completed=status.taken, numbers=told, refresh=True)
+        shown = " · ".join(numbers(status, eta=False))
+        self._progress.update(self._task, completed=status.taken, numbers=shown, refresh=True)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 
 def numbers(status: Status, *, eta: bool = True) -> list[str]:
-    """What is known of a step, in words."""
-    said = [f"loss {status.loss:.3g}"]
+    """The numbers that are known after a step, each with its name."""
+    found = [f"loss {status.loss:.3g}"]
     if status.misfit is not None:
-        said.append(f"data misfit {status.misfit:.3g}")
+        found.append(f"data misfit {status.misfit:.3g}")
     if status.psnr is not None:
-        said.append(f"PSNR {status.psnr:.2f} dB")
+        found.append(f"PSNR {status.psnr:.2f} dB")
     if eta and status.remaining is not None and status.taken < status.steps:
-        said.append(f"{status.remaining:.0f} s left")
-    return said
+        found.append(f"{status.remaining:.0f} s left")
+    return found
 
 
 def track(batches: Iterable[Tensor], total: int, what: str, *, quiet: bool) -> Iterator[Tensor]:
-    """Pass batches on, with a bar of the rows that went by where the error stream is a terminal."""
+    """Pass batches on, with a bar of the rows done where the error stream is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield from batches
         return

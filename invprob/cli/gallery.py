@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from invprob.cli.common import AsJson, Plugins, Quiet, load_plugins, print_json
+from invprob.cli.common import AsJson, Quiet, load_plugins, print_json
+from invprob.cli.settings import Given, takes_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -13,8 +14,10 @@ def register(app: typer.Typer) -> None:
     app.command()(gallery)
 
 
+@takes_settings("plugins")
 def gallery(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the pictures go.")],
+    given: Given,
     image: Annotated[
         Path | None, typer.Argument(metavar="IMAGE", help="Default: a sample of the package.")
     ] = None,
@@ -22,7 +25,6 @@ def gallery(
         str, typer.Option(metavar="NAME", help="A picture that ships with the package.")
     ] = "face",
     size: Annotated[int, typer.Option(metavar="N", help="Pixels a side of the image.")] = 128,
-    plugin: Plugins = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -35,7 +37,7 @@ def gallery(
     from invprob.run.images import load_image
     from invprob.run.samples import sample_path
 
-    load_plugins(plugin)
+    load_plugins(given.get("plugins", ()))
     picture = load_image(sample_path(sample) if image is None else image, size=size)
     if out.exists() and not (out.is_dir() and (overwrite or not any(out.iterdir()))):
         raise FileError(f"{str(out)!r} is not an empty folder; choose another, or --overwrite")

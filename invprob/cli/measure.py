@@ -1,6 +1,7 @@
 """`invprob measure` and `invprob import-measurements`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,29 +10,18 @@ import typer
 from invprob.cli.common import (
     FREE_OPTIONS,
     AsJson,
-    Fit,
-    Grey,
-    NoiseName,
-    OperatorPerImage,
-    Operators,
-    OperatorSeed,
     PartsCommand,
-    Plugins,
     Quiet,
-    Samples,
-    Seed,
-    Spec,
     Words,
-    declared_options,
-    load_plugins,
     print_json,
 )
+from invprob.cli.settings import Given, read_settings, takes_settings
+from invprob.run.config import RunConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from invprob.measurements import Measurements
-    from invprob.run.config import RunConfig
 
 Target = Annotated[Path, typer.Option(metavar="FILE", help="Where the measurements go.")]
 Size = Annotated[
@@ -46,24 +36,29 @@ Replace = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(cls=PartsCommand, context_settings=FREE_OPTIONS)(measure)
-    app.command("import-measurements", cls=PartsCommand, context_settings=FREE_OPTIONS)(take)
+    app.command("import-measurements", cls=PartsCommand, context_settings=FREE_OPTIONS)(
+        import_measurements
+    )
 
 
+@takes_settings(
+    "operators",
+    "spec",
+    "noise",
+    "samples",
+    "fit",
+    "grey",
+    "seed",
+    "operator_seed",
+    "per_image",
+    "plugins",
+)
 def measure(
     context: typer.Context,
     out: Target,
+    given: Given,
     words: Words = None,
-    operator: Operators = None,
-    spec: Spec = None,
-    noise: NoiseName = None,
-    sample: Samples = None,
     size: Size = None,
-    fit: Fit = None,
-    grey: Grey = False,
-    seed: Seed = None,
-    operator_seed: OperatorSeed = None,
-    per_image: OperatorPerImage = False,
-    plugin: Plugins = None,
     overwrite: Replace = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -72,11 +67,7 @@ def measure(
     from invprob.measurements import snr
     from invprob.run.execute import measure_inputs
 
-    config = _config(
-        context, words, operator, spec, noise, plugin,
-        samples=tuple(sample or ()), fit=fit, grey=grey or None, seed=seed,
-        operator_seed=operator_seed, per_image=per_image or None,
-    )  # fmt: skip
+    config = _config(context, words, given)
     _check_target(out, overwrite=overwrite)
     measurements, inputs = measure_inputs(config, _size(config, size))
     measurements.save(out)
@@ -86,34 +77,26 @@ def measure(
     _report(measurements, ratios, out, as_json=as_json, quiet=quiet)
 
 
-def take(
+@takes_settings("operators", "spec", "noise", "grey", "seed", "operator_seed", "plugins")
+def import_measurements(
     context: typer.Context,
     out: Target,
+    given: Given,
     words: Annotated[
         list[str] | None, typer.Argument(metavar="FILE", help="A NumPy file (.npy).")
     ] = None,
-    operator: Operators = None,
-    spec: Spec = None,
-    noise: NoiseName = None,
     size: Size = None,
-    grey: Grey = False,
-    seed: Seed = None,
-    operator_seed: OperatorSeed = None,
-    plugin: Plugins = None,
     overwrite: Replace = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Take in measurements that were made elsewhere, as the operator would have made them."""
+    """Import measurements that were made elsewhere, with the operator that describes them."""
     from invprob.errors import ArgumentError
     from invprob.measurements import Measurements
     from invprob.run.build import build_noise
     from invprob.run.execute import make_operator
 
-    config = _config(
-        context, words, operator, spec, noise, plugin,
-        grey=grey or None, seed=seed, operator_seed=operator_seed,
-    )  # fmt: skip
+    config = _config(context, words, given)
     if len(config.images) != 1:
         raise ArgumentError(f"name one file of measurements, not {len(config.images)}")
     _check_target(out, overwrite=overwrite)
@@ -131,37 +114,15 @@ def take(
     _report(measurements, None, out, as_json=as_json, quiet=quiet)
 
 
-def _config(
-    context: typer.Context,
-    words: list[str] | None,
-    operator: list[str] | None,
-    spec: Path | None,
-    noise: str | None,
-    plugin: list[Path] | None,
-    **given: Any,
-) -> "RunConfig":
+def _config(context: typer.Context, words: Sequence[str] | None, given: Given) -> RunConfig:
     """The part of a run's configuration that measuring needs."""
-    from invprob.cli.options import read_parts
-    from invprob.run.config import RunConfig
     from invprob.run.inputs import expand
-    from invprob.run.operator_file import read_spec
 
-    plugins = load_plugins(plugin)
-    parts = read_parts(
-        words or [], operators=operator or [], noise=noise, declared=declared_options(context)
-    )
-    settings = {name: value for name, value in given.items() if value is not None}
-    return RunConfig(
-        images=expand(parts.words),
-        operators=parts.operators,
-        spec=None if spec is None else json.dumps(read_spec(spec)),
-        noise=parts.noise,
-        plugins=plugins,
-        **settings,
-    )
+    settings = read_settings(context, words, given)
+    return RunConfig(**{**settings, "images": expand(settings.get("images", ()))})
 
 
-def _size(config: "RunConfig", size: int | None) -> int:
+def _size(config: RunConfig, size: int | None) -> int:
     """What was asked for, else the side of the images that a saved operator reads, else 128."""
     from invprob.run.operator_file import rebuild
 

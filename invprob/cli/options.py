@@ -33,6 +33,7 @@ class _Owner:
     flag: str
     name: str
     options: dict[str, Option]
+    inherited: Mapping[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def set(self, key: str, text: str) -> None:
@@ -41,7 +42,7 @@ class _Owner:
         self.settings[key] = parse(self.options[key], text)
 
     def named(self) -> Named:
-        return Named(self.name, dict(self.settings))
+        return Named(self.name, {**self.inherited, **self.settings})
 
 
 def read_parts(
@@ -49,14 +50,23 @@ def read_parts(
     *,
     operators: Sequence[str] = (),
     noise: str | None = None,
-    method: str | None = None,
-    stop: str | None = None,
+    method: str | Named | None = None,
+    stop: str | Named | None = None,
     declared: Sequence[str] = (),
 ) -> Parts:
-    """Give each undeclared option of `rest` to its owner; `declared` are the command's own options.
+    """Give each option among the words to the one part that has it.
 
-    Raises `ArgumentError` for an option that is unknown, ambiguous, repeated or of the wrong type,
-    `UnknownNameError` for a name.
+    Args:
+        rest: What a command does not declare: words, options and their values, in order.
+        operators: The chain, each `NAME` or `NAME:option=value,...`.
+        noise: The noise, in the same form, if there is any.
+        method: The method, in the same form; or an earlier run's, of which options may change.
+        stop: The stopping rule, in either form, if there is one.
+        declared: The command's own options, for suggestions.
+
+    Raises:
+        ArgumentError: for an option that is unknown, ambiguous, repeated or of the wrong type.
+        UnknownNameError: for a name that is not registered.
     """
     operators, noise = _without_alias(list(operators), noise)
     chain = [_owner("operator", text) for text in operators]
@@ -76,7 +86,7 @@ def read_parts(
     )
 
 
-def read_some(rest: Sequence[str], *, declared: Sequence[str] = ()) -> Named:
+def read_operator(rest: Sequence[str], *, declared: Sequence[str] = ()) -> Named:
     """Read an operator's name and some of its options, of which none has to be given.
 
     Raises what `read_parts` raises.
@@ -158,15 +168,17 @@ def example_command(name: str, options: Sequence[Option], settings: Mapping[str,
     return " ".join(words)
 
 
-def _owner(kind: str, text: str) -> _Owner:
-    """Read `rotate` or `rotate:degrees=10,fill=0`."""
+def _owner(kind: str, part: str | Named) -> _Owner:
+    """The part that `rotate` or `rotate:degrees=10,fill=0` names, or one with earlier options."""
+    inherited = part.settings if isinstance(part, Named) else {}
+    text = part.name if isinstance(part, Named) else part
     name, _, rest = text.partition(":")
     options = {
         option.name: option
         for option in options_of(register.of(kind)[name])
         if not (kind == "method" and option.name == "steps")  # --steps belongs to the run
     }
-    owner = _Owner(f"--{kind}", name, options)
+    owner = _Owner(f"--{kind}", name, options, inherited)
     for item in filter(None, rest.split(",")):
         key, equals, value = item.partition("=")
         if not equals:
@@ -228,7 +240,7 @@ def _check_complete(owner: _Owner) -> None:
     missing = [
         option.name
         for option in owner.options.values()
-        if option.required and option.name not in owner.settings
+        if option.required and option.name not in {**owner.inherited, **owner.settings}
     ]
     if missing:
         needs = ", ".join(map(_dashed, missing))

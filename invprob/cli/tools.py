@@ -9,16 +9,13 @@ import typer
 from invprob.cli.common import (
     FREE_OPTIONS,
     AsJson,
-    Label,
-    OperatorSeed,
-    Plugins,
     Quiet,
-    Resolution,
-    Spec,
     declared_options,
     load_plugins,
     print_json,
 )
+from invprob.cli.settings import Given, takes_settings
+from invprob.run.config import RunConfig
 
 if TYPE_CHECKING:
     from invprob.operators.base import Operator
@@ -31,16 +28,14 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=FREE_OPTIONS)(check)
 
 
+@takes_settings("prior", "resolution", "label", "seed")
 def sample(
+    given: Given,
     out: Annotated[Path, typer.Option(metavar="FILE", help="A PNG file.")] = Path("samples.png"),
-    prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")] = "faces-128",
-    resolution: Resolution = None,
-    label: Label = None,
     count: Annotated[int, typer.Option(metavar="N", help="How many images.")] = 24,
     truncation: Annotated[
         float, typer.Option(metavar="T", help="1: as they come; 0: the mean image.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="What the draws derive from.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Draw a sheet of images from a generator."""
@@ -52,7 +47,12 @@ def sample(
         raise FileError(f"{str(out)!r} must end in .png")
     if out.exists() and not overwrite:
         raise FileError(f"{str(out)!r} exists; choose another --out, or replace it: --overwrite")
-    generator = load_generator(prior, resolution=resolution, label=label)
+    generator = load_generator(
+        given.get("prior", RunConfig.prior),
+        resolution=given.get("resolution"),
+        label=given.get("label"),
+    )
+    seed = given.get("seed", RunConfig.seed)
     write_sheet(draw_samples(generator, count, truncation=truncation, seed=seed), out)
     typer.echo(str(out))
 
@@ -78,8 +78,10 @@ def inspect(
         typer.echo(f"{name}\t{told}")
 
 
+@takes_settings("spec", "operator_seed", "plugins")
 def check(
     context: typer.Context,
+    given: Given,
     words: Annotated[
         list[str] | None,
         typer.Argument(metavar="OPERATOR", help="A registered operator, and options of its own."),
@@ -88,9 +90,6 @@ def check(
         str | None,
         typer.Option(metavar="C,H,W", help="Images of this shape. Default: the example's."),
     ] = None,
-    spec: Spec = None,
-    operator_seed: OperatorSeed = None,
-    plugin: Plugins = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -100,8 +99,8 @@ def check(
     """
     from invprob.testing import examine_operator
 
-    load_plugins(plugin)
-    examined = _examined(context, words or [], shape, spec, operator_seed)
+    load_plugins(given.get("plugins", ()))
+    examined = _examined(context, words or [], shape, given)
     verdicts = list(examine_operator(examined))
     told = {True: "kept", False: "BROKEN", None: "not examined"}
     broken = any(verdict.kept is False for verdict in verdicts)
@@ -125,25 +124,24 @@ def _examined(
     context: typer.Context,
     words: list[str],
     shape: str | None,
-    spec: Path | None,
-    operator_seed: int | None,
+    given: Given,
 ) -> "Operator":
     """The operator that the words or the file describe."""
-    from invprob.cli.options import read_some
+    from invprob.cli.options import read_operator
     from invprob.errors import ArgumentError
     from invprob.run.build import build_example
     from invprob.run.operator_file import read_spec, rebuild
 
-    if spec is not None:
-        if words or shape is not None or operator_seed is not None:
+    if "spec" in given:
+        if words or shape is not None or "operator_seed" in given:
             raise ArgumentError("--spec says all of the operator: give nothing beside it")
-        return rebuild(read_spec(spec), str(spec))
-    named = read_some(words, declared=declared_options(context))
+        return rebuild(read_spec(Path(given["spec"])), given["spec"])
+    named = read_operator(words, declared=declared_options(context))
     return build_example(
         named.name,
         image_shape=None if shape is None else _shape(shape),
         settings=named.settings,
-        operator_seed=operator_seed,
+        operator_seed=given.get("operator_seed"),
     )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from invprob.cli.common import AsJson, Quiet, print_json
+from invprob.cli.settings import Given, takes_settings
+from invprob.run.config import RunConfig
 
 if TYPE_CHECKING:
-    from invprob.cli.display import Told
+    from invprob.cli.display import RunDisplay
     from invprob.encoder.training import EncoderTraining, Plan
     from invprob.priors.encoder_files import Kind, Trained
 
@@ -21,8 +23,10 @@ def register(app: typer.Typer) -> None:
     app.command("train-encoder")(train_encoder)
 
 
+@takes_settings("seed", "perceptual", "lpips_weights", "device", "threads")
 def train_encoder(
     prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")],
+    given: Given,
     kind: Annotated[
         str,
         typer.Option(
@@ -43,23 +47,9 @@ def train_encoder(
         Path | None,
         typer.Option("--from", metavar="FILE", help="Go on from the encoders of this file."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="What every draw derives from.")] = 0,
-    perceptual: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|none|alex|squeeze|vgg", help="The perceptual network in the loss."
-        ),
-    ] = "auto",
-    lpips_weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights of the perceptual network.")
-    ] = None,
     precision: Annotated[
         str, typer.Option(metavar="bfloat16|float32", help="Of the networks' inner products.")
     ] = "bfloat16",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads. Default: PyTorch's choice.")
-    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Start anew where a training was interrupted.")
     ] = False,
@@ -75,7 +65,7 @@ def train_encoder(
     """
     import torch
 
-    from invprob.cli.display import display
+    from invprob.cli.display import display_for
     from invprob.encoder.training import EncoderTraining, chosen_kinds
     from invprob.errors import EncoderError
     from invprob.fast.allocation import keep_freed_memory
@@ -85,9 +75,9 @@ def train_encoder(
     from invprob.run.build import build_device
 
     kinds = chosen_kinds(kind)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    where = build_device(device)
+    if "threads" in given:
+        torch.set_num_threads(given["threads"])
+    device = build_device(given.get("device", RunConfig.device))
     generator = load_generator(prior)
     path = encoder_path(find_generator(prior)) if out is None else out
     trained = load_all(path, generator) if path.exists() else {}
@@ -103,23 +93,25 @@ def train_encoder(
             f"{start} has no {lacking[0]!r} encoder to go on from; choose the kind that it has: "
             f"--kind {next(iter(earlier))}"
         )
-    network = find_perceptual(perceptual, lpips_weights)
+    perceptual = given.get("perceptual", RunConfig.perceptual)
+    network = find_perceptual(perceptual, given.get("lpips_weights"))
+    seed = given.get("seed", RunConfig.seed)
     plans = [_plan(each, steps, seed, precision) for each in kinds]
-    told = display(quiet=quiet)
+    display = display_for(quiet=quiet)
     keep_freed_memory()
     if isinstance(network, PerceptualDistance):
-        network.to(where)
+        network.to(device)
     elif perceptual == "auto":
-        told.message(f"LPIPS is left out: {network}")
-    generator.to(where)
+        display.message(f"LPIPS is left out: {network}")
+    generator.to(device)
     for each, plan in zip(kinds, plans, strict=True):
         begun = earlier[each].encoder if each in earlier else None
         training = EncoderTraining(generator, plan, network, begun)
         checkpoint = path.with_name(f"{path.name}.{each}.checkpoint")
         try:
-            trained[each] = _trained(training, checkpoint, told, restart=restart)
+            trained[each] = _trained(training, checkpoint, display, restart=restart)
         except KeyboardInterrupt:
-            told.end()
+            display.end()
             typer.echo("invprob: interrupted; the same command goes on", err=True)
             return 130
         save_encoders(trained, generator, path)
@@ -144,7 +136,7 @@ def _plan(kind: "Kind", steps: int | None, seed: int, precision: str) -> "Plan":
 
 
 def _trained(
-    training: "EncoderTraining", checkpoint: Path, told: "Told", *, restart: bool
+    training: "EncoderTraining", checkpoint: Path, display: "RunDisplay", *, restart: bool
 ) -> "Trained":
     """Train to the end, from the checkpoint where there is one; the encoder as files keep it."""
     from invprob.encoder.training import load_checkpoint, save_checkpoint, train
@@ -152,17 +144,19 @@ def _trained(
 
     if checkpoint.exists() and not restart:
         load_checkpoint(training, checkpoint)
-        told.message(f"{training.plan.kind}: going on after step {training.taken}")
+        display.message(f"{training.plan.kind}: going on after step {training.taken}")
     began, first, steps = time.monotonic(), training.taken, training.plan.steps
 
     def progress(taken: int, losses: Mapping[str, float]) -> None:
         pace = (time.monotonic() - began) / (taken - first)
-        told.status(Status(taken, steps, sum(losses.values()), None, None, pace * (steps - taken)))
+        display.status(
+            Status(taken, steps, sum(losses.values()), None, None, pace * (steps - taken))
+        )
 
     try:
         train(training, checkpoint=checkpoint, progress=progress)
     except KeyboardInterrupt:
         save_checkpoint(training, checkpoint)
         raise
-    told.end()
+    display.end()
     return training.finished()

@@ -3,13 +3,13 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError
 from invprob.measurements import Measurements
-from invprob.methods import DataTerm, Init, Recipe, make
+from invprob.methods import Recipe, make
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.noise import Noise
@@ -158,8 +158,8 @@ def build_recipe(
         smooth=operator.smooth,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
-        data_term=cast(DataTerm, config.data_term),  # which `make` checks, as it does `init`
-        init=cast(Init, config.init),
+        data_term=config.data_term,
+        init=config.init,
         coarse=generator.resolution if config.coarse is None and may_stop else config.coarse,
         **settings,
     )

@@ -1,124 +1,272 @@
-"""The settings of a run, and the TOML file that brings it back."""
+"""The settings of a run: one table, and the TOML file that holds a run's own."""
 
-import dataclasses
 import json
-import math
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import tomli_w
+from typing import Annotated, Any, Literal
 
 from invprob.errors import ArgumentError, FileError
-from invprob.files import atomic_write, file_error
-from invprob.registry import suggest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from invprob.run.settings import AT_LEAST_ONE, POSITIVE, SEED, Setting, settings_of
+from invprob.run.settings import Named as Named
 
 FORMAT = "invprob-run"
 VERSION = 1
-FITS = ("crop", "pad", "stretch")
-PRECISIONS = ("float32", "tf32", "bf16")
-MEMORIES = ("normal", "low")
 
+USUAL_METHOD = Named("sphinx")
 
-@dataclass(frozen=True)
-class Named:
-    """A registered name and the settings given to it; what is not given has its default."""
-
-    name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def from_table(cls, table: object, where: str) -> "Named":
-        """Read `{name = "rotate", degrees = 10}`; raises `ArgumentError` for anything else."""
-        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-            raise ArgumentError(f"{where} must be a table with a name, got {table!r}")
-        settings = {key: value for key, value in table.items() if key != "name"}
-        return cls(table["name"], settings)
-
-    def to_table(self) -> dict[str, Any]:
-        """The inverse of `from_table`; TOML has no null, so None is left out."""
-        given = {key: value for key, value in self.settings.items() if value is not None}
-        return {"name": self.name, **given}
+MEASURED = "What is measured"
+_measured = partial(Setting, heading=MEASURED, scope="run")
+_solved = partial(Setting, heading="How it is solved", scope="method")
+_computed = partial(Setting, heading="How it is computed", scope="sweep", identifies=False)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What determines a run's result, besides versions and machine (see `environment.json`).
+    """What determines a run's result, besides versions and the machine (`environment.json`).
 
-    Either `measurements` names a file, or `images` and `samples` are measured by `operators`, in
-    reading order (the last sees the image first), or by the operator of which `spec` is the JSON,
-    with `noise`. `transforms` are operators, too, in reading order: what they make of a picture is
-    the truth that is measured. `resolution` takes the lower blocks of the generator alone, `label`
-    one class of a conditional one. `data_term` is misfit, likelihood or stochastic, `init` default
-    or encoder, `coarse` the size to begin with (`methods.make`). `steps` None takes the method's
-    own number, `operator_seed` None derives one; `per_image` draws random operators anew for each
-    image. `stop` names a rule that ends a solve early (`invprob.solver.stopping`). After `seconds`
-    in the loop, if they are given, a run stops where it is. `batch` images are solved at once,
-    None: as many as fit into memory, on a CPU 32 at most; it changes their last digits, as
-    `precision` and `threads` do. Raises `ArgumentError` where values are out of range or contradict
-    each other.
+    Either `measurements` names a file, or `images` and `samples` are measured with `noise` by the
+    chain of `operators` or by the saved operator of which `spec` is the JSON. Chains are in reading
+    order: the last operator sees the image first. A setting is declared here and nowhere else (see
+    `invprob.run.settings`).
+
+    Raises:
+        ArgumentError: where a value is out of range, or two settings contradict each other.
     """
 
-    images: tuple[str, ...] = ()
-    samples: tuple[str, ...] = ()
-    measurements: str | None = None
-    transforms: tuple[Named, ...] = ()
-    operators: tuple[Named, ...] = ()
-    spec: str | None = None
-    noise: Named | None = None
-    grey: bool = False
-    fit: str = "crop"
-    prior: str = "faces-128"
-    resolution: int | None = None
-    label: int | None = None
-    method: Named = Named("sphinx")
-    data_term: str = "misfit"
-    init: str = "default"
-    coarse: int | None = None
-    steps: int | None = None
-    seconds: float | None = None
-    restarts: int = 1
-    stop: Named | None = None
-    seed: int = 0
-    operator_seed: int | None = None
-    per_image: bool = False
-    perceptual: str = "auto"
-    lpips_weights: str | None = None
-    device: str = "auto"
-    precision: str = "float32"
-    memory: str = "normal"
-    batch: int | None = None
-    threads: int | None = None
-    plugins: tuple[str, ...] = ()
+    images: Annotated[
+        tuple[str, ...],
+        _measured(
+            "Image files, or folders of them.",
+            metavar="IMAGE",
+            unset="the sample `face`",
+            option="",  # the command's arguments
+            file=True,
+            identifies=False,
+        ),
+    ] = ()
+    operators: Annotated[
+        tuple[Named, ...],
+        _measured(
+            "What measures the image (see `invprob operators`). Repeat it to make a chain.",
+            metavar="NAME",
+            option="--operator",
+        ),
+    ] = ()
+    spec: Annotated[
+        str | None,
+        _measured("A saved operator, as a JSON file, instead of --operator.", metavar="FILE"),
+    ] = None
+    noise: Annotated[
+        Named | None,
+        _measured(
+            "What is added to the measurement (see `invprob operators`).",
+            metavar="NAME",
+            unset="nothing",
+        ),
+    ] = None
+    measurements: Annotated[
+        str | None,
+        _measured(
+            "Measurements made before, instead of an image (see `invprob measure`).",
+            metavar="FILE",
+            file=True,
+        ),
+    ] = None
+    samples: Annotated[
+        tuple[str, ...],
+        _measured(
+            "An image that ships with the package (see `invprob samples`). May be repeated.",
+            metavar="NAME",
+            option="--sample",
+            identifies=False,
+        ),
+    ] = ()
+    transforms: Annotated[
+        tuple[Named, ...],
+        _measured(
+            "Operators applied to each image first; what they make of it is the truth.", option=""
+        ),
+    ] = ()
+    fit: Annotated[
+        Literal["crop", "pad", "stretch"], _measured("How an image becomes square.", scope="sweep")
+    ] = "crop"
+    grey: Annotated[bool, _measured("Measure the luminance alone: one channel.", scope="sweep")] = (
+        False
+    )
+    operator_seed: Annotated[
+        int | None,
+        _measured(
+            "The seed of random operators.",
+            metavar="N",
+            unset="derived from --seed",
+            within=SEED,
+            scope="sweep",
+        ),
+    ] = None
+    per_image: Annotated[bool, _measured("Give each image its own random operator.")] = False
+    prior: Annotated[
+        str,
+        _solved(
+            "The generator (see `invprob priors`).",
+            metavar="NAME|FILE",
+            file=True,
+            scope="sweep",
+            identifies=False,
+        ),
+    ] = "faces-128"
+    resolution: Annotated[
+        int | None,
+        _solved(
+            "Use only the generator's blocks up to this size, in pixels.",
+            metavar="N",
+            unset="all of them",
+            scope="sweep",
+        ),
+    ] = None
+    label: Annotated[
+        int | None,
+        _solved(
+            "The class to draw, where the generator is conditional.", metavar="N", scope="sweep"
+        ),
+    ] = None
+    method: Annotated[
+        Named,
+        _solved(
+            "How the generator is searched for the image (see `invprob methods`).",
+            metavar="NAME",
+            scope="run",
+        ),
+    ] = USUAL_METHOD
+    data_term: Annotated[
+        Literal["misfit", "likelihood", "stochastic"],
+        _solved(
+            "How the prediction is compared with the measurements. misfit: by squared differences. "
+            "likelihood: by how likely the noise makes them. stochastic: by squared differences, "
+            "after fresh noise is added to the prediction in each step."
+        ),
+    ] = "misfit"
+    init: Annotated[
+        Literal["default", "encoder"],
+        _solved(
+            "Where the search begins. default: where the method says. encoder: at the style rows "
+            "that the generator's encoder finds in the measurements."
+        ),
+    ] = "default"
+    coarse: Annotated[
+        int | None,
+        _solved(
+            "Begin with the generator cut to this size and double it, with half of the method's "
+            "steps at each size. The generator's own size: search at full size only.",
+            metavar="PIXELS",
+            unset="the method's choice; sphinx begins at a quarter where little is measured",
+        ),
+    ] = None
+    steps: Annotated[
+        int | None,
+        _solved(
+            "Optimisation steps in all.",
+            metavar="N",
+            unset="the method's number: 400 for sphinx at full size, 600 from a quarter of it",
+            within=AT_LEAST_ONE,
+        ),
+    ] = None
+    seconds: Annotated[
+        float | None,
+        _solved(
+            "Stop after this many seconds of optimisation.",
+            metavar="N",
+            unset="no limit",
+            within=POSITIVE,
+            scope="sweep",
+        ),
+    ] = None
+    restarts: Annotated[
+        int,
+        _solved(
+            "Solve from N seeds, and keep the result that fits the data best.",
+            metavar="N",
+            within=AT_LEAST_ONE,
+        ),
+    ] = 1
+    stop: Annotated[
+        Named | None,
+        _solved(
+            "The rule that ends a solve before its steps are spent (see `invprob methods`).",
+            metavar="none|NAME",
+            unset="none",
+            none="none",
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        _solved(
+            "The number from which all random draws derive.", metavar="N", within=SEED, scope="run"
+        ),
+    ] = 0
+    perceptual: Annotated[
+        Literal["auto", "none", "alex", "squeeze", "vgg", "st-vgg"],
+        _solved(
+            "The network behind the perceptual distance (LPIPS), which is a loss and a score.",
+            unset="auto, the best network that is on this machine",
+            scope="sweep",
+            identifies=False,
+        ),
+    ] = "auto"
+    lpips_weights: Annotated[
+        str | None,
+        _solved(
+            "A weight file of the perceptual network.",
+            metavar="FILE",
+            file=True,
+            scope="sweep",
+            identifies=False,
+        ),
+    ] = None
+    device: Annotated[
+        str,
+        _computed(
+            "Where tensors live.",
+            metavar="auto|cpu|cuda|cuda:N|mps",
+            unset="auto, the fastest there is",
+        ),
+    ] = "auto"
+    precision: Annotated[
+        Literal["float32", "tf32", "bf16"],
+        _computed("The precision of the generator's convolutions.", identifies=True),
+    ] = "float32"
+    memory: Annotated[
+        Literal["normal", "low"],
+        _computed("low: keep less in memory and compute parts twice. The result is the same."),
+    ] = "normal"
+    batch: Annotated[
+        int | None,
+        _computed(
+            "How many images are solved at once. This changes the last digits of results.",
+            metavar="auto|N",
+            unset="auto, as many as fit into memory, at most 32 on a CPU",
+            none="auto",
+            within=AT_LEAST_ONE,
+            scope="run",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        _computed("CPU threads.", metavar="N", unset="PyTorch's choice", within=AT_LEAST_ONE),
+    ] = None
+    plugins: Annotated[
+        tuple[str, ...],
+        _computed(
+            "A Python file that registers operators, methods or other parts. May be repeated.",
+            metavar="FILE",
+            option="--plugin",
+            file=True,
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
-        if self.fit not in FITS:
-            raise ArgumentError(
-                f"fit must be crop, pad or stretch, got {self.fit!r}.{suggest(self.fit, FITS)}"
-            )
-        for name, known in (("precision", PRECISIONS), ("memory", MEMORIES)):
-            value = getattr(self, name)
-            if value not in known:
-                raise ArgumentError(
-                    f"{name} must be {', '.join(known)}, got {value!r}.{suggest(value, known)}"
-                )
-        for name in ("steps", "restarts", "batch", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ArgumentError(f"{name} must be at least 1, got {value}")
-        if self.seconds is not None and not 0 < self.seconds < math.inf:
-            raise ArgumentError(f"seconds must be a number above 0, got {self.seconds}")
-        for name in ("seed", "operator_seed"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 2**63:
-                raise ArgumentError(f"{name} must be from 0 to 2**63 - 1, got {value}")
+        for setting in SETTINGS.values():
+            setting.check(getattr(self, setting.name))
         if self.measurements is not None:
             self._check_measured()
         elif self.spec is not None:
@@ -133,37 +281,22 @@ class RunConfig:
 
     def _check_measured(self) -> None:
         """A file of measurements says by itself how they came about."""
-        default = {item.name: item.default for item in dataclasses.fields(self)}
-        settled = (
-            "transforms",
-            "operators",
-            "spec",
-            "noise",
-            "operator_seed",
-            "per_image",
-            "grey",
-            "fit",
-            "images",
-            "samples",
-        )
-        for name in settled:
-            if getattr(self, name) != default[name]:
-                flag = {"operators": "--operator", "samples": "--sample", "images": "an image"}
+        for setting in SETTINGS.values():
+            settled = setting.about.heading == MEASURED and setting.name != "measurements"
+            if settled and getattr(self, setting.name) != setting.default:
+                given = setting.option or setting.metavar or setting.name
                 raise ArgumentError(
-                    f"{flag.get(name, '--' + name.replace('_', '-'))} was given beside "
-                    f"--measurements {self.measurements}, which already settles it; leave one out"
+                    f"{given} was given beside --measurements {self.measurements}, which already "
+                    "settles it; leave one out"
                 )
 
     def _check_saved(self, spec: str) -> None:
         """A saved operator is whole: it has its options and its seed."""
-        for name, given in (
-            ("operator", self.operators),
-            ("operator-seed", self.operator_seed),
-            ("per-image", self.per_image),
-        ):
-            if given not in ((), None, False):
+        for name in ("operators", "operator_seed", "per_image"):
+            setting = SETTINGS[name]
+            if getattr(self, name) != setting.default:
                 raise ArgumentError(
-                    f"--{name} was given beside a saved operator (--spec); leave one out"
+                    f"{setting.option} was given beside a saved operator (--spec); leave one out"
                 )
         try:
             whole = isinstance(json.loads(spec), dict)
@@ -173,50 +306,52 @@ class RunConfig:
             raise ArgumentError(f"spec must be the JSON of an operator's spec, got {spec!r}")
 
     def to_toml(self) -> str:
-        """The file's text; values that are None or empty are left out."""
-        table: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-        nested: dict[str, Any] = {}  # TOML wants plain values before tables
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if value is None or value == ():
-                continue
-            if isinstance(value, Named):
-                nested[item.name] = value.to_table()
-            elif isinstance(value, tuple) and isinstance(value[0], Named):
-                nested[item.name] = [named.to_table() for named in value]
-            else:
-                table[item.name] = list(value) if isinstance(value, tuple) else value
-        return tomli_w.dumps({**table, **nested})
+        """The file's text; settings that are None or empty are left out."""
+        import tomli_w  # command-line help imports this module, and needs no TOML
+
+        written = {
+            setting.name: setting.write(getattr(self, setting.name))
+            for setting in SETTINGS.values()
+            if getattr(self, setting.name) not in (None, ())
+        }
+        # TOML wants plain values before tables.
+        tables = {name for name in written if SETTINGS[name].kind is Named}
+        plain = {name: value for name, value in written.items() if name not in tables}
+        return tomli_w.dumps({"format": FORMAT, "version": VERSION, **plain, **written})
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
+        from invprob.files import atomic_write
+
         with atomic_write(path) as temporary:
             temporary.write_text(self.to_toml(), "utf-8")
 
     @classmethod
     def from_toml(cls, text: str) -> "RunConfig":
-        """Read what `to_toml` wrote, or a person; raises `ArgumentError` that names the key."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ArgumentError(f"this is not TOML: {error}") from None
+        """The configuration that `to_toml` or a person wrote.
+
+        Raises:
+            ArgumentError: for what is no configuration of a run, or has a wrong key or value.
+        """
+        from invprob.registry import suggest
+
+        table = _parsed(text)
         if table.pop("format", None) != FORMAT:
             raise ArgumentError(f"this is not the configuration of a run (format = {FORMAT!r})")
         if table.pop("version", None) != VERSION:
             raise ArgumentError(f"the configuration must have version = {VERSION}")
-        known = {item.name: item for item in dataclasses.fields(cls)}
-        settings: dict[str, Any] = {}
-        for key, value in table.items():
-            if key not in known:
+        for key in table:
+            if key not in SETTINGS:
                 raise ArgumentError(
-                    f"unknown key {key!r}.{suggest(key, known)} Known: {', '.join(known)}."
+                    f"unknown key {key!r}.{suggest(key, SETTINGS)} Known: {', '.join(SETTINGS)}."
                 )
-            settings[key] = _read(key, value)
-        return cls(**settings)
+        return cls(**{key: SETTINGS[key].read(value) for key, value in table.items()})
 
     @classmethod
     def load(cls, path: Path) -> "RunConfig":
         """Read a file; raises `FileError` or `ArgumentError`, which name it."""
+        from invprob.files import file_error
+
         try:
             text = path.read_text("utf-8")
         except UnicodeDecodeError:
@@ -229,43 +364,17 @@ class RunConfig:
             raise ArgumentError(f"{path}: {error}") from None
 
 
-_WORDS = (
-    "measurements",
-    "spec",
-    "fit",
-    "prior",
-    "data_term",
-    "init",
-    "perceptual",
-    "lpips_weights",
-    "device",
-    "precision",
-    "memory",
-)
-_NUMBERS = (
-    *("steps", "restarts", "seed", "operator_seed", "batch", "threads", "resolution", "label"),
-    "coarse",
-)
+SETTINGS = settings_of(RunConfig)  # the table, by name
 
 
-def _read(key: str, value: Any) -> Any:
-    if key in ("noise", "method", "stop"):
-        return Named.from_table(value, key)
-    if key in _WORDS:
-        return _of_type(key, value, str, "a string")
-    if key in _NUMBERS:
-        return _of_type(key, value, int, "a whole number")
-    if key == "seconds":
-        return float(_of_type(key, value, (int, float), "a number"))
-    if key in ("grey", "per_image"):
-        return _of_type(key, value, bool, "true or false")
-    items = _of_type(key, value, list, "a list")
-    if key in ("operators", "transforms"):
-        return tuple(Named.from_table(item, f"{key}[{at}]") for at, item in enumerate(items))
-    return tuple(_of_type(f"{key}[{at}]", item, str, "a string") for at, item in enumerate(items))
+def _parsed(text: str) -> dict[str, Any]:
+    import sys
 
-
-def _of_type(key: str, value: Any, kind: type | tuple[type, ...], article: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        raise ArgumentError(f"{key} must be {article}, got {value!r}")
-    return value
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ArgumentError(f"this is not TOML: {error}") from None

@@ -117,7 +117,7 @@ def test_measurements_that_do_not_belong(call, refuse, place: Path) -> None:
     Path("forged.st").write_bytes(content.replace(measured.fingerprint.encode(), wrong.encode()))
     assert "fingerprint" in refuse("solve", "--measurements", "forged.st")
     assert "--operator" in refuse("solve", "--measurements", "y.st", *operator)
-    assert "an image" in refuse("solve", "../picture.png", "--measurements", "y.st")
+    assert "IMAGE was given" in refuse("solve", "../picture.png", "--measurements", "y.st")
     assert "picture.png" in refuse("solve", "--measurements", "../picture.png")
     assert "exists" in refuse("measure", "--sample", "face", *operator, "--out", "y.st")
     np.save("short.npy", np.zeros(3))

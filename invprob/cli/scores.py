@@ -1,0 +1,56 @@
+"""What `solve` and `resume` print in the end: scores, outcome and folder."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from invprob.cli.common import print_json
+
+if TYPE_CHECKING:
+    from invprob.run.results import Finished
+
+
+def print_scores(finished: "Finished", *, as_json: bool, quiet: bool) -> int:
+    """Print the scores and, in the last line, the folder; 1 if a solve failed, as exit status."""
+    if as_json:
+        about = {"folder": str(finished.path), **finished.scores}
+        print_json({**about, "images": finished.images} if finished.images else about)
+    else:
+        if not quiet:
+            for name, scores in finished.images.items():
+                typer.echo(f"{name}: {_sentence(scores)}")
+            mean = "mean: " if finished.images else ""
+            typer.echo(mean + _sentence(finished.scores))
+            typer.echo(_outcome(finished))
+        typer.echo(str(finished.path))
+    return 1 if finished.diverged else 0
+
+
+def _outcome(finished: "Finished") -> str:
+    """How the solve ended, how long it took, and for several images their rate."""
+    seconds = finished.scores["seconds"]
+    outcome = f"{finished.scores['outcome']}, in {seconds:.1f} s"
+    if not finished.images or not seconds:
+        return outcome
+    return f"{outcome}: {3600 * len(finished.images) / seconds:.0f} images an hour"
+
+
+def _sentence(scores: Mapping[str, Any]) -> str:
+    """Scores in one line."""
+    parts = []
+    if scores["psnr"] is not None:
+        others = [
+            f"{what} {scores[key]:.2f}"
+            for key, what in (("psnr_pinv", "pseudo-inverse"), ("psnr_mean", "mean image"))
+            if scores[key] is not None
+        ]
+        beside = f" ({', '.join(others)})" if others else ""
+        parts.append(f"PSNR {scores['psnr']:.2f} dB{beside}")
+    if scores["ssim"] is not None:
+        parts.append(f"SSIM {scores['ssim']:.3f}")
+    if scores["lpips"] is not None:
+        parts.append(f"{scores['lpips_network']} {scores['lpips']:.3f}")
+    if scores["data_misfit"] is not None:
+        parts.append(f"data misfit {scores['data_misfit']:.3g}")
+    return " · ".join(parts)
