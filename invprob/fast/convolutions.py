@@ -1,140 +1,194 @@
-"""Ways to convolve features by a layer's frozen 3x3 weight, each with its adjoint."""
+"""The ways to convolve by a frozen weight, each with its adjoint.
+
+Features are (batch, channels, h, w), weights (outputs, inputs, k, k). A way is given the weight at
+each call and keeps what it derives from it.
+"""
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import final
+from typing import Any, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from invprob.fast import packed, winograd
 from invprob.fast.derived import Derived
 from invprob.fast.filters import smooth
 from invprob.types import Shape
 
-_PLAIN = ((1, 1), (1, 1), (1, 1), False, (0, 0), 1)  # stride, padding, dilation, ..., groups
+
+def per_channel(values: Tensor, features: Tensor) -> Tensor:
+    """Values (batch or 1, channels) in the shape and type in which they multiply features."""
+    return values.view(*values.shape, 1, 1).to(features.dtype)
 
 
-def over(factors: Tensor, features: Tensor) -> Tensor:
-    """Factors (batch or 1, channels) as they apply to features."""
-    return factors.view(*factors.shape, 1, 1).to(features.dtype)
-
-
-class Convolution(ABC):
-    """A way to convolve by a frozen weight, and its adjoint."""
+class Way(ABC):
+    """One way to compute a convolution by a frozen weight, and its adjoint."""
 
     @abstractmethod
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        """conv(enter · x) of (batch, inputs, h, w), (batch, inputs)."""
+    def can(self, x: Tensor, weight: Tensor) -> bool:
+        """Whether this way gives the right result for features like x."""
+
+    def pays(self, x: Tensor, weight: Tensor) -> bool:
+        """Whether it is then faster than PyTorch's own convolution."""
+        return True
 
     @abstractmethod
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        """adjoint(gradient), shaped like x."""
+    def forward(
+        self, x: Tensor, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        """conv(scale · x) + bias, with scale (batch, inputs) and bias (outputs); no gradient."""
+
+    @abstractmethod
+    def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        """The adjoint of conv: (batch, outputs, H, W) -> (batch, inputs, h, w); no gradient."""
+
+    def differentiable(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """conv(x) + bias, with a gradient to x alone."""
+        # PyTorch gives `Function.apply` no types.
+        y: Tensor = _Convolved.apply(x, weight, bias, self)  # type: ignore[no-untyped-call]
+        return y
+
+
+class _Convolved(torch.autograd.Function):
+    """A way's convolution for autograd."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, way: Way) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.way = way
+        return way.forward(x, weight, bias=bias)
+
+    @staticmethod
+    # PyTorch gives this decorator no types.
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        return ctx.way.adjoint(gradients[0], weight), None, None, None
 
 
 @final
-class Direct(Convolution):
-    """By PyTorch's convolution; weight (outputs, inputs, 3, 3)."""
+class Direct(Way):
+    """PyTorch's convolution, everywhere."""
 
-    def __init__(self, weight: Tensor) -> None:
-        self._weight = weight
+    def __init__(self, padding: int) -> None:
+        self._padding = padding
 
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return F.conv2d(x * over(enter, x), self._weight.to(x.dtype), padding=1)
+    def can(self, x: Tensor, weight: Tensor) -> bool:
+        return True
 
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        weight = self._weight.to(gradient.dtype)
-        # Of x only the shape counts, but `torch.nn.grad.conv2d_input` would fill one to pass it.
-        d_x: Tensor = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, *_PLAIN, (True, False, False)
-        )[0]
-        return d_x
+    def forward(
+        self, x: Tensor, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        return F.conv2d(_scaled(x, scale), weight.to(x.dtype), bias, padding=self._padding)
 
+    def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        return F.conv_transpose2d(gradient, weight.to(gradient.dtype), padding=self._padding)
 
-@final
-class Packed(Convolution):
-    """The same by `there` from `packed.pack` and `back` from `packed.pack_adjoint`."""
-
-    def __init__(self, there: Tensor, back: Tensor) -> None:
-        self._there, self._back = there, back
-
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return packed.convolve(x * over(enter, x), self._there, padding=1)
-
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        return packed.convolve(gradient, self._back, padding=1)
+    def differentiable(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        # Known to autograd, so that autocast applies and gradients have gradients.
+        return F.conv2d(x, weight, bias, padding=self._padding)
 
 
 @final
-class Winograd(Convolution):
-    """The same with a quarter of the products; `kernels` from `winograd.transform`."""
+class Packed(Way):
+    """oneDNN's convolution by a weight that was laid out once, in float32 on a CPU."""
 
-    def __init__(self, kernels: Tensor) -> None:
-        self._kernels = kernels
+    def __init__(self, size: int, padding: int) -> None:
+        self._padding, self._adjoint_padding = padding, size - 1 - padding
+        self._weight = packed.Layout(partial(packed.pack, padding=padding))
+        self._adjoint_weight = packed.Layout(partial(packed.pack_adjoint, padding=padding))
 
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return winograd.convolve(x, self._kernels, scale=enter)
+    def can(self, x: Tensor, weight: Tensor) -> bool:
+        return packed.available(x, weight)
 
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        return winograd.convolve_back(gradient, self._kernels)
+    def forward(
+        self, x: Tensor, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        laid_out = self._weight.of(weight, tuple(x.shape))
+        return packed.convolve(_scaled(x, scale), laid_out, bias=bias, padding=self._padding)
 
-
-@final
-class Doubling(Convolution):
-    """To twice the height and width: by stride 2, transposed, then low-pass."""
-
-    def __init__(self, weight: Tensor) -> None:
-        self._weight = weight.transpose(0, 1)
-
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        weight = self._weight.to(x.dtype)
-        return smooth(F.conv_transpose2d(x * over(enter, x), weight, stride=2), 1)
-
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        return F.conv2d(smooth(gradient, 2), self._weight.to(gradient.dtype), stride=2)
+    def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        laid_out = self._adjoint_weight.of(weight, tuple(gradient.shape))
+        return packed.convolve(gradient, laid_out, padding=self._adjoint_padding)
 
 
 @final
-class PackedDoubling(Convolution):
-    """The same by `there` from `packed.pack_transposed` and `back` from `packed.pack`."""
-
-    def __init__(self, there: Tensor, back: Tensor) -> None:
-        self._there, self._back = there, back
-
-    def forward(self, x: Tensor, enter: Tensor) -> Tensor:
-        return smooth(packed.convolve_transposed(x * over(enter, x), self._there), 1)
-
-    def adjoint(self, gradient: Tensor, x: Tensor) -> Tensor:
-        return packed.convolve(smooth(gradient, 2), self._back, stride=2)
-
-
-class Ways:
-    """What the ways of one weight need beside it, made when first taken."""
+class Winograd(Way):
+    """A 3x3 convolution with padding 1 by a quarter of the products, on a CPU."""
 
     def __init__(self) -> None:
         self._kernels = Derived()
-        self._there = packed.Layout(partial(packed.pack, padding=1))
-        self._back = packed.Layout(partial(packed.pack_adjoint, padding=1))
-        self._double = packed.Layout(_pack_doubling)
-        self._halve = packed.Layout(_pack_halving)
 
-    def fastest(self, weight: Tensor, x: Tensor) -> Convolution:
-        """The way that is fastest for features like x."""
-        if winograd.suits(x, weight):
-            return Winograd(self._kernels.of(weight, transform=winograd.transform))
-        if packed.suits(x, weight):
-            given, made = tuple(x.shape), (len(x), len(weight), *x.shape[2:])
-            return Packed(self._there.of(weight, given), self._back.of(weight, made))
-        return Direct(weight)
+    def can(self, x: Tensor, weight: Tensor) -> bool:
+        return winograd.available(x, weight)
 
-    def fastest_doubling(self, weight: Tensor, x: Tensor) -> Convolution:
-        """The way that is fastest to twice the size."""
-        if packed.suits(x, weight):
-            batch, _, height, width = given = tuple(x.shape)
-            made = (batch, len(weight), 2 * height + 1, 2 * width + 1)
-            return PackedDoubling(self._double.of(weight, given), self._halve.of(weight, made))
-        return Doubling(weight)
+    def pays(self, x: Tensor, weight: Tensor) -> bool:
+        return winograd.pays(x, weight)
+
+    def forward(
+        self, x: Tensor, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        return winograd.convolve(x, self._transformed(weight), scale=scale, bias=bias)
+
+    def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        return winograd.convolve_back(gradient, self._transformed(weight))
+
+    def _transformed(self, weight: Tensor) -> Tensor:
+        return self._kernels.of(weight, transform=winograd.transform)
+
+
+@final
+class DirectDoubling(Way):
+    """To twice the height and width: transposed convolution of stride 2, then low-pass."""
+
+    def can(self, x: Tensor, weight: Tensor) -> bool:
+        return True
+
+    def forward(
+        self, x: Tensor, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        turned = weight.transpose(0, 1).to(x.dtype)
+        return _plus(smooth(F.conv_transpose2d(_scaled(x, scale), turned, stride=2), 1), bias)
+
+    def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        turned = weight.transpose(0, 1).to(gradient.dtype)
+        return F.conv2d(smooth(gradient, 2), turned, stride=2)
+
+
+@final
+class PackedDoubling(Way):
+    """The same by weights that were laid out once, in float32 on a CPU."""
+
+    def __init__(self) -> None:
+        self._weight = packed.Layout(_pack_doubling)
+        self._adjoint_weight = packed.Layout(_pack_halving)
+
+    def can(self, x: Tensor, weight: Tensor) -> bool:
+        return packed.available(x, weight)
+
+    def forward(
+        self, x: Tensor, weight: Tensor, scale: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
+        laid_out = self._weight.of(weight, tuple(x.shape))
+        return _plus(smooth(packed.convolve_transposed(_scaled(x, scale), laid_out), 1), bias)
+
+    def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
+        smoothed = smooth(gradient, 2)
+        laid_out = self._adjoint_weight.of(weight, tuple(smoothed.shape))
+        return packed.convolve(smoothed, laid_out, stride=2)
+
+
+def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
+    return x if scale is None else x * per_channel(scale, x)
+
+
+def _plus(y: Tensor, bias: Tensor | None) -> Tensor:
+    return y if bias is None else y + per_channel(bias[None], y)
 
 
 def _pack_doubling(weight: Tensor, given: Shape) -> Tensor:

@@ -1,83 +1,104 @@
-"""A convolution of `torch.nn` that is fast where its weight is frozen."""
+"""The choice among the ways to convolve by a frozen weight."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, final
+from typing import final
 
-import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from invprob.fast import packed, winograd
-from invprob.fast.derived import Derived
-
-Way = Callable[[Tensor], Tensor]
+from invprob.fast.convolutions import Direct, DirectDoubling, Packed, PackedDoubling, Way, Winograd
 
 
-class _Convolved(torch.autograd.Function):
-    """`there`, whose adjoint is `back`; the gradient is the input's alone."""
+@final
+class Convolution:
+    """The convolution by one frozen weight, in the way that was chosen for some features.
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Way, back: Way) -> Tensor:
-        ctx.back = back
-        return there(x)
+    Args:
+        way: How it is computed.
+        weight: (outputs, inputs, k, k).
+    """
 
-    @staticmethod
-    # PyTorch gives this decorator no types.
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, None, None]:
-        return ctx.back(gradients[0]), None, None
+    def __init__(self, way: Way, weight: Tensor) -> None:
+        self.way = way
+        self._weight = weight
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """conv(scale · x) with a scale (batch, inputs), outside of autograd."""
+        return self.way.forward(x, self._weight, scale)
+
+    def adjoint(self, gradient: Tensor) -> Tensor:
+        """The adjoint of conv: (batch, outputs, H, W) -> (batch, inputs, h, w)."""
+        return self.way.adjoint(gradient, self._weight)
+
+    def differentiable(self, x: Tensor, bias: Tensor) -> Tensor:
+        """conv(x) + bias with a bias (outputs), and with a gradient to x."""
+        return self.way.differentiable(x, self._weight, bias)
+
+
+@final
+class FrozenWeight:
+    """Chooses how to convolve by a weight that does not change, and keeps what is derived from it.
+
+    Args:
+        ways: Ways to compute the same convolution, the fastest first. The last can serve anything.
+    """
+
+    def __init__(self, *ways: Way) -> None:
+        self._ways = ways
+
+    @classmethod
+    def unit_stride(cls, size: int, padding: int) -> "FrozenWeight":
+        """For convolutions of stride 1.
+
+        Args:
+            size: Height and width of the kernels.
+            padding: Zeros added on each side.
+        """
+        ways: list[Way] = [Packed(size, padding), Direct(padding)]
+        return cls(Winograd(), *ways) if (size, padding) == (3, 1) else cls(*ways)
+
+    @classmethod
+    def doubling(cls) -> "FrozenWeight":
+        """For StyleGAN2's 3x3 convolutions to twice the height and width."""
+        return cls(PackedDoubling(), DirectDoubling())
+
+    def convolution(self, weight: Tensor, x: Tensor) -> Convolution:
+        """Choose the way for features like x.
+
+        This is the only place where invprob decides how to convolve. The rule is fixed: the first
+        way that can and pays. A measured trial for each shape would replace it here.
+
+        Args:
+            weight: (outputs, inputs, k, k); it must need no gradient.
+            x: Features (batch, inputs, h, w), of which only shape, type and device are read.
+        """
+        way = next(way for way in self._ways if way.can(x, weight) and way.pays(x, weight))
+        return Convolution(way, weight)
 
 
 @final
 class FrozenConv2d(nn.Conv2d):
-    """Like PyTorch's, with square kernels; where its weight is frozen, by what is fastest.
+    """PyTorch's convolution layer with square kernels, faster where its weights are frozen.
 
-    Where it goes a way of its own it cannot be differentiated twice.
+    While weight or bias need a gradient, or with a stride above 1, it is PyTorch's layer. Otherwise
+    its result has a gradient to the input, but perhaps no second derivative.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        size: Height and width of the kernels.
+        stride: Pixels from one output to the next.
+        padding: Zeros added on each side.
     """
 
     def __init__(
         self, inputs: int, outputs: int, size: int, stride: int = 1, padding: int = 0
     ) -> None:
         super().__init__(inputs, outputs, size, stride, padding)
-        self._step, self._size, self._margin = stride, size, padding
-        self._kernels = Derived()
-        self._there = packed.Layout(partial(packed.pack, padding=padding))
-        self._back = packed.Layout(partial(packed.pack_adjoint, padding=padding))
+        self._frozen = FrozenWeight.unit_stride(size, padding)
 
     def forward(self, input: Tensor) -> Tensor:
         """(batch, inputs, h, w) -> (batch, outputs, H, W)."""
         weight, bias = self.weight, self.bias
-        if bias is None or bias.requires_grad or self._step != 1:
+        trained = weight.requires_grad or (bias is not None and bias.requires_grad)
+        if bias is None or trained or self.stride != (1, 1):
             return super().forward(input)
-        if (self._size, self._margin) == (3, 1) and winograd.suits(input, weight):
-            ways = self._winograd(bias)
-        elif packed.suits(input, weight):
-            ways = self._packed(bias)
-        else:
-            return super().forward(input)
-        # PyTorch gives `Function.apply` no types.
-        y: Tensor = _Convolved.apply(input, *ways)  # type: ignore[no-untyped-call]
-        return y
-
-    def _winograd(self, bias: Tensor) -> tuple[Way, Way]:
-        kernels = self._kernels.of(self.weight, transform=winograd.transform)
-        return (
-            lambda x: winograd.convolve(x, kernels, bias=bias),
-            lambda gradient: winograd.convolve_back(gradient, kernels),
-        )
-
-    def _packed(self, bias: Tensor) -> tuple[Way, Way]:
-        padding, margin = self._margin, self._size - 1 - self._margin
-
-        def there(x: Tensor) -> Tensor:
-            weight = self._there.of(self.weight, tuple(x.shape))
-            return packed.convolve(x, weight, bias=bias, padding=padding)
-
-        def back(gradient: Tensor) -> Tensor:
-            weight = self._back.of(self.weight, tuple(gradient.shape))
-            return packed.convolve(gradient, weight, padding=margin)
-
-        return there, back
+        return self._frozen.convolution(weight, input).differentiable(input, bias)

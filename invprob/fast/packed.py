@@ -21,12 +21,11 @@ _TRANSPOSED = ([0, 0], [0, 0], [2, 2], [1, 1])  # padding of input and output, s
 _NO_ACTIVATION: tuple[str, list[float], str] = ("none", [], "")
 
 
-def suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether a convolution of x (batch, inputs, h, w) by a frozen weight can go this way."""
+def available(x: Tensor, weight: Tensor) -> bool:
+    """Whether a convolution of x (batch, inputs, h, w) can go this way."""
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and not weight.requires_grad
         and not torch.is_autocast_enabled("cpu")
         and torch.backends.mkldnn.is_available()
     )

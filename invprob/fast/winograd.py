@@ -30,19 +30,22 @@ class _Transforms(NamedTuple):
     outward: Tensor
 
 
-def suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether a 3x3 convolution of x (batch, inputs, h, w) by a frozen weight is faster so."""
-    batch, _, height, width = x.shape
+def available(x: Tensor, weight: Tensor) -> bool:
+    """Whether a 3x3 convolution of x (batch, inputs, h, w), padded by 1, can go this way."""
     return (
         x.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
         and x.dtype == weight.dtype
         and x.dtype in (torch.float32, torch.float64)
-        and not weight.requires_grad
-        and min(weight.shape[:2]) >= FEWEST_CHANNELS
-        and height % TILE == width % TILE == 0
-        and batch * height * width >= FEWEST_TILES * TILE**2
+        and x.shape[2] % TILE == x.shape[3] % TILE == 0
     )
+
+
+def pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether this way is then faster than a direct convolution."""
+    batch, _, height, width = x.shape
+    channels, tiles = min(weight.shape[:2]), batch * height * width // TILE**2
+    return channels >= FEWEST_CHANNELS and tiles >= FEWEST_TILES
 
 
 def transform(weight: Tensor) -> Tensor:

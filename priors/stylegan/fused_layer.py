@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from invprob.fast.convolutions import Convolution, over
+from invprob.fast.convolutions import per_channel
+from invprob.fast.frozen import Convolution
 
 SLOPE = 0.2  # of the leaky ReLU
 GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
@@ -72,7 +73,7 @@ class _Layer(torch.autograd.Function):
         sigma = (scale.square() @ energy.T).add_(EPSILON / GAIN**2).sqrt_()
         y = convolution.forward(x, enter)
         added = (noise * strength).to(y.dtype)
-        y.addcmul_(added, over(sigma, y)).add_(over(sigma * bias, y))
+        y.addcmul_(added, per_channel(sigma, y)).add_(per_channel(sigma * bias, y))
         F.leaky_relu_(y, SLOPE)
         ctx.save_for_backward(x, spread, scale, enter, energy, sigma, added, strength, bias, y)
         ctx.convolution = convolution
@@ -95,7 +96,7 @@ class _Layer(torch.autograd.Function):
             pixels = pixels.to(strength.dtype).view(-1, *added.shape[1:])
             d_noise = pixels.sum_to_size(added.shape).mul_(strength)
         if for_x or for_spread or for_scale:
-            d_x = ctx.convolution.adjoint(inner, x)
+            d_x = ctx.convolution.adjoint(inner)
         if for_spread or for_scale:
             d_enter = (x * d_x).sum((2, 3), dtype=enter.dtype).div_(spread)
             by_noise = torch.bmm(added.flatten(2).expand(len(rows), -1, -1), rows)[:, 0]
@@ -104,7 +105,7 @@ class _Layer(torch.autograd.Function):
             d_scale = (d_sigma.div_(sigma) @ energy).mul_(scale).add_(d_enter)
             d_spread = d_enter.mul_(enter).neg_()
         if d_x is not None:
-            d_x.mul_(over(enter, d_x))
+            d_x.mul_(per_channel(enter, d_x))
         return d_x, d_spread, d_scale, None, d_noise, None, None, None
 
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from invprob.fast.convolutions import Convolution, Ways
 from invprob.fast.derived import Derived
 from invprob.fast.filters import smooth
+from invprob.fast.frozen import FrozenWeight
 from invprob.priors.stylegan import fused_layer as fused
 from invprob.priors.stylegan.fused_layer import EPSILON, GAIN, SLOPE, Features
 
@@ -70,7 +70,9 @@ def _gained(values: Tensor) -> Tensor:
 class SynthesisLayer(ModulatedConv):
     """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two.
 
-    The activation, its gain included, is kept within ±`clamp`.
+    The activation, its gain included, is kept within ±`clamp`. `_textbook` is the layer as the
+    paper has it. Where the layer's weights are frozen, `forward` computes the same in its fast
+    form: `fused_layer` with a convolution that `invprob.fast` chooses.
     """
 
     noise: Tensor
@@ -88,7 +90,8 @@ class SynthesisLayer(ModulatedConv):
         super().__init__(inputs, outputs, width, kernel=3)
         self.doubling = doubling
         self.clamp = clamp
-        self._ways, self._energy = Ways(), Derived()
+        self._frozen = FrozenWeight.doubling() if doubling else FrozenWeight.unit_stride(3, 1)
+        self._energy = Derived()
         self._strength, self._offset = Derived(), Derived()
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
@@ -107,7 +110,7 @@ class SynthesisLayer(ModulatedConv):
         """Features of (h, w), scale (batch, inputs), noise (batch or 1, 1, H, W) -> of (H, W)."""
         own = (self.weight, self.noise_strength, self.bias)
         if any(value.requires_grad for value in own):
-            return Features.of(self._differentiable(features.plain(), scale, noise))
+            return Features.of(self._textbook(features.plain(), scale, noise))
         self.lay_out()  # of a loaded weight; here, so that loading copies nothing
         features = fused.layer(
             features,
@@ -116,14 +119,14 @@ class SynthesisLayer(ModulatedConv):
             noise,
             self._strength.of(self.noise_strength, transform=_gained),
             self._offset.of(self.bias, transform=_gained),
-            self._convolution(features.values),
+            self._frozen.convolution(self.weight, features.values),
         )
         if self.clamp is None:
             return features
         return Features.of(clamped(features.plain(), self.clamp))
 
-    def _differentiable(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
-        """The same with gradients of its own weights, and of gradients."""
+    def _textbook(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """The layer with gradients to its own weights, and of gradients."""
         # The activation is homogeneous, so its gain acts on small tensors instead.
         strength, bias = _gained(self.noise_strength), _gained(self.bias)
         leave = GAIN * torch.rsqrt(scale.square() @ _energy(self.weight).T + EPSILON)
@@ -134,11 +137,6 @@ class SynthesisLayer(ModulatedConv):
             x = F.conv2d(x, self.weight, padding=1)
         x = x * leave[:, :, None, None] + strength * noise + bias[:, None, None]
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
-
-    def _convolution(self, x: Tensor) -> Convolution:
-        if self.doubling:
-            return self._ways.fastest_doubling(self.weight, x)
-        return self._ways.fastest(self.weight, x)
 
 
 class ToRGB(nn.Module):

@@ -1,11 +1,11 @@
-"""Winograd's convolution against PyTorch's: values, adjoint, scales, when it is taken."""
+"""Winograd's convolution against PyTorch's: values, adjoint, scales."""
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from invprob.fast.winograd import convolve, convolve_back, suits, transform
+from invprob.fast.winograd import convolve, convolve_back, transform
 
 SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
 BOUNDS = {torch.float64: 1e-13, torch.float32: 5e-6}
@@ -59,20 +59,3 @@ def test_strips_give_what_the_whole_gives() -> None:
     x, weight = normal(4, 64, 128, 128, seed=0), normal(64, 64, 3, 3, seed=1)
     exact = functional.conv2d(x, weight, padding=1)
     assert distance(convolve(x, transform(weight)), exact) < 1e-13
-
-
-def test_what_it_suits() -> None:
-    frozen, few = torch.zeros(128, 128, 3, 3), torch.zeros(128, 127, 3, 3)
-    image = torch.zeros(1, 128, 16, 16)
-    assert suits(image, frozen)
-    assert suits(image.double(), frozen.double())
-    assert not suits(image, few)
-    assert not suits(image[:, :, :8], frozen)  # 8 tiles
-    assert suits(image[:, :, :8].expand(2, -1, -1, -1), frozen)
-    assert not suits(torch.zeros(1, 128, 30, 32), frozen)
-    assert not suits(image.bfloat16(), frozen.bfloat16())
-    assert not suits(image.bfloat16(), frozen)
-    assert not suits(image, frozen.clone().requires_grad_())
-    assert not suits(image.to("meta"), frozen)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert not suits(image, frozen)
