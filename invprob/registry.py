@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from invprob.docstrings import hints_of, text_of, with_arguments
 from invprob.errors import ArgumentError, FileError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Register(Mapping[str, T], Generic[T]):
                     "rename one of them"
                 )
             self._entries[name] = typing.cast(T, entry)
+            if inspect.isclass(entry) or inspect.isfunction(entry):
+                entry.__doc__ = with_arguments(entry)
             return entry
 
         return enter
@@ -268,7 +271,7 @@ class Option:
 def parameters_of(entry: Callable[..., Any]) -> list[Option]:
     """The parameters of a constructor or function that hold a number, a word or a choice."""
     described = []
-    hints = _hints(entry)
+    hints = hints_of(entry)
     for parameter in inspect.signature(entry).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -332,20 +335,11 @@ def _article(kind: type) -> str:
     return {int: "an int", float: "a number", str: "a word", bool: "true or false"}[kind]
 
 
-def _hints(entry: Callable[..., Any]) -> dict[str, Any]:
-    function = entry.__init__ if inspect.isclass(entry) else entry
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except NameError:
-        return {}  # a name that only type checkers import: the defaults must do
-
-
 def _read_annotation(hint: Any) -> tuple[type, tuple[Any, ...], bool, str, bool] | None:
     """Split an annotation into type, choices, nullable, help, listed; None if it is no option."""
-    text = ""
+    text = text_of(hint)
     if typing.get_origin(hint) is typing.Annotated:
-        hint, *notes = typing.get_args(hint)
-        text = next((note for note in notes if isinstance(note, str)), "")
+        hint = hint.__origin__
     nullable = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         members = typing.get_args(hint)

@@ -1,7 +1,6 @@
 """`invprob operators`, `priors`, `methods`, `samples`: what there is."""
 
 import dataclasses
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -141,10 +140,11 @@ def _describe(name: str, as_json: bool) -> None:
 def _tell(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None:
     """One entry: its docstring, its options, where it is written, a command that uses it."""
     from invprob.cli.options import describe
+    from invprob.docstrings import without_arguments
     from invprob.registry import options_of
 
     options = options_of(entry)
-    about = inspect.cleandoc(entry.__doc__ or "")
+    about = without_arguments(entry.__doc__ or "")  # the options are listed below
     source = f"{entry.__module__}.{entry.__qualname__}"
     if as_json:
         told = [
