@@ -21,12 +21,13 @@ from invprob.bench.series import (
 from invprob.bench.summary import Measure
 from invprob.bench.tables import as_csv
 from invprob.files import atomic_write
+from invprob.version import install_command
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MISSING = "no plots, because matplotlib is not installed; to get them: pip install 'invprob[bench]'"
+MISSING = f"no plots, because matplotlib is not installed; to get them: {install_command('bench')}"
 MOST_PANELS = 12
 
 

@@ -3,7 +3,8 @@
     physics = to_deepinv(operator)        # A, A_adjoint, A_dagger; without noise by default
     operator = from_deepinv(physics)      # the noiseless part of a physics
 
-Needs `pip install invprob[deepinv]`; importing this module without it raises `ImportError`.
+Needs `pip install 'invprob-toolkit[deepinv]'`. Without deepinv, importing this module raises
+`ImportError`.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.external import External
 from invprob.types import Images, Measured, Shape
+from invprob.version import install_command
 
 try:
     from deepinv.physics import (  # pyright: ignore[reportMissingImports]
@@ -26,8 +28,7 @@ try:
     )
 except ImportError as error:
     raise ImportError(
-        f"invprob.interop.deepinv needs the package deepinv ({error}); "
-        "pip install 'invprob[deepinv]'"
+        f"invprob.interop.deepinv needs the package deepinv ({error}); {install_command('deepinv')}"
     ) from error
 
 _PROBED = 4096  # elements of a measurement that enter a wrapped physics' fingerprint

@@ -20,6 +20,7 @@ from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNa
 from invprob.perceptual import trunks
 from invprob.perceptual.distance import CHOICES, Absent, PerceptualDistance, find_perceptual
 from invprob.perceptual.trunks import NETWORKS
+from invprob.version import install_command
 
 TORCHVISION = ("alex", "squeeze", "vgg")
 SHARED_TRUNKS = {"alex": "alexnet_features.pth", "squeeze": "squeezenet1_1_features.pth"}
@@ -114,7 +115,7 @@ def test_published_values_of_faces(name: str, value: float, flipped: float) -> N
 @pytest.fixture
 def st_vgg() -> PerceptualDistance:
     if find_spec("stlpips_pytorch") is None:
-        pytest.skip("stlpips_pytorch is not installed: pip install 'invprob[stlpips]'")
+        pytest.skip(f"stlpips_pytorch is not installed: {install_command('stlpips')}")
     return loaded("st-vgg")
 
 
