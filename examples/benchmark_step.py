@@ -57,7 +57,7 @@ from invprob.perceptual.distance import Absent, PerceptualDistance, find_percept
 from invprob.perceptual.trunks import NETWORKS, Network
 from invprob.priors import Generator, GeneratorConfig, load_generator
 from invprob.run.build import build_device
-from invprob.run.chunks import forget_peak, peak
+from invprob.run.memory import forget_peak, peak
 from invprob.run.precision import tensor_cores
 
 CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024

@@ -16,7 +16,7 @@ from invprob.run.config import SETTINGS, Named
 from invprob.run.samples import samples
 from invprob.run.settings import Scope
 
-_FROM_THE_RUN = ("image_shape", "seed", "setting", "measurements", "operator")  # no options
+_FROM_THE_RUN = ("image_shape", "seed", "setting", "task")  # no options
 
 
 def read_pictures(table: Table, folder: Path) -> Pictures:

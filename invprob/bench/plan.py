@@ -17,9 +17,8 @@ from invprob.operators.base import Operator
 from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
 from invprob.priors.generator_files import fingerprint, load_generator
 from invprob.priors.stylegan.generator import Generator
-from invprob.run.build import build_noise, build_recipe
+from invprob.run.build import build_noise, build_recipe, make_operator, make_transform
 from invprob.run.config import SETTINGS, Named, RunConfig
-from invprob.run.execute import make_operator, make_transform
 from invprob.run.inputs import SUFFIXES, distinct, expand
 from invprob.run.samples import sample_path
 

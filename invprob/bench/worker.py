@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -21,8 +20,9 @@ import torch
 from invprob.bench.records import Status
 from invprob.errors import InvprobError
 from invprob.run.config import RunConfig
-from invprob.run.execute import resume, start
 from invprob.run.folder import is_run_folder
+from invprob.run.launch import resume, start
+from invprob.run.memory import peak
 from invprob.run.results import Draw
 from invprob.run.watch import Display
 from invprob.run.watch import Status as StepStatus
@@ -131,23 +131,11 @@ class _Progress(Display):
 
 def peak_memory() -> float | None:
     """The most memory that this process had resident at once so far, in MiB, if that is known."""
-    status = Path("/proc/self/status")
-    if status.exists():  # unlike ru_maxrss, this forgets the process that this one was forked from
-        for line in status.read_text("utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1024**2 if sys.platform == "darwin" else most / 1024
+    return peak(torch.device("cpu")) / 2**20 or None
 
 
 def _gpu_memory() -> float | None:
-    if not torch.cuda.is_initialized():
-        return None
-    return float(torch.cuda.max_memory_allocated() / 1024**2)
+    return peak(torch.device("cuda")) / 2**20 if torch.cuda.is_initialized() else None
 
 
 def _line(text: str) -> str:

@@ -65,7 +65,7 @@ def measure(
 ) -> None:
     """Measure images and write the measurements, for `invprob solve --measurements FILE`."""
     from invprob.measurements import snr
-    from invprob.run.execute import measure_inputs
+    from invprob.run.inputs import measure_inputs
 
     config = _config(context, words, given)
     _check_target(out, overwrite=overwrite)
@@ -93,8 +93,7 @@ def import_measurements(
     """Import measurements that were made elsewhere, with the operator that describes them."""
     from invprob.errors import ArgumentError
     from invprob.measurements import Measurements
-    from invprob.run.build import build_noise
-    from invprob.run.execute import make_operator
+    from invprob.run.build import build_noise, make_operator
 
     config = _config(context, words, given)
     if len(config.images) != 1:

@@ -48,7 +48,7 @@ def solve(
     """Restore images from their measurements; without IMAGE, a face that ships with the package."""
     from invprob.cli.display import display_for
     from invprob.report.comparison import write_comparison
-    from invprob.run.execute import start
+    from invprob.run.launch import start
 
     base = None if config is None else RunConfig.load(config)
     if base is not None:
@@ -82,7 +82,7 @@ def resume(
     """Continue an interrupted run; it ends as if it had never been interrupted."""
     from invprob.cli.display import display_for
     from invprob.report.comparison import write_comparison
-    from invprob.run.execute import resume as resume_run
+    from invprob.run.launch import resume as resume_run
 
     display = display_for(quiet=quiet)
     try:

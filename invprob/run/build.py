@@ -2,23 +2,25 @@
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from invprob.errors import ArgumentError, DeviceError, InvprobError
-from invprob.measurements import Measurements
+from invprob.errors import ArgumentError, DeviceError, InvprobError, ShapeError
 from invprob.methods import Recipe, make
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
+from invprob.operators.each import each
 from invprob.operators.noise import Noise
 from invprob.perceptual.distance import Absent, PerceptualDistance
+from invprob.priors.generator_files import load_generator
 from invprob.priors.stylegan.generator import Generator
 from invprob.registry import build, load_plugin, options_of, register, suggest
 from invprob.run.config import Named, RunConfig
 from invprob.run.operator_file import rebuild
-from invprob.solver.task import Task, allot
+from invprob.solver.task import allot
 from invprob.streams import derive
 from invprob.types import Shape
 
@@ -45,6 +47,55 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
         steps=steps or config.steps,
         stop=config.stop and _spelt_out("stop", config.stop),
     )
+
+
+def make_generator(config: RunConfig) -> Generator:
+    """Load the generator of a configuration and tell it how to compute."""
+    generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
+    generator.memory = "low" if config.memory == "low" else "normal"
+    generator.precision = "bf16" if config.precision == "bf16" else "float32"
+    return generator
+
+
+def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
+    """Build what pictures go through before they are the truth; raises as `load_truth` does."""
+    seed = derive(config.seed, "transform")
+    transform = build_operator(config.transforms or [Named("identity")], image_shape, seed=seed)
+    if transform.measurement_shape != tuple(image_shape):
+        raise ShapeError(
+            f"the transforms make {transform.measurement_shape} of images of shape "
+            f"{tuple(image_shape)}; a truth keeps its shape, so name what changes it among the "
+            "operators"
+        )
+    return transform
+
+
+def make_operator(config: RunConfig, image_shape: Shape, *, images: int = 1) -> Operator:
+    """Build the chain of a configuration, after `luminance` where only grey is to be measured.
+
+    Where it says so, there is one for each of the `images`, with its own random draws. Raises
+    `ShapeError` where a saved operator reads images of another shape.
+    """
+    if config.spec is None:
+        chain = (*config.operators, Named("luminance")) if config.grey else config.operators
+        if config.per_image:
+            return each(
+                build_operator(chain, image_shape, seed=config.seed, operator_seed=own)
+                for own in image_seeds(config.seed, config.operator_seed, images)
+            )
+        return build_operator(
+            chain, image_shape, seed=config.seed, operator_seed=config.operator_seed
+        )
+    saved = rebuild(json.loads(config.spec), "the saved operator")
+    grey = [build_operator([Named("luminance")], image_shape)] if config.grey else []
+    operator = compose([saved, *grey])
+    if operator.image_shape != tuple(image_shape):
+        raise ShapeError(
+            f"the saved operator reads images of shape {operator.image_shape}, but these are "
+            f"{tuple(image_shape)}; save one for this shape, or take images (`measure --size`) or "
+            "a generator (`solve --prior`) of the operator's"
+        )
+    return operator
 
 
 def build_operator(
@@ -109,21 +160,6 @@ def build_example(
 def build_noise(named: Named | None) -> Noise | None:
     """Build the noise, if there is to be any."""
     return None if named is None else Noise.from_spec({"type": named.name, **named.settings})
-
-
-def build_task(
-    config: RunConfig, recipe: Recipe, measurements: Measurements, operator: Operator
-) -> Task:
-    """Build what to solve, with the rule that may end it early where the configuration names one.
-
-    Raises `UnknownNameError`, `ArgumentError`.
-    """
-    task = recipe.task(
-        measurements, operator, steps=config.steps, seed=config.seed, restarts=config.restarts
-    )
-    if config.stop is not None:
-        task = build("stop", config.stop.name, {"task": task, **config.stop.settings})
-    return task
 
 
 def build_recipe(

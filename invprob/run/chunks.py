@@ -1,98 +1,71 @@
-"""Many images, some at a time: how many fit into memory, and the whole in the end."""
+"""A job is solved: as many images at once as memory allows, and all of them joined in the end."""
 
-import contextlib
-import gc
 import math
-import os
-import resource
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from invprob.callbacks import Snapshot
+from invprob.callbacks import Callback
 from invprob.errors import MemoryShortage
+from invprob.fast.allocation import keep_freed_memory
+from invprob.perceptual.distance import PerceptualDistance
 from invprob.run.folder import Checkpoint, RunFolder
-from invprob.run.watch import Display
+from invprob.run.job import Job
+from invprob.run.memory import estimate, is_shortage, release
+from invprob.run.precision import tensor_cores
+from invprob.run.watch import Display, Recorder, TimeBudget, Watcher
+from invprob.solver.loop import minimise
+from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
-
-SHARE = 0.7  # of the free memory that a run takes
-AT_ONCE = 32  # images on a CPU: more are no faster, and what is done is kept less often
-
-Solver = Callable[[range, Snapshot | None, int], Solution]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What trial steps held, in bytes: for each image, and what was free beside them."""
-
-    each: float
-    free: float
-
-    @property
-    def fit(self) -> int:
-        """How many images fit at once, at least one."""
-        return max(1, math.floor(SHARE * self.free / self.each))
-
-    def batch(self, device: torch.device) -> int:
-        """How many to solve at once."""
-        return min(self.fit, AT_ONCE) if device.type == "cpu" else self.fit
-
-    def __str__(self) -> str:
-        return (
-            f"an image takes about {self.each / 2**30:.2g} GiB, and {self.free / 2**30:.3g} GiB "
-            f"are free: {self.fit} at once would fit"
-        )
-
-
-def estimate(trial: Callable[[int], object], device: torch.device) -> Estimate:
-    """Try a step with one image and with two; the difference is what an image takes."""
-    try:
-        forget_peak(device)
-        trial(1)
-        single = peak(device)
-        forget_peak(device)
-        trial(2)
-        each = max(peak(device) - single, 2**20)
-    except (RuntimeError, MemoryError) as error:
-        if not is_shortage(error):
-            raise
-        each = math.inf
-    _tidy(device)
-    return Estimate(each, _free(device))
 
 
 def solve_in_chunks(
-    folder: RunFolder,
-    total: int,
-    size: int,
-    solve: Solver,
-    checkpoint: Checkpoint | None,
-    display: Display,
-    device: torch.device,
-) -> Solution:
-    """Solve `size` images at once until all `total` are done, and join the solutions.
+    job: Job, folder: RunFolder, display: Display, checkpoint: Checkpoint | None = None
+) -> tuple[Solution, float]:
+    """Solve the images of a job, chunk by chunk, and join the solutions.
 
-    `solve(images, snapshot, lines)` solves some, from a snapshot if there is one; `lines` is how
-    long the trace is before. What is done lies in the folder until the end, so that a run which is
-    resumed repeats nothing. Where memory does not suffice, the images at hand begin anew, half as
-    many at once; raises `MemoryShortage` where one image is too much.
+    A chunk that is solved lies in the folder until the end, so that a resumed run does not repeat
+    it. A chunk that does not fit into memory begins anew with half as many images.
+
+    Args:
+        job: what to solve.
+        folder: where trace, checkpoints and the solutions of chunks go.
+        display: learns how far the run is.
+        checkpoint: where to go on. None: begin.
+
+    Returns:
+        The solution of all images, and the seconds in the loop, earlier sessions included.
+
+    Raises:
+        MemoryShortage: one image alone does not fit.
     """
-    snapshot, lines, first = None, 0, 0
-    if checkpoint is not None:
-        snapshot, first = checkpoint.snapshot, checkpoint.images[0]
-        size = len(range(*checkpoint.images))
-        lines = checkpoint.lines - checkpoint.taken  # before these images
+    display.folder(folder.path)
+    keep_freed_memory()
+    if isinstance(job.network, PerceptualDistance):
+        job.network.to(job.device)
+    if checkpoint is None:
+        first, size, seconds, snapshot = 0, chunk_size(job, display), 0.0, None
+    else:
+        first, size = checkpoint.images[0], len(range(*checkpoint.images))
+        seconds, snapshot = checkpoint.seconds, checkpoint.snapshot
     parts = folder.load_parts(first)
-    while first < total:
-        images = range(first, min(first + size, total))
-        if len(images) < total:
-            display.message(f"images {first + 1} to {images.stop} of {total}")
+    while first < job.count:
+        images = range(first, min(first + size, job.count))
+        if len(images) < job.count:
+            display.message(f"images {first + 1} to {images.stop} of {job.count}")
+        recorder = Recorder(folder, images, job.count, seconds=seconds)
+        before = recorder.lines - (0 if snapshot is None else int(snapshot["taken"]))
         try:
-            parts.append(solve(images, snapshot, lines))
+            with tensor_cores(job.config.precision):
+                parts.append(
+                    solve_restarts(
+                        job.task(images).to(job.device),
+                        callbacks=[recorder, *_observers(job, images, recorder, display)],
+                        snapshot=snapshot,
+                    )
+                )
         except (RuntimeError, MemoryError) as error:
             if not is_shortage(error):
                 raise
@@ -103,18 +76,42 @@ def solve_in_chunks(
                 ) from None
             size = math.ceil(len(images) / 2)
             display.message(f"memory is short: {size} images at once from here on")
-            folder.truncate_trace(lines)
+            folder.truncate_trace(before)
         else:
             first = images.stop
-            lines = folder.trace_length()
-            if first < total:
+            if first < job.count:
                 folder.save_part(images, parts[-1])
-        snapshot = None
-        _tidy(device)
-    return join(parts)
+        seconds, snapshot = recorder.seconds, None
+        del recorder  # which holds on to the chunk's variables
+        release(job.device)
+    return join_solutions(parts), seconds
 
 
-def join(parts: Sequence[Solution]) -> Solution:
+def chunk_size(job: Job, display: Display) -> int:
+    """How many images to solve at once: as configured, or as many as fit by trial steps."""
+    if job.config.batch is not None or job.count == 1:
+        return job.config.batch or 1
+    stages = [replace(stage, steps=1) for stage in job.recipe.stages]
+
+    def trial(count: int) -> None:
+        task = replace(job.plain_task(range(count)), stages=stages).to(job.device)
+        for number in range(len(stages)):
+            minimise(task, number)
+
+    found = estimate(trial, job.device)
+    display.message(str(found))
+    return found.batch(job.device)
+
+
+def _observers(job: Job, images: range, recorder: Recorder, display: Display) -> list[Callback]:
+    """What shows the progress of a chunk, and what ends it when its time is used up."""
+    observers: list[Callback] = [Watcher(display, job.fidelity(images))]
+    if job.config.seconds is not None:
+        observers.append(TimeBudget(recorder, job.config.seconds))
+    return observers
+
+
+def join_solutions(parts: Sequence[Solution]) -> Solution:
     """One solution of all images; what all parts share (1 in front) stays as it is.
 
     Where parts took different numbers of steps, the trace of the shorter ones ends in NaN.
@@ -122,7 +119,8 @@ def join(parts: Sequence[Solution]) -> Solution:
     if len(parts) == 1:
         return parts[0]
     steps = max(part.steps for part in parts)
-    worst = max(parts, key=lambda part: ("finished", "stopped", "diverged").index(_status(part)))
+    severity = ("finished", "stopped", "diverged")
+    worst = max(parts, key=lambda part: severity.index(part.outcome.status))
     restarts = [part.restarts for part in parts if part.restarts is not None]
     return Solution(
         image=torch.cat([part.image for part in parts]),
@@ -141,10 +139,6 @@ def join(parts: Sequence[Solution]) -> Solution:
     )
 
 
-def _status(part: Solution) -> str:
-    return part.outcome.status
-
-
 def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: _cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -159,56 +153,3 @@ def _cat(tensors: Sequence[Tensor]) -> Tensor:
 def _lengthened(trace: Tensor, steps: int) -> Tensor:
     missing = trace.new_full((steps - len(trace), trace.shape[1]), math.nan)
     return torch.cat((trace, missing))
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Whether memory ran out, on any device."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-def _tidy(device: torch.device) -> None:
-    """Give back what is not used any more."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-
-
-def forget_peak(device: torch.device) -> None:
-    """Let `peak` begin anew, from what is held now; only Linux and CUDA can."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", "ascii")
-
-
-def peak(device: torch.device) -> float:
-    """The most bytes held at once since `forget_peak`, by this process or on its GPU."""
-    if device.type == "cuda":
-        return float(torch.cuda.max_memory_allocated(device))
-    with contextlib.suppress(OSError, StopIteration):
-        # Where there is one, this counter: the other one also knows what a parent process held.
-        lines = Path("/proc/self/status").read_text("ascii").splitlines()
-        return 1024.0 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
-
-def _free(device: torch.device) -> float:
-    """Bytes that can be had; of a container, within its limit."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        table = dict(line.split(":", 1) for line in lines)
-        free = float(table["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) / 2
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text("ascii")
-        return free if limit == "max" else min(free, float(limit) - float(used))
-    except (OSError, ValueError):
-        return free

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from invprob.callbacks import Snapshot
 from invprob.errors import FileError, RunError
 from invprob.files import atomic_write, file_error
+from invprob.measurements import Measurements
 from invprob.run.config import FORMAT, RunConfig
 from invprob.solver.solution import Solution
 
@@ -78,6 +79,20 @@ class RunFolder:
     def config(self) -> RunConfig:
         """The settings that the run was started with."""
         return RunConfig.load(self.path / CONFIG)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the run wrote down all that it began with, which comes before the first step."""
+        return all((self.path / name).exists() for name in (ENVIRONMENT, MEASUREMENTS))
+
+    def environment(self) -> dict[str, Any] | None:
+        """What the run was started on; None where it did not come to write that down."""
+        return self.read_json(ENVIRONMENT) if (self.path / ENVIRONMENT).exists() else None
+
+    def measurements(self) -> Measurements | None:
+        """What is restored; None where the run did not come to write that down."""
+        path = self.path / MEASUREMENTS
+        return Measurements.load(path) if path.exists() else None
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write JSON, whole or not at all, making the subfolder that `name` may lie in."""

@@ -1,5 +1,6 @@
-"""Which pictures a run starts from, and the tensors they become."""
+"""The pictures of a run: which files they are, the tensors they become, and their measurements."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,12 @@ import torch
 
 from invprob.errors import FileError
 from invprob.files import file_error
+from invprob.measurements import Measurements, measure
+from invprob.run.build import build_noise, make_operator, make_transform
+from invprob.run.config import RunConfig
 from invprob.run.images import read_image
 from invprob.run.samples import sample_path
+from invprob.run.score import grading_record
 from invprob.types import Images
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -67,3 +72,48 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
             candidate = f"{plain}-{number}"
         chosen.append(candidate)
     return tuple(chosen)
+
+
+def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
+    """Read the pictures of a configuration, fit them to `size` and measure them."""
+    inputs = load_truth(config, size)
+    shape = tuple(inputs.images.shape[1:])
+    operator = make_operator(config, shape, images=len(inputs.images))
+    noise = build_noise(config.noise)
+    record = {
+        "names": list(inputs.names),
+        "fit": config.fit,
+        **grading_record(inputs.grey, luminance=config.grey),
+    }
+    return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
+
+
+def load_truth(config: RunConfig, size: int) -> Inputs:
+    """Read the pictures of a configuration, fit them to `size` and transform them as it says.
+
+    Raises `ShapeError` where the transforms change an image's shape.
+    """
+    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    if not config.transforms:
+        return inputs
+    transform = make_transform(config, tuple(inputs.images.shape[1:]))
+    images = transform(inputs.images).clamp(-1, 1)
+    alike = (images == images[:, :1]).all(1).all(-1).all(-1).tolist()
+    grey = tuple(was and now for was, now in zip(inputs.grey, alike, strict=True))
+    return dataclasses.replace(inputs, images=images, grey=grey)
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Make paths independent of the folder the program was started in."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).resolve())
+
+    return dataclasses.replace(
+        config,
+        images=expand(config.images),
+        measurements=absolute(config.measurements),
+        lpips_weights=absolute(config.lpips_weights),
+        prior=str(Path(config.prior).resolve()) if Path(config.prior).is_file() else config.prior,
+        plugins=tuple(str(Path(path).resolve()) for path in config.plugins),
+    )

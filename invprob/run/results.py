@@ -1,4 +1,4 @@
-"""What a run comes to: its parts while it lasts, and at its end scores, pictures, files."""
+"""The end of a run: scores, pictures and files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,59 +7,14 @@ from typing import Any
 
 import torch
 
-from invprob.measurements import Measurements
-from invprob.methods import Recipe
-from invprob.operators.base import Operator
-from invprob.perceptual.distance import Absent, PerceptualDistance
-from invprob.priors.stylegan.generator import Generator
+from invprob.perceptual.distance import PerceptualDistance
 from invprob.run import folder as files
-from invprob.run.config import RunConfig
 from invprob.run.folder import RunFolder
 from invprob.run.images import save_image
-from invprob.run.inputs import distinct
+from invprob.run.job import Job
 from invprob.run.score import Grading, Scores, mean_scores, score, view
 from invprob.solver.solution import Solution
 from invprob.types import Images
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything a solve and its scores need."""
-
-    config: RunConfig
-    device: torch.device
-    generator: Generator
-    network: PerceptualDistance | Absent
-    measurements: Measurements
-    operator: Operator
-    recipe: Recipe
-    truth: Images | None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each image is called."""
-        known = self.measurements.record.get("names")
-        if isinstance(known, list) and len(known) == len(self.measurements.values):
-            return distinct([str(name) for name in known])
-        stem = Path(self.config.measurements or "image").stem
-        return distinct([stem] * len(self.measurements.values))
-
-    @property
-    def name(self) -> str:
-        """NAME-OPERATOR-METHOD."""
-        what = self.names[0] if len(self.names) == 1 else f"{len(self.names)}-images"
-        return "-".join((what, *self.operator.names(), self.config.method.name))
-
-    def caption(self, solution: Solution, seconds: float) -> str:
-        """How the image was measured and restored, in one line."""
-        noise = self.measurements.noise()
-        ratio = self.operator.observed / solution.image[0].numel()
-        added = "" if noise is None else f" + {noise.describe()} noise"
-        return (
-            f"{self.operator.describe()}{added} · "
-            f"{100 * ratio:.3g} % of {solution.image[0].numel():,} values measured · "
-            f"{self.config.method.name} · {solution.steps} steps · {seconds:.1f} s"
-        )
 
 
 @dataclass(frozen=True)
@@ -100,16 +55,23 @@ class Finished:
     again: bool = False
 
 
-def conclude(
-    job: Job,
-    folder: RunFolder,
-    solution: Solution,
-    seconds: float,
-    grading: Grading,
-    draw: Draw | None,
+def write_results(
+    job: Job, folder: RunFolder, solution: Solution, seconds: float, draw: Draw | None
 ) -> Finished:
-    """Score and write pictures: one image flat, several each in a subfolder of its name."""
-    operator = job.operator.to("cpu")
+    """Write the solution, scores and pictures: those of one image flat, else in subfolders.
+
+    Args:
+        job: what was solved.
+        folder: where to write; checkpoints are removed from it in the end.
+        solution: how the solve ended.
+        seconds: how long it took.
+        draw: writes a comparison picture to a path. None: there will be none.
+
+    Returns:
+        The scores, and where they lie.
+    """
+    solution.save(folder.path / files.SOLUTION)
+    operator, grading = job.operator.to("cpu"), job.grading
     if isinstance(job.network, PerceptualDistance):
         job.network.to("cpu")
     image = solution.image.cpu().nan_to_num()
@@ -143,6 +105,7 @@ def conclude(
     if several:  # which of its restarts an image kept is its own affair
         means = {name: value for name, value in means.items() if not name.startswith("restart")}
     folder.write_json(files.SCORES, {**means, "images": images} if several else means)
+    folder.drop_progress()  # not before: what is interrupted here begins again from there
     diverged = solution.outcome.status == "diverged"
     return Finished(folder.path, means, images if several else {}, diverged)
 

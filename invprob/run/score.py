@@ -13,11 +13,11 @@ from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.metrics import psnr, ssim
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.colour import REC_601
 from invprob.perceptual.distance import Absent, PerceptualDistance
 from invprob.types import Images, PerImage, Spec
 
 Scores = dict[str, Any]  # JSON values only
-_LUMINANCE = (0.299, 0.587, 0.114)  # what the operator of that name weighs by
 AGAINST_TRUTH = ("psnr", "ssim", "lpips", "psnr_pinv", "psnr_mean")
 
 
@@ -38,7 +38,7 @@ class Grading:
         batch = len(measurements.values)
         record = measurements.record
         if record.get("weighed") == "luminance":
-            return cls((True,) * batch, _LUMINANCE)
+            return cls((True,) * batch, REC_601)
         flags = record.get("grey") or [False] * batch
         return cls(tuple(map(bool, flags)))
 

@@ -70,7 +70,7 @@ class Recorder(Callback):
     """Write the trace, and a checkpoint at step 0, every few seconds and at the end.
 
     `images` are those at hand, of `total`: where they are not all, each line of the trace names the
-    first. The run had taken `seconds` before, and its trace had `lines`.
+    first. The run had taken `seconds` before.
 
     Losses stay on the device until they are written, so that recording does not make it wait. Where
     writing is slow it is done less often, but at least every `LONGEST` seconds (or every step).
@@ -78,15 +78,13 @@ class Recorder(Callback):
 
     SHORTEST, LONGEST, SHARE = 0.5, 60.0, 0.05  # seconds; share of the time that writing may take
 
-    def __init__(
-        self, folder: RunFolder, images: range, total: int, *, seconds: float, lines: int
-    ) -> None:
+    def __init__(self, folder: RunFolder, images: range, total: int, *, seconds: float) -> None:
         self._interval = self.SHORTEST
         self._folder = folder
         self._images = images
         self._about = {} if len(images) == total else {"first": images.start}
         self._earlier = seconds
-        self._length = lines
+        self.lines = folder.trace_length()
         self._began = self._written = time.monotonic()
         self._rows: list[tuple[int, dict[str, Tensor]]] = []
         self._snapshot: Callable[[], Snapshot] | None = None
@@ -116,18 +114,16 @@ class Recorder(Callback):
         """The trace first: on resuming it is cut to the checkpoint, and never falls short of it."""
         assert self._snapshot is not None
         began = time.monotonic()
-        lines = self._lines()
+        lines = self._new_lines()
         self._folder.append_trace(lines)
-        self._length += len(lines)
+        self.lines += len(lines)
         images = (self._images.start, self._images.stop)
-        self._folder.save_checkpoint(
-            Checkpoint(self._snapshot(), self.seconds, images, self._length)
-        )
+        self._folder.save_checkpoint(Checkpoint(self._snapshot(), self.seconds, images, self.lines))
         self._written = time.monotonic()
         pause = (self._written - began) / self.SHARE
         self._interval = min(self.LONGEST, max(self.SHORTEST, pause))
 
-    def _lines(self) -> list[str]:
+    def _new_lines(self) -> list[str]:
         """A line a step; the terms differ from stage to stage, and each stage is copied at once."""
         lines = []
         for names, rows in itertools.groupby(self._rows, lambda row: tuple(row[1])):

@@ -24,7 +24,7 @@ from invprob.errors import RunError
 from invprob.measurements import Measurements
 from invprob.registry import register
 from invprob.run.config import Named, RunConfig
-from invprob.run.execute import start
+from invprob.run.launch import start
 from invprob.run.samples import load_sample
 
 IDS = [

@@ -11,8 +11,8 @@ from PIL import Image
 
 import invprob
 from invprob.run.config import RunConfig
-from invprob.run.execute import resume
 from invprob.run.folder import Checkpoint, RunFolder
+from invprob.run.launch import resume
 from invprob.run.watch import Recorder
 
 STAGED = '''

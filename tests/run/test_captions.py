@@ -7,7 +7,7 @@ import pytest
 
 from invprob.priors.generator_files import save_generator
 from invprob.run.config import Named, RunConfig
-from invprob.run.execute import start
+from invprob.run.launch import start
 from invprob.run.results import Comparison
 
 

@@ -3,9 +3,6 @@
 import dataclasses
 import filecmp
 import json
-import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +13,13 @@ from invprob.callbacks import Iterate
 from invprob.errors import MemoryShortage
 from invprob.measurements import Measurements
 from invprob.operators import LinearEach
-from invprob.run import chunks, execute
-from invprob.run.chunks import Estimate, estimate, is_shortage, join
+from invprob.run import chunks
+from invprob.run.chunks import join_solutions
 from invprob.run.config import Named, RunConfig
-from invprob.run.execute import resume, start
 from invprob.run.folder import RunFolder
+from invprob.run.launch import resume, start
 from invprob.run.results import Comparison
-from invprob.run.watch import Display, Status
+from invprob.run.watch import Display, Recorder, Status, Watcher
 from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Optimiser
 from invprob.solver.solution import Outcome, Solution
@@ -117,11 +114,11 @@ def test_a_broken_run_in_chunks_ends_as_if_it_never_broke(
     prior: str, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = start(settings(prior, 2), out=tmp_path / "whole")
-    monkeypatch.setattr(execute.Recorder, "SHORTEST", 0.0)
-    monkeypatch.setattr(execute.Recorder, "LONGEST", 0.0)
-    original, taken = execute.Watcher.on_step, 0
+    monkeypatch.setattr(Recorder, "SHORTEST", 0.0)
+    monkeypatch.setattr(Recorder, "LONGEST", 0.0)
+    original, taken = Watcher.on_step, 0
 
-    def breaking(self: execute.Watcher, iterate: Iterate) -> None:
+    def breaking(self: Watcher, iterate: Iterate) -> None:
         nonlocal taken
         taken += 1
         if taken == step:
@@ -129,7 +126,7 @@ def test_a_broken_run_in_chunks_ends_as_if_it_never_broke(
         original(self, iterate)
 
     with monkeypatch.context() as patch:
-        patch.setattr(execute.Watcher, "on_step", breaking)
+        patch.setattr(Watcher, "on_step", breaking)
         with pytest.raises(KeyboardInterrupt):
             start(settings(prior, 2), out=tmp_path / "broken")
     resume(tmp_path / "broken")
@@ -153,13 +150,13 @@ def test_a_run_broken_between_portions_repeats_nothing(
         with pytest.raises(KeyboardInterrupt):
             start(settings(prior, 1), out=tmp_path / "broken")
     steps = []
-    step_of = execute.Watcher.on_step
+    step_of = Watcher.on_step
 
-    def counting(self: execute.Watcher, iterate: Iterate) -> None:
+    def counting(self: Watcher, iterate: Iterate) -> None:
         steps.append(iterate.taken)
         step_of(self, iterate)
 
-    monkeypatch.setattr(execute.Watcher, "on_step", counting)
+    monkeypatch.setattr(Watcher, "on_step", counting)
     resume(tmp_path / "broken")
     assert steps == [1, 2, 3, 4]  # the last image's
     for name in ("solution.safetensors", "trace.jsonl", "retina/image.png"):
@@ -169,7 +166,7 @@ def test_a_run_broken_between_portions_repeats_nothing(
 def test_too_little_memory_halves_and_goes_on(
     prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, told = execute.solve_restarts, Messages()
+    honest, told = chunks.solve_restarts, Messages()
 
     def cramped(task: Task, **options: Any) -> Solution:
         if task.batch > 1:
@@ -177,7 +174,7 @@ def test_too_little_memory_halves_and_goes_on(
         return honest(task, **options)
 
     single = start(settings(prior, 1), out=tmp_path / "single")
-    monkeypatch.setattr(execute, "solve_restarts", cramped)
+    monkeypatch.setattr(chunks, "solve_restarts", cramped)
     halved = start(settings(prior, 3), out=tmp_path / "halved", display=told)
     assert filecmp.cmp(single.path / "cat/image.png", halved.path / "cat/image.png", shallow=False)
     assert (single.path / "trace.jsonl").read_text() == (halved.path / "trace.jsonl").read_text()
@@ -191,14 +188,9 @@ def test_one_image_that_does_not_fit_is_said(
     def never(*rest: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 10 bytes")
 
-    monkeypatch.setattr(execute, "solve_restarts", never)
+    monkeypatch.setattr(chunks, "solve_restarts", never)
     with pytest.raises(MemoryShortage, match="--memory low"):
         start(settings(prior, 3), out=tmp_path / "never")
-
-
-def test_other_errors_are_no_shortage() -> None:
-    assert not is_shortage(RuntimeError("shapes"))
-    assert is_shortage(MemoryError())
 
 
 def test_what_fails_after_the_last_step_repeats_no_step(prior: str, tmp_path: Path) -> None:
@@ -227,71 +219,21 @@ def test_auto_says_what_it_found_before_the_start(prior: str, tmp_path: Path) ->
     assert len(lines) == 4 and "first" not in json.loads(lines[0])  # all three at once
 
 
-def test_an_estimate_is_the_difference_of_one_and_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    peaks = iter([300.0 * 2**20, 364.0 * 2**20])
-    monkeypatch.setattr(chunks, "peak", lambda device: next(peaks))
-    tried: list[int] = []
-    found = estimate(tried.append, torch.device("cpu"))
-    assert tried == [1, 2]
-    assert found.each == 64 * 2**20
-    assert 2**20 < found.free < 2**50
-
-
 def test_an_estimate_counts_what_the_optimiser_keeps(
     prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L-BFGS keeps twenty times its variables."""
     tried: list[Optimiser] = []
-    original = execute.minimise
+    original = chunks.minimise
 
     def noting(task: Task, number: int) -> Solution:
         tried.append(task.stages[number].optimiser)
         return original(task, number)
 
-    monkeypatch.setattr(execute, "minimise", noting)
+    monkeypatch.setattr(chunks, "minimise", noting)
     method = Named("sphinx", {"optimiser": "l-bfgs", "content": "head"})
     start(dataclasses.replace(settings(prior, None), method=method), out=tmp_path / "run")
     assert len(tried) == 2 and all(isinstance(one, LBFGS) for one in tried)
-
-
-PEAK = """
-import torch
-from invprob.run import chunks
-device = torch.device("cpu")
-big = torch.ones(2**26)
-del big
-chunks.forget_peak(device)
-before = chunks.peak(device)
-small = torch.ones(2**24)
-print(chunks.peak(device) - before)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone can")
-def test_a_peak_is_that_of_what_came_last() -> None:
-    """64 MiB after 256 MiB, in a process of its own: another's memory may hold them already."""
-    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
-    assert 0.9 * 2**26 < float(done.stdout) < 1.5 * 2**26
-
-
-def test_an_estimate_survives_a_trial_that_does_not_fit() -> None:
-    def trial(count: int) -> None:
-        if count == 2:
-            raise torch.OutOfMemoryError("out of memory")
-
-    assert estimate(trial, torch.device("cpu")).fit == 1
-
-
-def test_what_fits() -> None:
-    assert Estimate(each=2.0, free=20.0).fit == 7
-    assert Estimate(each=math.inf, free=20.0).fit == 1
-
-
-def test_a_cpu_takes_no_more_than_gain_something() -> None:
-    cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    many, few = Estimate(each=1.0, free=1e4), Estimate(each=2.0, free=20.0)
-    assert (many.batch(cpu), many.batch(cuda)) == (chunks.AT_ONCE, 7000)
-    assert (few.batch(cpu), few.batch(cuda)) == (7, 7)
 
 
 def test_joined_solutions_keep_what_is_shared() -> None:
@@ -307,12 +249,12 @@ def test_joined_solutions_keep_what_is_shared() -> None:
             prior_spec={},
         )
 
-    joined = join([part(2, 5, "finished"), part(1, 3, "stopped")])
+    joined = join_solutions([part(2, 5, "finished"), part(1, 3, "stopped")])
     assert joined.image.shape[0] == joined.realised["styles"].shape[0] == 3
     assert joined.realised["noise.0"].shape[0] == 1
     assert joined.trace["total"].shape == (5, 3)
     assert joined.trace["total"][3:, 2].isnan().all()
     assert joined.outcome.status == "stopped"
-    ones = join([part(1, 5, "finished"), part(1, 5, "finished")])
+    ones = join_solutions([part(1, 5, "finished"), part(1, 5, "finished")])
     assert ones.realised["styles"].shape[0] == 2
     assert ones.realised["noise.0"].shape[0] == 1
