@@ -4,10 +4,11 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from invprob.errors import PriorError
 from invprob.registry import register, registered_name
@@ -46,7 +47,10 @@ class ParamGroup:
     scheduled: bool = True
 
 
-class Prior(nn.Module, ABC):
+C = TypeVar("C", bound=Code, default=Any)
+
+
+class Prior(nn.Module, ABC, Generic[C]):
     """A model of images that is searched by moving a `Code`.
 
     An author writes `start` and `decode`; the other methods have defaults that suit a prior whose
@@ -60,37 +64,37 @@ class Prior(nn.Module, ABC):
         self.image_shape = tuple(image_shape)
 
     @abstractmethod
-    def start(self, batch: int, rng: torch.Generator) -> Code:
+    def start(self, batch: int, rng: torch.Generator) -> C:
         """Make the free variables at which `batch` independent solves begin, alike for all."""
 
     @abstractmethod
-    def decode(self, code: Code, rng: torch.Generator) -> Images:
+    def decode(self, code: C, rng: torch.Generator) -> Images:
         """Draw (batch, *image_shape) in about [-1, 1], differentiable in the code.
 
         What is drawn afresh at each step comes from `rng` and is shared by the batch.
         """
 
-    def groups(self, code: Code) -> list[ParamGroup]:
+    def groups(self, code: C) -> list[ParamGroup]:
         """The parameters with their learning-rate scales; by default one scheduled group."""
         return [ParamGroup(list(code.parameters()))]
 
-    def regularisers(self, code: Code) -> Mapping[str, PerImage]:
+    def regularisers(self, code: C) -> Mapping[str, PerImage]:
         """Terms of the code that are added to the loss, by name; by default none."""
         del code
         return {}
 
-    def project_(self, code: Code) -> None:
+    def project_(self, code: C) -> None:
         """Restore constraints on the code in place after a step; by default there are none."""
         del code
 
-    def anneal_(self, code: Code, progress: float) -> None:
+    def anneal_(self, code: C, progress: float) -> None:
         """Set in the code what changes over a stage; called before each step, `progress` in [0, 1).
 
         By default nothing does.
         """
         del code, progress
 
-    def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+    def adopt_(self, code: C, realised: Mapping[str, Tensor]) -> None:
         """Move the code in place to where another prior's solution stands, as near as it can.
 
         What `realised` does not name stays where it is. Raises `PriorError` where this prior cannot
@@ -102,7 +106,7 @@ class Prior(nn.Module, ABC):
             "let it be the first stage, or write its `adopt_`"
         )
 
-    def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+    def realise(self, code: C, rng: torch.Generator) -> dict[str, Tensor]:
         """What a solution keeps so that it can be drawn again; by default the image itself."""
         return {"image": self.decode(code, rng)}
 

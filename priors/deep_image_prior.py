@@ -103,7 +103,7 @@ class HourglassCode(Code):
 
 
 @register.prior("deep-image-prior")
-class DeepImagePrior(Prior):
+class DeepImagePrior(Prior[HourglassCode]):
     """I = tanh(network(fixed noise)), where the network's weights are free (CVPR 2018).
 
     Ulyanov, Vedaldi & Lempitsky: encoder and decoder with thin skips; at each step N(0, 1/30²) is
@@ -121,7 +121,7 @@ class DeepImagePrior(Prior):
         levels = max(1, int(math.log2(max(shorter / SMALLEST, 2))))
         self.widths = WIDTHS[:levels]
 
-    def start(self, batch: int, rng: torch.Generator) -> Code:
+    def start(self, batch: int, rng: torch.Generator) -> HourglassCode:
         """Fresh weights, the same for all images, and the input."""
         size = self.image_shape[1:]
         fixed = INPUT_RANGE * torch.rand(1, INPUT_CHANNELS, *size, generator=rng)
@@ -129,16 +129,14 @@ class DeepImagePrior(Prior):
         last = Convolution(self.widths[0], self.image_shape[0], 1, batch, rng, self.origin)
         return HourglassCode(body, last, fixed.to(self.origin))
 
-    def decode(self, code: Code, rng: torch.Generator) -> Images:
+    def decode(self, code: HourglassCode, rng: torch.Generator) -> Images:
         """The network at the shaken input."""
-        assert isinstance(code, HourglassCode)
         shake = torch.randn(code.fixed.shape, generator=rng).to(code.fixed)
         return _draw(code, code.fixed + SHAKE * shake)
 
-    def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
+    def realise(self, code: HourglassCode, rng: torch.Generator) -> dict[str, Tensor]:
         """The network at the input itself."""
         del rng
-        assert isinstance(code, HourglassCode)
         return {"image": _draw(code, code.fixed)}
 
     def spec(self) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Enlarged(Prior):
 
     def start(self, batch: int, rng: torch.Generator) -> Code:
         """The variables of the prior."""
-        return self.prior.start(batch, rng)
+        code: Code = self.prior.start(batch, rng)
+        return code
 
     def decode(self, code: Code, rng: torch.Generator) -> Images:
         """What the prior draws, enlarged."""

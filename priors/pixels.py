@@ -23,7 +23,7 @@ class PixelCode(Code):
 
 
 @register.prior("pixels")
-class Pixels(Prior):
+class Pixels(Prior[PixelCode]):
     """Every pixel is free; `weight` · total variation / n keeps them together.
 
     Rudin, Osher & Fatemi (Physica D, 1992), with n image elements as in the data term. Pixels start
@@ -39,30 +39,27 @@ class Pixels(Prior):
         self.weight = weight
         self.register_buffer("origin", torch.zeros(()), persistent=False)  # device and dtype
 
-    def start(self, batch: int, rng: torch.Generator) -> Code:
+    def start(self, batch: int, rng: torch.Generator) -> PixelCode:
         """Grey images."""
         del rng
         return PixelCode(self.origin.new_zeros(batch, *self.image_shape))
 
-    def decode(self, code: Code, rng: torch.Generator) -> Images:
+    def decode(self, code: PixelCode, rng: torch.Generator) -> Images:
         """The pixels."""
         del rng
-        assert isinstance(code, PixelCode)
         return code.pixels.clone()  # what is handed out stays as it was when the code moves
 
-    def regularisers(self, code: Code) -> Mapping[str, PerImage]:
+    def regularisers(self, code: PixelCode) -> Mapping[str, PerImage]:
         """The total variation, where it has a weight."""
-        assert isinstance(code, PixelCode)
         if not self.weight:
             return {}
         elements = code.pixels[0].numel()
         return {"tv": self.weight / elements * total_variation(code.pixels, SMOOTHING)}
 
-    def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+    def adopt_(self, code: PixelCode, realised: Mapping[str, Tensor]) -> None:
         """Take the image over; what has none is `PriorError`."""
         if "image" not in realised:
             super().adopt_(code, realised)
-        assert isinstance(code, PixelCode)
         with torch.no_grad():
             code.pixels.copy_(realised["image"])
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from invprob.losses import FeatureMisfit, MultiScalePerceptual, PerceptualTerm, Term
 from invprob.methods.recipe import Rate, Recipe, Setting, Steps, free_noise, in_stages
-from invprob.priors.parts import FreeContent, FreeNoise, Held, W, WPlus, WPlusPlus
+from invprob.priors.parts import FreeContent, FreeNoise, Frozen, W, WPlus, WPlusPlus
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register
 from invprob.schedules import constant, cosine_trapezoid
@@ -69,7 +69,7 @@ def i2s_plus_plus(
     """
     terms, notes = _features_and_data(setting)
     first = StyleGANPrior(setting.generator, style=WPlus(begin=begin))
-    held = Held(WPlus())
+    held = Frozen(WPlus())
     then = (
         StyleGANPrior(setting.generator, style=held, noise=FreeNoise())
         if second == "noise"

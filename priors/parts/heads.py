@@ -6,7 +6,6 @@ matrix products. Initial weights are drawn once and repeated, so every image sta
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
-from invprob.priors.stylegan.layers import activate, normalise
+from invprob.priors.stylegan.layers import activate
 from invprob.types import Content, Shape, Styles
 
 Preset = Literal["paper", "official"]
@@ -124,47 +123,6 @@ class ContentHead(nn.Module):
         return x.transpose(1, 2).reshape(len(x), -1, 4, 4)
 
 
-class MappingHead(nn.Module):
-    """A mapping network of its own for each image, as head (Fig. 2 of the paper).
-
-    Its variables are those of training: weights and biases over their gains, 0.01/sqrt(fan-in) and
-    0.01 (StyleGAN's equalised learning rate), so that an optimiser moves them as training did.
-    `mapping` is the network to start from, as (weight, bias) pairs; `rng` draws a new one in its
-    place, weights N(0, 1) / 0.01, biases 0.
-    """
-
-    RATE = 0.01  # StyleGAN2's learning-rate multiplier of the mapping network
-
-    def __init__(
-        self, mapping: Sequence[nn.Linear], batch: int, rng: torch.Generator | None = None
-    ) -> None:
-        super().__init__()
-        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for layer in mapping:
-            weight = layer.weight.detach().T / self._gain(layer.in_features)
-            bias = layer.bias.detach() / self.RATE
-            if rng is not None:
-                weight = (torch.randn(weight.shape, generator=rng) / self.RATE).to(weight)
-                bias = torch.zeros_like(bias)
-            self.weights.append(nn.Parameter(weight.expand(batch, -1, -1).clone()))
-            self.biases.append(nn.Parameter(bias.expand(batch, 1, -1).clone()))
-
-    def forward(self, z: Styles) -> Styles:
-        """Map z (1 or batch, rows, width) to w (batch, rows, width), every row alike."""
-        x = normalise(z).expand(self.weights[0].shape[0], -1, -1)
-        for weight, bias in zip(self.weights, self.biases, strict=True):
-            gain = self._gain(weight.shape[1])
-            x = activate(torch.baddbmm(bias * self.RATE, x, weight * gain))
-        return x
-
-    def _gain(self, fan_in: int) -> float:
-        return self.RATE / math.sqrt(fan_in)
-
-
 def count_parameters(head: nn.Module) -> int:
     """Number of free scalars of one image's head."""
-    return sum(_per_image(value) for value in head.parameters())
-
-
-def _per_image(value: Tensor) -> int:
-    return value[0].numel()
+    return sum(value[0].numel() for value in head.parameters())

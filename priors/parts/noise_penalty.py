@@ -1,4 +1,4 @@
-"""Penalties and constraints on free variables, per image."""
+"""Keeping noise maps white: a penalty of each image, and a renormalisation after each step."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from invprob.types import PerImage, Styles
+from invprob.types import PerImage
 
 
 def noise_autocorrelation(maps: Sequence[Tensor]) -> PerImage:
@@ -26,26 +26,6 @@ def noise_autocorrelation(maps: Sequence[Tensor]) -> PerImage:
                 break
             level = F.avg_pool2d(level, 2)
     return total
-
-
-def geocross(rows: Styles) -> PerImage:
-    """Mean over all ordered pairs of rows of the squared angle between them, times width / 8.
-
-    The angle is 2·atan2(||a - b||, ||a + b||) for rows of like norm (PULSE, Menon et al., CVPR
-    2020). Of one row alone it is 0.
-    """
-    count, width = rows.shape[1:]
-    first, second = torch.triu_indices(count, count, 1, device=rows.device)
-    a, b = rows[:, first], rows[:, second]
-    # This norm, unlike a root of a sum, has a gradient where rows coincide: zero.
-    apart = torch.linalg.vector_norm(a - b, dim=-1)
-    angle = 2 * torch.atan2(apart, torch.linalg.vector_norm(a + b, dim=-1))
-    return angle.square().sum(1) * (2 / count**2) * width / 8
-
-
-def mean_square(value: Tensor) -> PerImage:
-    """Mean of squares over all but the batch axis."""
-    return value.square().flatten(1).mean(1)
 
 
 @torch.no_grad()

@@ -4,12 +4,12 @@ import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.priors.parts.noise_penalty import geocross, mean_square
 from invprob.priors.stylegan.statistics import Whitening
-from invprob.types import PerImage
+from invprob.types import PerImage, Styles
 
 
 class Penalty(ABC):
@@ -94,3 +94,23 @@ class Distance(Penalty):
     def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
         assert origin is not None
         return mean_square(value - origin)
+
+
+def geocross(rows: Styles) -> PerImage:
+    """Mean over all ordered pairs of rows of the squared angle between them, times width / 8.
+
+    The angle is 2·atan2(||a - b||, ||a + b||) for rows of like norm (PULSE, Menon et al., CVPR
+    2020). Of one row alone it is 0.
+    """
+    count, width = rows.shape[1:]
+    first, second = torch.triu_indices(count, count, 1, device=rows.device)
+    a, b = rows[:, first], rows[:, second]
+    # This norm, unlike a root of a sum, has a gradient where rows coincide: zero.
+    apart = torch.linalg.vector_norm(a - b, dim=-1)
+    angle = 2 * torch.atan2(apart, torch.linalg.vector_norm(a + b, dim=-1))
+    return angle.square().sum(1) * (2 / count**2) * width / 8
+
+
+def mean_square(value: Tensor) -> PerImage:
+    """Mean of squares over all but the batch axis."""
+    return value.square().flatten(1).mean(1)

@@ -1,16 +1,17 @@
 """What the projection heads of SPHInX have in common: fresh codes, and how a head settles."""
 
-from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
-from invprob.priors.parts.base import Drawn, Part, copy_, repeated
+from invprob.priors.parts.base import Part, StartedPart, copy_, repeated
 from invprob.priors.parts.heads import HeadShape
 from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.inputs import SynthesisInputs
 
 Readout = Literal["mean_w", "last", "fresh", "zero"]
 Draws = Literal["fresh", "kept"]
@@ -19,23 +20,26 @@ MEAN_DRAWS = 64  # draws averaged by the readout `mean_w`
 
 
 def settle_draws(
-    readout: Readout, draw: Callable[[Tensor], Tensor], code: Callable[[], Tensor]
+    readout: Readout, head: Callable[[Tensor], Tensor], code: Callable[[], Tensor]
 ) -> Tensor:
-    """Reduce a head to one tensor.
+    """Reduce a head to one output.
 
-    `last` takes the draw of the last step (the paper), `fresh` another one, `zero` the head's value
-    at 0, `mean_w` the mean over 64 draws, which lies where the vicinity of every draw agrees.
+    Args:
+        readout: "last" returns the output of the last step's code (as the paper does), "fresh" that
+            of another code, "zero" that of the code 0, "mean_w" the mean over 64 codes.
+        head: maps a code to an output.
+        code: draws a code; the first one is that of the last step.
     """
     first = code()
     if readout == "last":
-        return draw(first)
+        return head(first)
     if readout == "fresh":
-        return draw(code())
+        return head(code())
     if readout == "zero":
-        return draw(torch.zeros_like(first))
-    total = draw(first)
+        return head(torch.zeros_like(first))
+    total = head(first)
     for _ in range(MEAN_DRAWS - 1):
-        total = total + draw(code())
+        total = total + head(code())
     return total / MEAN_DRAWS
 
 
@@ -45,32 +49,23 @@ def check_readout(readout: str) -> None:
         raise ArgumentError(f"readout must be one of {', '.join(READOUTS)}, not {readout!r}")
 
 
-class Anchored(nn.Module):
-    """A head and the tensor, (batch, ...), that its outputs are added to."""
-
-    anchor: Tensor
-
-    def __init__(self, head: nn.Module, anchor: Tensor) -> None:
-        super().__init__()
-        self.head = head
-        self.register_buffer("anchor", anchor.clone())
-
-    def forward(self, code: Tensor) -> Tensor:
-        """What the head makes of a code, added to the anchor."""
-        made: Tensor = self.head(code)
-        return made + self.anchor
-
-
 class Projected(Part):
-    """A trained head on a fresh random code at every step (SPHInX, section 3.2).
+    """A head that is trained on a fresh random code at every step (SPHInX, section 3.2).
 
-    With "kept" `codes` the code of the start is the head's throughout and where it settles, so that
-    the loss is the same function at each step and `readout` says nothing. `around` "zero" is the
-    paper; "mean" adds what the generator itself would have used. Where a head goes on from another
-    solution, it adds what that realised.
+    Args:
+        shape: widths of the heads.
+        readout: how the head settles on one output, see `settle_draws`. It has no effect with kept
+            codes.
+        around: what is added to the head's output. "zero" adds nothing, as in the paper; "mean"
+            adds what the generator would have used without a head.
+        codes: "fresh" draws a new code at every step. "kept" uses the code of the start at every
+            step and for the solution, so that the loss is the same function at each step.
+        lr_scale: factor of the optimiser's learning rate, positive.
+        scheduled: whether the learning-rate schedule applies.
+
+    Raises:
+        ArgumentError: `readout` or `codes` is unknown, or `lr_scale` is not positive.
     """
-
-    name: ClassVar[str]  # of what the head draws
 
     def __init__(
         self,
@@ -90,44 +85,66 @@ class Projected(Part):
         self.readout: Readout = readout
         self.around = around
 
-    @abstractmethod
-    def head(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        """A new head for each image."""
 
-    @abstractmethod
-    def own(self, generator: Generator) -> Tensor:
-        """What the generator itself would have used, (1, ...)."""
+class StartedProjected(StartedPart[Projected], ABC):
+    """A head for each image, and the anchor to which it adds its output.
 
-    @abstractmethod
-    def found(self, generator: Generator, realised: Mapping[str, Tensor]) -> Tensor | None:
-        """What a solution has in place of the head's outputs, if it says."""
+    An anchor that was adopted from another solution replaces that of the start.
 
-    @abstractmethod
-    def code(self, generator: Generator, rng: torch.Generator) -> Tensor:
-        """A random code, shared by the batch."""
+    Args:
+        part: the settings.
+        generator: the network whose input is made.
+        head: maps a code to an output (batch, ...).
+        own: what the generator uses without a head, (1, ...).
+        batch: number of images.
+        rng: source of the kept code.
+    """
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> nn.Module:
-        own = self.own(generator)
-        anchor = own if self.around == "mean" else torch.zeros_like(own)
-        variables = Anchored(self.head(generator, batch, rng).to(own), repeated(anchor, batch))
-        if self.codes == "kept":
-            variables.register_buffer("code", self.code(generator, rng))
-        return variables
+    anchor: Tensor
+    code: Tensor | None
 
-    def draw(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
-        kept = self.codes == "kept"
-        code = variables.get_buffer("code") if kept else self.code(generator, rng)
-        return {self.name: variables(code)}
-
-    def settle(self, variables: nn.Module, generator: Generator, rng: torch.Generator) -> Drawn:
-        if self.codes == "kept":
-            return self.draw(variables, generator, rng)
-        return {self.name: settle_draws(self.readout, variables, lambda: self.code(generator, rng))}
-
-    def adopt_(
-        self, variables: nn.Module, generator: Generator, realised: Mapping[str, Tensor]
+    def __init__(
+        self,
+        part: Projected,
+        generator: Generator,
+        head: nn.Module,
+        own: Tensor,
+        batch: int,
+        rng: torch.Generator,
     ) -> None:
-        assert isinstance(variables, Anchored)
-        found = self.found(generator, realised)
+        super().__init__(part, generator)
+        self.head = head.to(own)
+        anchor = own if part.around == "mean" else torch.zeros_like(own)
+        self.register_buffer("anchor", repeated(anchor, batch).clone())
+        self.register_buffer("code", self.fresh_code(rng) if part.codes == "kept" else None)
+
+    @abstractmethod
+    def fresh_code(self, rng: torch.Generator) -> Tensor:
+        """A random code (1, ...), which all images of the batch share."""
+
+    @abstractmethod
+    def inputs(self, output: Tensor) -> SynthesisInputs:
+        """The head's output as an input of the network."""
+
+    @abstractmethod
+    def output_in(self, inputs: SynthesisInputs) -> Tensor | None:
+        """What the inputs hold in place of the head's output; None where they say nothing."""
+
+    def forward(self, code: Tensor) -> Tensor:
+        """The anchor plus what the head makes of a code, (batch, ...)."""
+        made: Tensor = self.head(code)
+        return made + self.anchor
+
+    def draw(self, rng: torch.Generator) -> SynthesisInputs:
+        return self.inputs(self(self.fresh_code(rng) if self.code is None else self.code))
+
+    def settle(self, rng: torch.Generator) -> SynthesisInputs:
+        if self.code is not None:
+            return self.draw(rng)
+        return self.inputs(settle_draws(self.part.readout, self, lambda: self.fresh_code(rng)))
+
+    def adopt_(self, inputs: SynthesisInputs) -> None:
+        """Add the head's output to what the inputs hold."""
+        found = self.output_in(inputs)
         if found is not None:
-            copy_(variables.anchor, found)
+            copy_(self.anchor, found)

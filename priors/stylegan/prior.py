@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.priors.base import Code, ParamGroup, Prior
@@ -16,26 +16,41 @@ from invprob.priors.parts import (
     ProjectedContent,
     ProjectedStyles,
     Readout,
+    StartedPart,
     StoredNoise,
     WPlus,
 )
 from invprob.priors.parts.heads import HeadShape, Preset
 from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.inputs import SynthesisInputs, joined
 from invprob.priors.stylegan.synthesis import synthesise
 from invprob.registry import register
 from invprob.types import Images, PerImage, Spec
 
 
 class StyleGANCode(Code):
-    """Free variables of style, content and noise; a part without any holds no parameters."""
+    """The free variables of style, content and noise; some parts have none."""
 
-    def __init__(self, style: nn.Module, content: nn.Module, noise: nn.Module) -> None:
+    def __init__(self, style: StartedPart, content: StartedPart, noise: StartedPart) -> None:
         super().__init__()
         self.style, self.content, self.noise = style, content, noise
 
+    @property
+    def parts(self) -> tuple[StartedPart, StartedPart, StartedPart]:
+        """The three parts, in the order in which they draw."""
+        return self.style, self.content, self.noise
+
+    def draw(self, rng: torch.Generator) -> SynthesisInputs:
+        """The inputs of one step."""
+        return joined([part.draw(rng) for part in self.parts])
+
+    def settle(self, rng: torch.Generator) -> SynthesisInputs:
+        """The inputs that a solution keeps."""
+        return joined([part.settle(rng) for part in self.parts])
+
 
 @register.prior("stylegan")
-class StyleGANPrior(Prior):
+class StyleGANPrior(Prior[StyleGANCode]):
     """generator × style × content × noise: the rows of the paper's Table 1.
 
     The parts default to W+, the learned constant and the stored noise maps. Raises `ArgumentError`
@@ -58,67 +73,49 @@ class StyleGANPrior(Prior):
         self.content = content or LearnedConstant()
         self.noise = noise or StoredNoise()
 
-    def _parts(self, code: Code) -> list[tuple[Part, nn.Module]]:
-        assert isinstance(code, StyleGANCode)
-        return [
-            (self.style, code.style),
-            (self.content, code.content),
-            (self.noise, code.noise),
-        ]
-
-    def start(self, batch: int, rng: torch.Generator) -> Code:
-        """Make the variables of the three parts, in the order style, content, noise."""
+    def start(self, batch: int, rng: torch.Generator) -> StyleGANCode:
+        """Start the three parts, in the order style, content, noise."""
         parts = (self.style, self.content, self.noise)
         return StyleGANCode(*(part.start(self.generator, batch, rng) for part in parts))
 
-    def decode(self, code: Code, rng: torch.Generator) -> Images:
+    def decode(self, code: StyleGANCode, rng: torch.Generator) -> Images:
         """I' = G(P_s(z+), P_c(s), b), algorithm 1 of SPHInX; other parts ignore the draws."""
-        return self.render(self._drawn(code, rng))
+        return synthesise(self.generator, code.draw(rng))
 
-    def _drawn(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
-        drawn: dict[str, Tensor] = {}
-        for part, variables in self._parts(code):
-            drawn.update(part.draw(variables, self.generator, rng))
-        return drawn
-
-    def groups(self, code: Code) -> list[ParamGroup]:
+    def groups(self, code: StyleGANCode) -> list[ParamGroup]:
         """One group for each part that has free variables."""
-        return [group for part, variables in self._parts(code) for group in part.groups(variables)]
+        return [group for part in code.parts for group in part.groups()]
 
-    def regularisers(self, code: Code) -> Mapping[str, PerImage]:
+    def regularisers(self, code: StyleGANCode) -> Mapping[str, PerImage]:
         """The terms of all parts."""
         terms: dict[str, PerImage] = {}
-        for part, variables in self._parts(code):
-            terms.update(part.regularisers(variables))
+        for part in code.parts:
+            terms.update(part.regularisers())
         return terms
 
-    def project_(self, code: Code) -> None:
+    def project_(self, code: StyleGANCode) -> None:
         """Restore the constraints of all parts."""
-        for part, variables in self._parts(code):
-            part.project_(variables)
+        for part in code.parts:
+            part.project_()
 
-    def anneal_(self, code: Code, progress: float) -> None:
-        """Tell all parts how far their stage is."""
-        for part, variables in self._parts(code):
-            part.anneal_(variables, progress)
+    def anneal_(self, code: StyleGANCode, progress: float) -> None:
+        """Tell all parts how much of their stage is done."""
+        for part in code.parts:
+            part.anneal_(progress)
 
-    def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
+    def adopt_(self, code: StyleGANCode, realised: Mapping[str, Tensor]) -> None:
         """Let each part move to what it can use of another solution."""
-        for part, variables in self._parts(code):
-            part.adopt_(variables, self.generator, realised)
+        inputs = SynthesisInputs.from_tensors(realised)
+        for part in code.parts:
+            part.adopt_(inputs)
 
-    def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
-        """What the parts settle on: "styles" or "scales.{i}"; "content" or "features.{layer}" and
-        perhaps "skip"; "noise.{i}".
-        """
-        realised: dict[str, Tensor] = {}
-        for part, variables in self._parts(code):
-            realised.update(part.settle(variables, self.generator, rng))
-        return realised
+    def realise(self, code: StyleGANCode, rng: torch.Generator) -> dict[str, Tensor]:
+        """What the parts settle on, by the names of `SynthesisInputs.to_tensors`."""
+        return code.settle(rng).to_tensors()
 
     def render(self, realised: Mapping[str, Tensor]) -> Images:
         """Draw the image of what was realised."""
-        return synthesise(self.generator, realised)
+        return synthesise(self.generator, SynthesisInputs.from_tensors(realised))
 
     @torch.no_grad()
     def mean_image(self) -> Images:

@@ -1,67 +1,78 @@
-"""From a solution's tensors to the image: which layer is entered, with what."""
-
-from collections.abc import Mapping
+"""From the inputs of a synthesis network to its image."""
 
 import torch
 from torch import Tensor
 
 from invprob.errors import PriorError
 from invprob.priors.stylegan.generator import Generator
+from invprob.priors.stylegan.inputs import LayerInput, SynthesisInputs
 from invprob.types import Images
 
 
-def synthesise(generator: Generator, drawn: Mapping[str, Tensor]) -> Images:
-    """Draw the image of style rows or scales, content or features, and noise maps, by name."""
-    layer, features = entering(generator, drawn)
-    scales, noise = scales_of(generator, drawn), noise_of(generator, drawn)
-    return generator.synthesis_from(layer, features, scales, noise, skip=drawn.get("skip"))
+def synthesise(generator: Generator, inputs: SynthesisInputs) -> Images:
+    """The image (batch, 3, height, width) of the inputs.
+
+    Raises:
+        PriorError: the inputs hold neither style rows nor all scales.
+        ShapeError: an input has a shape that does not fit the generator.
+    """
+    content = content_of(generator, inputs)
+    scales, noise = scales_of(generator, inputs), noise_of(generator, inputs)
+    return generator.synthesis_from(
+        content.layer, content.features, scales, noise, skip=content.skip
+    )
 
 
-def scales_of(generator: Generator, drawn: Mapping[str, Tensor]) -> list[Tensor]:
-    """The input scales of all modulated convolutions."""
-    if "styles" in drawn:
-        return generator.scales(drawn["styles"])
-    count = len(generator.modulations())
-    missing = [index for index in range(count) if f"scales.{index}" not in drawn]
-    if missing:
-        raise PriorError(f"neither styles nor scales.{missing[0]} is among {', '.join(drawn)}")
-    return [drawn[f"scales.{index}"] for index in range(count)]
+def scales_of(generator: Generator, inputs: SynthesisInputs) -> list[Tensor]:
+    """The input scales of all modulated convolutions, (batch, inputs) each.
+
+    Raises:
+        PriorError: the inputs hold neither style rows nor all scales.
+    """
+    if inputs.styles is not None:
+        return generator.scales(inputs.styles)
+    scales, count = list(inputs.scales or ()), len(generator.modulations())
+    if len(scales) < count:
+        names = ", ".join(inputs.to_tensors()) or "nothing"
+        raise PriorError(f"neither styles nor scales.{len(scales)} is among {names}")
+    return scales[:count]
 
 
-def noise_of(generator: Generator, drawn: Mapping[str, Tensor]) -> list[Tensor]:
-    """The noise maps; the generator's own where none is named."""
-    return [drawn.get(f"noise.{index}", own) for index, own in enumerate(generator.noise_maps())]
+def noise_of(generator: Generator, inputs: SynthesisInputs) -> list[Tensor]:
+    """A noise map for each synthesis layer: that of the inputs, else the generator's own."""
+    noise = inputs.noise or {}
+    return [noise.get(layer, own) for layer, own in enumerate(generator.noise_maps())]
 
 
-def entering(generator: Generator, drawn: Mapping[str, Tensor]) -> tuple[int, Tensor]:
-    """The layer that is entered and what enters it; the constant where nothing is named."""
-    for name, tensor in drawn.items():
-        if name.startswith("features."):
-            return int(name.removeprefix("features.")), tensor
-    if "content" in drawn:
-        return 0, drawn["content"]
-    named = drawn.get("styles", drawn.get("scales.0"))
-    batch = 1 if named is None else named.shape[0]
-    return 0, generator.constant.expand(batch, -1, -1, -1)
+def content_of(generator: Generator, inputs: SynthesisInputs) -> LayerInput:
+    """What enters the network: that of the inputs, else the learned constant for each image."""
+    if inputs.content is not None:
+        return inputs.content
+    styled = inputs.styles if inputs.styles is not None else next(iter(inputs.scales or ()), None)
+    batch = 1 if styled is None else styled.shape[0]
+    return LayerInput(generator.constant.expand(batch, -1, -1, -1))
 
 
 @torch.no_grad()
-def drawn_below(
-    generator: Generator, layer: int, drawn: Mapping[str, Tensor]
-) -> tuple[Tensor, Images]:
-    """The features that enter `layer` and the RGB image made below it, zero where there is none.
+def features_at(generator: Generator, layer: int, inputs: SynthesisInputs) -> tuple[Tensor, Images]:
+    """What the inputs make of the image by synthesis layer `layer`.
 
-    Raises `PriorError` where `drawn` enters above `layer`.
+    Returns:
+        The features (batch, C, h, w) that enter the layer, and the RGB image made below it, which
+        is black where there is none.
+
+    Raises:
+        PriorError: the inputs enter the network above `layer`.
     """
-    start, features = entering(generator, drawn)
+    content = content_of(generator, inputs)
+    start, features, skip = content.layer, content.features, content.skip
     if start > layer:
         raise PriorError(f"layer {layer} lies below the features of layer {start}; go upwards")
-    skip = drawn.get("skip")
     if start < layer:
-        scales, noise = scales_of(generator, drawn), noise_of(generator, drawn)
+        scales, noise = scales_of(generator, inputs), noise_of(generator, inputs)
         features, skip = generator.partial(start, layer, features, scales, noise, skip=skip)
     if skip is None:
-        # What is carried was made by the last ToRGB, at the size of the block below an even layer.
+        # The last ToRGB below made it, at the size of the block below an even layer.
         size = generator.feature_shape(layer)[1] // (1 if layer % 2 else 2)
         skip = features.new_zeros(features.shape[0], 3, size, size)
     return features, skip

@@ -21,6 +21,7 @@ from invprob.priors.parts import (
     WPlus,
 )
 from invprob.priors.parts.heads import HeadShape
+from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam
@@ -240,11 +241,12 @@ def test_heads_add_to_what_they_adopted() -> None:
     generator = networks.random_generator()
     style = ProjectedStyles(head_shape(generator), around="mean")
     variables = style.start(generator, 2, stream(0, "start"))
-    before = style.draw(variables, generator, stream(0, "draw"))["styles"]
+    before = variables.draw(stream(0, "draw")).styles
     rows = torch.randn(2, generator.num_layers, generator.style_width)
-    style.adopt_(variables, generator, {"styles": rows})
-    after = style.draw(variables, generator, stream(0, "draw"))["styles"]
+    variables.adopt_(SynthesisInputs(styles=rows))
+    after = variables.draw(stream(0, "draw")).styles
+    assert before is not None and after is not None
     torch.testing.assert_close(after - rows, before - generator.mean_w)
     assert "anchor" in variables.state_dict()
     with pytest.raises(PriorError, match="cannot be adopted"):
-        style.adopt_(variables, generator, {"styles": rows[:, :1]})
+        variables.adopt_(SynthesisInputs(styles=rows[:, :1]))

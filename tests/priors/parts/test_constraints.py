@@ -73,14 +73,14 @@ def test_only_the_first_noise_maps_are_free_and_they_keep_their_norms() -> None:
     generator = networks.random_generator(dtype=torch.float64)
     part = FreeNoise(first=3, constraints=(Spheres(),))
     variables = part.start(generator, 2, rng())
-    before = part.draw(variables, generator, rng())
+    before = variables.draw(rng()).to_tensors()
     before = {name: value.detach().clone() for name, value in before.items()}
     assert len(list(variables.parameters())) == 3 and len(before) == len(generator.noise_shapes)
     with torch.no_grad():
         for parameter in variables.parameters():
             parameter.add_(normal(*parameter.shape, seed=4))
-    part.project_(variables)
-    after = part.draw(variables, generator, rng())
+    variables.project_()
+    after = variables.draw(rng()).to_tensors()
     for index in range(len(before)):
         old, new = before[f"noise.{index}"], after[f"noise.{index}"]
         assert torch.equal(old, new) is (index >= 3)
@@ -165,7 +165,7 @@ def test_penalties_enter_the_loss_weighted_and_by_name() -> None:
     generator = networks.random_generator(dtype=torch.float64)
     part = WPlus(penalties=(Geocross(0.5), Gaussian(2.0), Distance(1.0)))
     variables = part.start(generator, 2, rng())
-    terms = part.regularisers(variables)
+    terms = variables.regularisers()
     assert list(terms) == ["geocross", "gaussian", "distance"]
     rows = generator.mean_w.expand(2, generator.num_layers, -1)
     torch.testing.assert_close(terms["gaussian"], 2 * Gaussian(1.0)(rows, None))

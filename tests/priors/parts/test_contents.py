@@ -11,7 +11,7 @@ from invprob.priors.parts import (
     FreeContent,
     FreeFeatures,
     FreeNoise,
-    Held,
+    Frozen,
     LearnedConstant,
     Part,
     StoredNoise,
@@ -19,6 +19,7 @@ from invprob.priors.parts import (
 )
 from invprob.priors.parts.constraints import L1Ball
 from invprob.priors.parts.penalties import Distance
+from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.testing import check_prior
 
@@ -83,7 +84,7 @@ def test_features_draw_the_solution_that_they_adopted(layer: int) -> None:
     realised = prior.realise(code, rng())
     assert f"features.{layer}" in realised and "content" not in realised
     torch.testing.assert_close(prior.render(realised), before, rtol=1e-10, atol=1e-10)
-    higher = StyleGANPrior(GENERATOR, content=FreeFeatures(6), noise=Held(FreeNoise()))
+    higher = StyleGANPrior(GENERATOR, content=FreeFeatures(6), noise=Frozen(FreeNoise()))
     above = higher.start(2, rng())
     higher.adopt_(above, realised)
     torch.testing.assert_close(higher.decode(above, rng()), before, rtol=1e-10, atol=1e-10)
@@ -136,10 +137,10 @@ def test_nothing_that_was_found_is_lost_without_a_word() -> None:
     for part, realised, message in cases:
         variables = part.start(GENERATOR, 2, rng())
         with pytest.raises(PriorError, match=message):
-            part.adopt_(variables, GENERATOR, realised)
+            variables.adopt_(SynthesisInputs.from_tensors(realised))
     same = {
         "content": GENERATOR.constant.expand(2, -1, -1, -1),
         "noise.0": GENERATOR.noise_maps()[0].expand(2, -1, -1, -1),
     }
     for part in (LearnedConstant(), StoredNoise()):
-        part.adopt_(part.start(GENERATOR, 2, rng()), GENERATOR, same)
+        part.start(GENERATOR, 2, rng()).adopt_(SynthesisInputs.from_tensors(same))

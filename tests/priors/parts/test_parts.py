@@ -20,7 +20,6 @@ from invprob.priors.parts import (
 )
 from invprob.priors.parts.heads import HeadShape
 from invprob.priors.parts.noise_penalty import noise_autocorrelation, renormalise_
-from invprob.priors.stylegan.prior import StyleGANCode
 from invprob.testing import check_prior
 
 SHAPE = HeadShape((8, 6, 4), (6, 8, 16), 5)
@@ -69,8 +68,7 @@ def test_readouts() -> None:
     settled = {}
     for readout in ("last", "fresh", "zero", "mean_w"):
         other = Sphinx(generator, readout=readout, preset="official")
-        settled[readout] = other.realise(code, rng(3))["styles"]
-    assert isinstance(code, StyleGANCode)
+        settled[readout] = other.realise(other.start(2, rng()), rng(3))["styles"]
     style = code.style
     stream = rng(3)
 
@@ -89,16 +87,15 @@ def test_readouts() -> None:
 
 def test_around_mean_adds_the_generators_own() -> None:
     generator = networks.random_generator()
-    for part, own in (
-        (ProjectedStyles, generator.mean_w.expand(1, generator.num_layers, -1)),
-        (ProjectedContent, generator.constant[None]),
+    for part, name, own in (
+        (ProjectedStyles, "styles", generator.mean_w.expand(1, generator.num_layers, -1)),
+        (ProjectedContent, "content", generator.constant[None]),
     ):
         zero, mean = part(SHAPE), part(SHAPE, around="mean")
-        variables, shifted = (each.start(generator, 1, rng()) for each in (zero, mean))
-        torch.testing.assert_close(
-            mean.draw(shifted, generator, rng(1))[mean.name],
-            zero.draw(variables, generator, rng(1))[zero.name] + own,
+        plain, shifted = (
+            each.start(generator, 1, rng()).draw(rng(1)).to_tensors()[name] for each in (zero, mean)
         )
+        torch.testing.assert_close(shifted, plain + own)
 
 
 def test_official_schedule_is_a_choice_of_groups() -> None:

@@ -7,11 +7,22 @@ from torch import Tensor
 
 from invprob.errors import PriorError
 from invprob.priors.domain import DomainGuided
-from invprob.priors.parts import GaussianZ, Held, MappedStyles, Part, W, WPlus, WPlusPlus, Z
-from invprob.priors.parts.base import Free
+from invprob.priors.parts import (
+    Frozen,
+    GaussianZ,
+    MappedStyles,
+    Part,
+    StartedPart,
+    W,
+    WPlus,
+    WPlusPlus,
+    Z,
+)
 from invprob.priors.parts.constraints import Spheres
-from invprob.priors.parts.heads import MappingHead, count_parameters
-from invprob.priors.stylegan.prior import StyleGANCode, StyleGANPrior
+from invprob.priors.parts.heads import count_parameters
+from invprob.priors.stylegan.generator import Generator, GeneratorConfig
+from invprob.priors.stylegan.inputs import LayerInput, SynthesisInputs
+from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.priors.stylegan.statistics import sample_statistics
 from invprob.testing import check_prior
 
@@ -26,6 +37,13 @@ def rng(seed: int = 0) -> torch.Generator:
 
 def rows(seed: int = 1, batch: int = 2) -> Tensor:
     return torch.randn(batch, LAYERS, WIDTH, generator=rng(seed), dtype=torch.float64)
+
+
+def styles(part: StartedPart, seed: int = 0) -> Tensor:
+    """The style rows of one step."""
+    drawn = part.draw(rng(seed)).styles
+    assert drawn is not None
+    return drawn
 
 
 SPACES: list[Part] = [
@@ -51,13 +69,12 @@ def test_every_z_goes_through_the_mapping_network_by_itself() -> None:
     """Rows of very unlike length: normalising them together would show."""
     part = Z("each")
     variables = part.start(GENERATOR, 1, rng())
-    assert isinstance(variables, Free)
     torch.testing.assert_close(
         variables.tensors[0].norm(dim=-1), torch.full((1, LAYERS), WIDTH**0.5).double()
     )
     z = rows(batch=1) * torch.logspace(-2, 2, LAYERS).view(1, -1, 1)
     variables.move_([z])
-    found = part.draw(variables, GENERATOR, rng())["styles"]
+    found = styles(variables)
     for layer in range(LAYERS):
         torch.testing.assert_close(found[:, layer], GENERATOR.mapping(z[:, layer]))
 
@@ -67,44 +84,42 @@ def test_one_w_is_shaken_less_and_less() -> None:
     variables = part.start(GENERATOR, 1, rng())
 
     def shift() -> Tensor:
-        drawn = part.draw(variables, GENERATOR, rng(3))["styles"]
+        drawn = styles(variables, 3)
         assert torch.equal(drawn, drawn[:, :1].expand(-1, LAYERS, -1))
         return drawn[0, 0] - GENERATOR.mean_w
 
     draw = torch.randn(1, 1, WIDTH, generator=rng(3))[0, 0].double()
     for progress, left in ((0.0, 1.0), (0.375, 0.25), (0.75, 0.0), (0.9, 0.0)):
-        part.anneal_(variables, progress)
+        variables.anneal_(progress)
         torch.testing.assert_close(shift(), 2.0 * left * draw)
-    part.anneal_(variables, 0.0)
-    settled = part.settle(variables, GENERATOR, rng(3))["styles"]
+    variables.anneal_(0.0)
+    settled = variables.settle(rng(3)).styles
+    assert settled is not None
     assert torch.equal(settled, GENERATOR.mean_w.expand(1, LAYERS, -1))
 
 
 def test_the_gaussian_fit_has_the_moments_of_w_and_an_inverse() -> None:
     part = GaussianZ(STATISTICS)
     variables = part.start(GENERATOR, 4000, rng())
-    assert isinstance(variables, Free)
     z = torch.randn(4000, LAYERS, WIDTH, generator=rng(2)).double()
     variables.move_([z])
-    w = part.draw(variables, GENERATOR, rng())["styles"]
+    w = styles(variables)
     v = torch.where(w < 0, 5 * w, w).flatten(0, 1)
     torch.testing.assert_close(v.mean(0), STATISTICS.mean, atol=0.05, rtol=0)
     torch.testing.assert_close(v.std(0), STATISTICS.diagonal, atol=0.05, rtol=0)
     other = part.start(GENERATOR, 4000, rng(5))
-    part.adopt_(other, GENERATOR, {"styles": w})
-    assert isinstance(other, Free)
+    other.adopt_(SynthesisInputs(styles=w))
     torch.testing.assert_close(other.tensors[0].detach(), z)
 
 
 def test_scales_of_w_plus_plus_are_those_of_a_w_for_each_channel() -> None:
     part = WPlusPlus()
     variables = part.start(GENERATOR, 2, rng())
-    assert isinstance(variables, Free)
-    part.adopt_(variables, GENERATOR, {"styles": rows()})
+    variables.adopt_(SynthesisInputs(styles=rows()))
     with torch.no_grad():
         for index, tensor in enumerate(variables.tensors):
             tensor.copy_(torch.randn(tensor.shape, generator=rng(index)))
-    drawn = part.draw(variables, GENERATOR, rng())
+    drawn = variables.draw(rng()).to_tensors()
     for index, (row, module) in enumerate(GENERATOR.modulations()):
         for channel in range(module.affine.out_features):
             a, b = module.affine.weight[channel], module.affine.bias[channel]
@@ -113,19 +128,18 @@ def test_scales_of_w_plus_plus_are_those_of_a_w_for_each_channel() -> None:
             torch.testing.assert_close(drawn[f"scales.{index}"][:, channel], w @ a + b)
     image = StyleGANPrior(GENERATOR, style=part).render(drawn)
     assert not torch.allclose(image, GENERATOR.synthesis(rows()))
-    part.adopt_(variables, GENERATOR, {"styles": rows()})
-    kept = StyleGANPrior(GENERATOR, style=part).render(part.draw(variables, GENERATOR, rng()))
+    variables.adopt_(SynthesisInputs(styles=rows()))
+    kept = StyleGANPrior(GENERATOR, style=part).render(variables.draw(rng()).to_tensors())
     assert torch.equal(kept, GENERATOR.synthesis(rows()))
 
 
 def test_the_mapping_head_starts_as_the_network_or_as_a_new_one() -> None:
     z = torch.randn(1, LAYERS, WIDTH, generator=rng(4)).double()
     own = MappedStyles("own")
-    drawn = own.draw(own.start(GENERATOR, 2, rng()), GENERATOR, rng(4))["styles"]
+    drawn = styles(own.start(GENERATOR, 2, rng()), 4)
     assert drawn.shape == (2, LAYERS, WIDTH)
     torch.testing.assert_close(drawn[1], GENERATOR.mapping(z[0]))
     new = MappedStyles("new", "one").start(GENERATOR, 1, rng())
-    assert isinstance(new, MappingHead)
     assert float(new.weights[0].detach().std()) == pytest.approx(100, rel=0.2)  # 1 / 0.01
     assert not any(bias.any() for bias in new.biases)
     x = z / z.square().mean(-1, keepdim=True).sqrt()
@@ -135,20 +149,21 @@ def test_the_mapping_head_starts_as_the_network_or_as_a_new_one() -> None:
 
 
 def test_the_mapping_head_has_the_parameters_of_eight_layers() -> None:
-    layers = [torch.nn.Linear(512, 512) for _ in range(8)]
-    assert count_parameters(MappingHead(layers, 2)) == 8 * (512 * 512 + 512) == 2_101_248
+    generator = Generator(GeneratorConfig(8, (2, 2), 512, 8))
+    head = MappedStyles("own").start(generator, 2, rng())
+    assert count_parameters(head) == 8 * (512 * 512 + 512) == 2_101_248
 
 
 def test_what_is_held_stays() -> None:
-    part = Held(WPlus())
+    part = Frozen(WPlus())
     variables = part.start(GENERATOR, 2, rng())
-    assert not list(variables.parameters()) and not part.groups(variables)
+    assert not list(variables.parameters()) and not variables.groups()
     assert not any(buffer.requires_grad for buffer in variables.buffers())
-    part.adopt_(variables, GENERATOR, {"styles": rows()})
-    assert torch.equal(part.draw(variables, GENERATOR, rng())["styles"], rows())
+    variables.adopt_(SynthesisInputs(styles=rows()))
+    assert torch.equal(styles(variables), rows())
     assert torch.equal(variables.state_dict()["styles"], rows())
-    with pytest.raises(PriorError, match="styles is to be held"):
-        part.adopt_(variables, GENERATOR, {"content": rows()})
+    with pytest.raises(PriorError, match="styles is to be kept as it is"):
+        variables.adopt_(SynthesisInputs(content=LayerInput(rows())))
 
 
 def test_what_has_no_way_back_says_so() -> None:
@@ -161,14 +176,14 @@ def test_what_has_no_way_back_says_so() -> None:
     ):
         variables = part.start(GENERATOR, 2, rng())
         with pytest.raises(PriorError, match=message):
-            part.adopt_(variables, GENERATOR, found)
+            variables.adopt_(SynthesisInputs.from_tensors(found))
 
 
 def test_one_w_adopts_the_mean_row() -> None:
     part = W()
     variables = part.start(GENERATOR, 2, rng())
-    part.adopt_(variables, GENERATOR, {"styles": rows()})
-    found = part.draw(variables, GENERATOR, rng())["styles"]
+    variables.adopt_(SynthesisInputs(styles=rows()))
+    found = styles(variables)
     torch.testing.assert_close(found, rows().mean(1, keepdim=True).expand(-1, LAYERS, -1))
 
 
@@ -184,7 +199,6 @@ def test_the_domain_penalty_is_the_way_through_image_and_encoder() -> None:
     prior = DomainGuided(GENERATOR, Halve(), 3.0)
     check_prior(prior)
     code = prior.start(2, rng())
-    assert isinstance(code, StyleGANCode) and isinstance(code.style, Free)
     code.style.move_([rows()])
     value = prior.regularisers(code)["domain"]
     seen = Halve()(GENERATOR.synthesis(rows()))
