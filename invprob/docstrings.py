@@ -4,7 +4,7 @@ A parameter is explained once, where it is declared:
 
     def __init__(self, image_shape: Shape, ratio: Annotated[float, "share kept, in (0, 1]"]) -> None
 
-`with_arguments` writes these texts into the docstring as a section `Args:`, so that `help()` and a
+`completed` writes these texts into the docstring as a section `Args:`, so that `help()` and a
 documentation page show them. `without_arguments` takes the section away again, for a command line
 that lists the options itself.
 """
@@ -14,36 +14,88 @@ import re
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 _WIDTH = 100
-_SECTION = re.compile(r"^(Args|Returns|Yields|Raises|Examples?|Notes?|References):$", re.MULTILINE)
-
-# What every operator means by these names.
-_COMMON = {
-    "image_shape": "shape of the images without the batch axis, such as (3, 128, 128)",
-    "seed": "whole number from 0 to 2**63 - 1 from which everything random is drawn",
-}
+_ORDER = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example", "Examples", "References")
+_SECTION = re.compile(rf"^({'|'.join(_ORDER)}):$", re.MULTILINE)
 
 
-def with_arguments(entry: Callable[..., Any]) -> str | None:
-    """The docstring of a class or function with a section `Args:` from its annotations.
+@dataclass(frozen=True)
+class Common:
+    """What the entries of a register have in common, so that it is explained once.
 
-    A docstring that has such a section, or an entry without docstring or annotated texts, is
-    returned as it is.
+    Args:
+        parameters: the text of each parameter that is given by the program, not chosen by a user.
+        returns: what each entry returns, where entries are functions.
+    """
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    returns: str = ""
+
+
+_SEED = "whole number from 0 to 2**63 - 1, from which everything random is drawn"
+_SHAPE = "shape of the images without the batch axis, such as (3, 128, 128)"
+
+OPERATORS = Common({"image_shape": _SHAPE, "seed": _SEED})
+PRIORS = Common({"image_shape": _SHAPE})
+METHODS = Common(
+    {
+        "setting": "the generator, and what is known of the measurements",
+        "problem": "what is known of the measurements",
+    },
+    "The recipe: a prior, the terms of the loss, and the stages of the solve.",
+)
+STOPS = Common(
+    {"task": "what is solved: measurements, operator and seed"},
+    "The task with the rule, and with the measurements that the solver may see.",
+)
+LOSSES = Common({"weight": "factor of this term in the sum of all terms, at least 0"})
+METRICS = Common(
+    {
+        "image": "restored images (batch, channels, height, width) in [-1, 1]",
+        "truth": "the true images, of the same shape",
+    },
+    "One number for each image, of shape (batch,).",
+)
+
+
+def completed(entry: Callable[..., Any], common: Common) -> str | None:
+    """The docstring of a class or function with `Args:` and `Returns:`.
+
+    A section that the docstring already has stays as it is, and so does an entry that has no
+    docstring at all.
+
+    Args:
+        entry: a class, which is explained by its constructor's parameters, or a function.
+        common: texts for parameters that have none of their own.
+
+    Returns:
+        The docstring, without the indentation of the source if a section was added.
     """
     if not entry.__doc__:
         return entry.__doc__
-    text = inspect.cleandoc(entry.__doc__)
-    lines = [_line(name, explained) for name, explained in _explained(entry)]
-    if not lines or any(found[1] == "Args" for found in _SECTION.finditer(text)):
-        return entry.__doc__
-    section = "\n".join(["Args:", *lines])
-    first = _SECTION.search(text)
-    if first is None:
-        return f"{text}\n\n{section}\n"
-    return f"{text[: first.start()]}{section}\n\n{text[first.start() :]}\n"
+    text = before = inspect.cleandoc(entry.__doc__)
+    lines = [_line(name, explained) for name, explained in _explained(entry, common)]
+    if lines:
+        text = _with_section(text, "Args", "\n".join(lines))
+    if common.returns and not inspect.isclass(entry):
+        text = _with_section(text, "Returns", _wrapped(common.returns, 4))
+    return entry.__doc__ if text == before else text
+
+
+def _with_section(text: str, name: str, body: str) -> str:
+    """A docstring with a section more, unless it has one of that name: `Raises:` stays last."""
+    found = list(_SECTION.finditer(text))
+    if any(section[1] == name for section in found):
+        return text
+    after = [section for section in found if _ORDER.index(section[1]) > _ORDER.index(name)]
+    if not after:
+        return f"{text}\n\n{name}:\n{body}"
+    start = after[0].start()
+    return f"{text[:start]}{name}:\n{body}\n\n{text[start:]}"
 
 
 def without_arguments(docstring: str) -> str:
@@ -88,18 +140,20 @@ def _function(entry: Callable[..., Any]) -> Any:
     return entry.__init__ if inspect.isclass(entry) else entry
 
 
-def _explained(entry: Callable[..., Any]) -> Iterator[tuple[str, str]]:
+def _explained(entry: Callable[..., Any], common: Common) -> Iterator[tuple[str, str]]:
     """The parameters that have a text, in order."""
     hints = hints_of(entry)
     for name in getattr(_function(entry), "__annotations__", {}):
-        text = text_of(hints.get(name)) or _COMMON.get(name, "")
+        text = text_of(hints.get(name)) or common.parameters.get(name, "")
         if text:
             yield name, text
 
 
 def _line(name: str, text: str) -> str:
     text = text.strip()
-    text = text if text.endswith((".", "?", "!")) else f"{text}."
-    return textwrap.fill(
-        f"{name}: {text}", _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8
-    )
+    return _wrapped(f"{name}: {text if text.endswith('.') else text + '.'}", 4, 8)
+
+
+def _wrapped(text: str, first: int, other: int | None = None) -> str:
+    indents = " " * first, " " * (first if other is None else other)
+    return textwrap.fill(text, _WIDTH, initial_indent=indents[0], subsequent_indent=indents[1])

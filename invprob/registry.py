@@ -32,7 +32,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from invprob.docstrings import hints_of, text_of, with_arguments
+from invprob.docstrings import (
+    LOSSES,
+    METHODS,
+    METRICS,
+    OPERATORS,
+    PRIORS,
+    STOPS,
+    Common,
+    completed,
+    hints_of,
+    text_of,
+)
 from invprob.errors import ArgumentError, FileError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -56,8 +67,9 @@ def suggest(name: object, known: Iterable[str]) -> str:
 class Register(Mapping[str, T], Generic[T]):
     """A mapping from names to what was registered under them, and the decorator that registers."""
 
-    def __init__(self, kind: str, builtin: str, group: str) -> None:
+    def __init__(self, kind: str, builtin: str, group: str, common: Common | None = None) -> None:
         self.kind, self.group = kind, group
+        self._common = common or Common()
         self._builtin = builtin
         self._reserved: set[str] = set()
         self._builtin_loaded = False
@@ -82,8 +94,9 @@ class Register(Mapping[str, T], Generic[T]):
                     "rename one of them"
                 )
             self._entries[name] = typing.cast(T, entry)
-            if inspect.isclass(entry) or inspect.isfunction(entry):
-                entry.__doc__ = with_arguments(entry)
+            explained = completed(entry, self._common) if callable(entry) else entry.__doc__
+            if explained != entry.__doc__:
+                entry.__doc__ = explained
             return entry
 
         return enter
@@ -159,24 +172,22 @@ class Registers:
     """All registers, by kind."""
 
     def __init__(self) -> None:
-        operators = "invprob.operators"
+        operators, priors = "invprob.operators", "invprob.priors"
         self.operator: Register[type[Operator]] = Register(
-            "operator", operators, "invprob.operators"
+            "operator", operators, operators, OPERATORS
         )
         self.noise: Register[type[Noise]] = Register("noise", operators, "invprob.noise")
-        self.prior: Register[type[Prior]] = Register("prior", "invprob.priors", "invprob.priors")
-        self.generator: Register[Any] = Register(
-            "generator", "invprob.priors", "invprob.generators"
-        )
+        self.prior: Register[type[Prior]] = Register("prior", priors, priors, PRIORS)
+        self.generator: Register[Any] = Register("generator", priors, "invprob.generators")
         self.method: Register[Callable[..., Any]] = Register(
-            "method", "invprob.methods", "invprob.methods"
+            "method", "invprob.methods", "invprob.methods", METHODS
         )
         self.stop: Register[Callable[..., Any]] = Register(
-            "stop", "invprob.solver.stopping", "invprob.stops"
+            "stop", "invprob.solver.stopping", "invprob.stops", STOPS
         )
-        self.loss: Register[Any] = Register("loss", "invprob.losses", "invprob.losses")
+        self.loss: Register[Any] = Register("loss", "invprob.losses", "invprob.losses", LOSSES)
         self.metric: Register[Callable[..., Any]] = Register(
-            "metric", "invprob.metrics", "invprob.metrics"
+            "metric", "invprob.metrics", "invprob.metrics", METRICS
         )
 
     def of(self, kind: str) -> Register[Any]:

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import pytest
 
 from invprob.cli.app import run
-from invprob.docstrings import hints_of, text_of, with_arguments, without_arguments
+from invprob.docstrings import Common, completed, hints_of, text_of, without_arguments
 from invprob.operators import MRI, PartialCirculant
 from invprob.registry import register
 
 if TYPE_CHECKING:
     from nowhere import Unknown  # pyright: ignore[reportMissingImports]
+
+COMMON = Common(
+    {"image_shape": "shape of the images without the batch axis, such as (3, 128, 128)"}
+)
 
 ARGS = """Args:
     rate: learning rate, above 0.
@@ -60,32 +64,41 @@ def silent(rate: float) -> None:
 
 
 def test_the_section_is_appended() -> None:
-    assert with_arguments(plain) == f"Do something.\n\nAnd more.\n\n{ARGS}\n"
+    assert completed(plain, COMMON) == f"Do something.\n\nAnd more.\n\n{ARGS}"
 
 
 def test_the_section_comes_before_what_is_returned() -> None:
     expected = (
         f"Do something.\n\n{ARGS}\n\nReturns:\n    A number.\n\n"
-        "Raises:\n    ValueError: there is none.\n"
+        "Raises:\n    ValueError: there is none."
     )
-    assert with_arguments(sectioned) == expected
+    assert completed(sectioned, COMMON) == expected
 
 
 @pytest.mark.parametrize("entry", [own, bare, silent])
 def test_what_has_nothing_to_add_is_left_alone(entry: object) -> None:
     assert inspect.isfunction(entry)
-    assert with_arguments(entry) == entry.__doc__
+    assert completed(entry, COMMON) == entry.__doc__
+
+
+def test_what_all_functions_of_a_register_return_is_appended() -> None:
+    common = Common(COMMON.parameters, "The recipe.")
+    assert completed(plain, common) == (
+        f"Do something.\n\nAnd more.\n\n{ARGS}\n\nReturns:\n    The recipe."
+    )
+    assert completed(sectioned, common) == completed(sectioned, COMMON)
+    assert "Returns:" not in (completed(MRI, common) or "")
 
 
 def test_annotations_that_are_texts_are_read_and_unknown_names_skipped() -> None:
-    assert with_arguments(deferred) == f"Do something.\n\n{ARGS}\n"
+    assert completed(deferred, COMMON) == f"Do something.\n\n{ARGS}"
     assert list(hints_of(deferred)) == ["rate", "image_shape", "return"]
     assert text_of(hints_of(deferred)["rate"]) == "learning rate, above 0"
 
 
 def test_the_section_can_be_taken_away_again() -> None:
     for entry in (plain, sectioned, deferred):
-        added = with_arguments(entry)
+        added = completed(entry, COMMON)
         assert entry.__doc__ is not None and added is not None
         assert without_arguments(added) == inspect.cleandoc(entry.__doc__)
 
@@ -94,7 +107,7 @@ def test_long_texts_are_wrapped() -> None:
     def entry(rate: Annotated[float, "word " * 40]) -> None:
         """Do something."""
 
-    text = with_arguments(entry) or ""
+    text = completed(entry, COMMON) or ""
     assert max(map(len, text.splitlines())) <= 100
     assert " ".join(text.split()) == f"Do something. Args: rate: {'word ' * 39}word."
 
@@ -105,6 +118,10 @@ def test_registering_documents_the_options_once() -> None:
     assert "\n    ratio: measurements for each image element, in (0, 1]." in before
     register.operator("circulant")(PartialCirculant)
     assert PartialCirculant.__doc__ == before
+
+
+def test_a_metric_is_explained_as_well() -> None:
+    assert "\n    truth: the true images" in (register.metric["psnr"].__doc__ or "")
 
 
 def test_help_shows_the_options() -> None:
