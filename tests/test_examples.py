@@ -19,6 +19,8 @@ EXPECTED = {
     "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),
     "first_solve.py": (["--smoke"], "PSNR"),
     "many_images.py": (["--smoke"], "astronaut"),
+    "measure_tasks.py": (["--smoke"], "| 1 % random measurements |"),
+    "new_method.py": (["--smoke"], "PSNR"),
     "new_operator.py": ([], "keeps every law"),
     "new_prior.py": ([], "PSNR"),
     "score_encoders.py": (["--smoke"], "2 held-out samples"),

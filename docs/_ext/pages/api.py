@@ -53,7 +53,11 @@ def _public(module: ModuleType) -> dict[str, Any]:
 
 
 def _page(place: str, module: ModuleType, entries: dict[str, Any]) -> str:
-    parts = [_title(place), f".. py:module:: {place}\n", inspect.cleandoc(module.__doc__ or "")]
+    parts = [
+        _title(place),
+        f".. py:module:: {place}\n",
+        f"{inspect.cleandoc(module.__doc__ or '')}\n",
+    ]
     own = {name: entry for name, entry in entries.items() if not _has_a_page(entry)}
     pages = {name: entry for name, entry in entries.items() if _has_a_page(entry)}
     functions = {name: entry for name, entry in own.items() if inspect.isroutine(entry)}

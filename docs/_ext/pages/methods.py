@@ -75,7 +75,7 @@ def _stages(name: str, generator: Generator) -> str:
     for number, stage in enumerate(recipe.stages, 1):
         prior = stage.prior
         moved = (
-            [type(part).__name__ for part in (prior.style, prior.content, prior.noise)]
+            [_linked(type(part)) for part in (prior.style, prior.content, prior.noise)]
             if isinstance(prior, StyleGANPrior)
             else [type(prior).__name__, "", ""]
         )
@@ -84,6 +84,12 @@ def _stages(name: str, generator: Generator) -> str:
     header = ["stage", "style", "content", "noise maps", "loss", "optimiser", "steps"]
     notes = "".join(f"\n*Note: {note}.*\n" for note in recipe.notes)
     return table(header, rows) + notes
+
+
+def _linked(part: type) -> str:
+    """Return the name of a part, linked to the reference where that has it."""
+    public = hasattr(invprob.priors.parts, part.__name__)
+    return f"{{py:class}}`~invprob.priors.parts.{part.__name__}`" if public else part.__name__
 
 
 def _index() -> str:

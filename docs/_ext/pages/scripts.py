@@ -10,7 +10,7 @@ from pages.text import write
 
 DOCS = Path(__file__).resolve().parents[2]
 GALLERY = DOCS / "generated" / "scripts"
-SHOWN = ("first_solve.py", "many_images.py", "new_operator.py", "new_prior.py")
+SHOWN = ("first_solve.py", "many_images.py", "new_operator.py", "new_prior.py", "new_method.py")
 
 
 def write_pages(target: Path) -> None:
