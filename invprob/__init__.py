@@ -1,7 +1,7 @@
 """Restore images from strange measurements with a generative prior.
 
-Forward operators × priors × one generic solver. The names below load on first use, so that
-`import invprob` and the command line's help need no torch.
+Forward operators × priors × one generic solver. The names in `__all__` are the public surface. Each
+is loaded when it is first used, so that `import invprob` and the command line's help need no torch.
 """
 
 import importlib
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 from invprob.version import __version__ as __version__
 
+# The module that defines each public name; type checkers read the imports above instead.
 _HOME = {
     "Callback": "callbacks",
     "Code": "priors.base",
@@ -65,4 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME, *_MODULES])
+    return sorted([*__all__, "__version__"])

@@ -1,5 +1,6 @@
 """The layout explains the system, so the layout is tested."""
 
+import ast
 import importlib
 import importlib.util
 import pkgutil
@@ -57,7 +58,17 @@ def test_the_public_names_are_there() -> None:
         assert getattr(invprob, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         invprob.nothing  # noqa: B018
-    assert set(invprob.__all__) <= set(dir(invprob))
+    assert dir(invprob) == sorted([*invprob.__all__, "__version__"])
+
+
+def test_no_module_imports_the_package_above_it() -> None:
+    """`from invprob import x` would import upward, unseen by the import rules."""
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "invprob" and node.level == 0, path
+            if isinstance(node, ast.Import):
+                assert all(name.name != "invprob" for name in node.names), path
 
 
 def test_importing_the_package_imports_no_torch() -> None:
