@@ -43,9 +43,25 @@ def build_encoder(kind: Kind, config: GeneratorConfig) -> Encoder:
     raise ArgumentError(f"kind must be {' or '.join(KINDS)}, not {kind!r}")
 
 
-def encoder_path(generator_file: Path) -> Path:
-    """Where the encoders of a generator file lie."""
-    return generator_file.with_name(f"{generator_file.stem}-encoder.safetensors")
+def encoder_path(generator_file: Path, options: Mapping[str, int] | None = None) -> Path:
+    """Where the encoders of a generator lie: beside its file.
+
+    Args:
+        generator_file: The generator's file.
+        options: The generator's `options`: a resolution that it was cut down to, or its class.
+            Each has encoders of its own.
+
+    Returns:
+        `NAME-encoder.safetensors`, or for example `NAME-resolution-256-encoder.safetensors`.
+    """
+    chosen = "".join(f"-{name}-{value}" for name, value in sorted((options or {}).items()))
+    return generator_file.with_name(f"{generator_file.stem}{chosen}-encoder.safetensors")
+
+
+def training_command(generator: Generator) -> str:
+    """The shell command that trains encoders for a generator."""
+    chosen = "".join(f" --{name} {value}" for name, value in sorted(generator.options.items()))
+    return f"invprob train-encoder --prior {generator.source}{chosen}"
 
 
 def save_encoders(trained: Mapping[Kind, Trained], generator: Generator, path: Path) -> None:
@@ -79,8 +95,8 @@ def load_encoder(generator: Generator, kind: Kind) -> Encoder:
             "this generator was never saved, so no encoder lies beside it; save it, and train one "
             "with: invprob train-encoder --prior FILE"
         )
-    path = encoder_path(find_generator(generator.source))
-    command = f"invprob train-encoder --prior {generator.source} --kind {kind}"
+    path = encoder_path(find_generator(generator.source), generator.options)
+    command = f"{training_command(generator)} --kind {kind}"
     if not path.exists():
         raise EncoderError(
             f"{generator.source} has no encoder ({path.name} beside it); train one: {command}"
@@ -114,7 +130,7 @@ def read_header(path: Path, generator: Generator) -> dict[str, Any]:
     if named != own:
         raise EncoderError(
             f"{path} was trained for the generator {named[:12]}…, not for {own[:12]}…; train one "
-            f"for this: invprob train-encoder --prior {generator.source}"
+            f"for this: {training_command(generator)}"
         )
     return dict(header)
 

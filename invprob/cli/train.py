@@ -1,6 +1,5 @@
 """`invprob train-encoder`: encoders for a generator, from its own samples."""
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,8 @@ from invprob.run.config import RunConfig
 
 if TYPE_CHECKING:
     from invprob.cli.display import RunDisplay
-    from invprob.encoder.training import EncoderTraining, Plan
+    from invprob.encoder.plan import Plan
+    from invprob.encoder.training import EncoderTraining
     from invprob.priors.encoder_files import Kind, Trained
 
 
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
     app.command("train-encoder")(train_encoder)
 
 
-@takes_settings("seed", "perceptual", "lpips_weights", "device", "threads")
+@takes_settings(
+    *("resolution", "label", "seed", "perceptual", "lpips_weights", "device", "threads")
+)
 def train_encoder(
     prior: Annotated[str, typer.Option(metavar="NAME|FILE", help="The generator.")],
     given: Given,
@@ -48,8 +50,13 @@ def train_encoder(
         typer.Option("--from", metavar="FILE", help="Go on from the encoders of this file."),
     ] = None,
     precision: Annotated[
-        str, typer.Option(metavar="bfloat16|float32", help="Of the networks' inner products.")
-    ] = "bfloat16",
+        str | None,
+        typer.Option(
+            metavar="bfloat16|float32",
+            help="What the networks multiply in. Default: bfloat16 where the hardware has it, else "
+            "float32.",
+        ),
+    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Start anew where a training was interrupted.")
     ] = False,
@@ -66,7 +73,8 @@ def train_encoder(
     import torch
 
     from invprob.cli.display import display_for
-    from invprob.encoder.training import EncoderTraining, chosen_kinds
+    from invprob.encoder.plan import named_kinds, usual_precision
+    from invprob.encoder.training import EncoderTraining
     from invprob.errors import EncoderError
     from invprob.fast.allocation import keep_freed_memory
     from invprob.perceptual.distance import PerceptualDistance, find_perceptual
@@ -74,12 +82,13 @@ def train_encoder(
     from invprob.priors.generator_files import find_generator, load_generator
     from invprob.run.build import build_device
 
-    kinds = chosen_kinds(kind)
+    kinds = named_kinds(kind)
     if "threads" in given:
         torch.set_num_threads(given["threads"])
     device = build_device(given.get("device", RunConfig.device))
-    generator = load_generator(prior)
-    path = encoder_path(find_generator(prior)) if out is None else out
+    generator = load_generator(prior, resolution=given.get("resolution"), label=given.get("label"))
+    own = encoder_path(find_generator(prior), generator.options)
+    path = own if out is None else out
     trained = load_all(path, generator) if path.exists() else {}
     taken = [each for each in kinds if each in trained]
     if taken and not overwrite:
@@ -96,7 +105,8 @@ def train_encoder(
     perceptual = given.get("perceptual", RunConfig.perceptual)
     network = find_perceptual(perceptual, given.get("lpips_weights"))
     seed = given.get("seed", RunConfig.seed)
-    plans = [_plan(each, steps, seed, precision) for each in kinds]
+    multiplied = usual_precision(device) if precision is None else precision
+    plans = [_plan(each, steps, seed, multiplied) for each in kinds]
     display = display_for(quiet=quiet)
     keep_freed_memory()
     if isinstance(network, PerceptualDistance):
@@ -129,10 +139,9 @@ def train_encoder(
 
 
 def _plan(kind: "Kind", steps: int | None, seed: int, precision: str) -> "Plan":
-    from invprob.encoder.training import Precision, usual_plan
+    from invprob.encoder.plan import Precision, usual_plan
 
-    plan = usual_plan(kind, steps=steps, seed=seed)
-    return dataclasses.replace(plan, precision=cast(Precision, precision))
+    return usual_plan(kind, steps=steps, seed=seed, precision=cast(Precision, precision))
 
 
 def _trained(
@@ -142,9 +151,13 @@ def _trained(
     from invprob.encoder.training import load_checkpoint, save_checkpoint, train
     from invprob.run.watch import Status
 
+    plan = training.plan
     if checkpoint.exists() and not restart:
         load_checkpoint(training, checkpoint)
-        display.message(f"{training.plan.kind}: going on after step {training.taken}")
+        display.message(f"{plan.kind}: going on after step {training.taken}")
+    display.message(
+        f"{plan.kind}: {plan.steps} steps in {plan.precision}; drawing {plan.pool} samples first"
+    )
     began, first, steps = time.monotonic(), training.taken, training.plan.steps
 
     def progress(taken: int, losses: Mapping[str, float]) -> None:

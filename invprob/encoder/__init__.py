@@ -1,1 +1,5 @@
-"""How an encoder of images into latents is trained and scored."""
+"""Training encoders on a generator's own samples, and scoring them.
+
+`plan` says what determines a training, `samples` draws what it learns from, `training` takes the
+steps, `linear_part` fits the last part in closed form, and `scores` says how good an encoder is.
+"""

@@ -14,13 +14,13 @@ BATCH = 16
 
 @torch.no_grad()
 def held_out(generator: Generator, count: int, *, seed: int = 0) -> Vectors:
-    """`count` draws of w, (count, width), untruncated, of a stream that no training draws from."""
-    z = torch.randn(count, generator.style_width, generator=stream(seed, "held-out w"))
+    """Draw `count` untruncated w, (count, width), from a stream that no training uses."""
+    z = torch.randn(count, generator.z_width, generator=stream(seed, "held-out w"))
     return generator.mapping(z.to(generator.mean_w))
 
 
 def rows_of(generator: Generator, w: Vectors) -> Styles:
-    """One w for all rows."""
+    """Repeat each w (batch, width) for all style rows: (batch, layers, width)."""
     return w[:, None].expand(-1, generator.num_layers, -1)
 
 
@@ -35,7 +35,15 @@ def distance_ratio(encoder: Encoder, generator: Generator, w: Vectors) -> float:
 
 @torch.no_grad()
 def redraw(generator: Generator, encoder: Encoder, images: Images, styles: Styles) -> Images:
-    """Draw images from what an encoder finds in them; from base codes with the rows `styles`."""
+    """Draw images again from what an encoder finds in them.
+
+    Args:
+        generator: Draws the images.
+        encoder: Of either kind.
+        images: (batch, 3, h, w) in [-1, 1].
+        styles: Style rows (batch, layers, width) that go with base codes; the toolkit encoder finds
+            its own.
+    """
     drawn: list[Tensor] = []
     for seen, rows in zip(images.split(BATCH), styles.split(BATCH), strict=True):
         found = encoder(seen)
@@ -48,26 +56,30 @@ def redraw(generator: Generator, encoder: Encoder, images: Images, styles: Style
 
 
 def draw_from_base(generator: Generator, features: Tensor, styles: Styles) -> Images:
-    """Images from base codes (batch, C, 16, 16) and rows; the RGB image from below is left out."""
+    """Draw images from base codes (batch, C, 16, 16) and style rows, without the RGB image of the
+    layers below."""
     return generator.synthesis_from(BASE_LAYER, features, generator.scales(styles))
 
 
 @torch.no_grad()
 def figures(encoder: Encoder, generator: Generator, *, count: int = 256) -> dict[str, float]:
-    """What a record says of a trained encoder: the ratio of distances (style rows only), and the
-    mean PSNR in dB of images drawn again, base codes with the true rows; beside the mean image's.
+    """The figures that the record of a trained encoder holds, over held-out samples.
+
+    Returns:
+        "psnr", the mean PSNR in dB of images drawn again (base codes with the true rows); "psnr of
+        the mean image", for comparison; for style rows also "distance ratio".
     """
     w = held_out(generator, count)
     rows = rows_of(generator, w)
     images = torch.cat([generator.synthesis(part) for part in rows.split(BATCH)])
     mean = generator.synthesis(rows_of(generator, generator.mean_w[None])).expand_as(images)
-    said = {
+    found = {
         "psnr": _mean(psnr(redraw(generator, encoder, images, rows), images)),
         "psnr of the mean image": _mean(psnr(mean, images)),
     }
     if isinstance(encoder, ToolkitEncoder):
-        said["distance ratio"] = distance_ratio(encoder, generator, w)
-    return said
+        found["distance ratio"] = distance_ratio(encoder, generator, w)
+    return found
 
 
 def _mean(values: PerImage) -> float:

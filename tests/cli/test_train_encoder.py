@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from invprob.encoder import plan
 from invprob.encoder.training import EncoderTraining
 
 TRAIN = ("train-encoder", "--prior", "../tiny.safetensors", "--perceptual", "none")
@@ -32,6 +33,39 @@ def test_train_and_solve(call: Callable[..., Any], place: Path) -> None:
     assert again.status == 0, again.err
     one, two = (load_file(each.last / "solution.safetensors") for each in (solved, again))
     assert all((one[name] == two[name]).all() for name in one)
+
+
+@pytest.mark.parametrize("usual", ["float32", "bfloat16"])
+def test_a_line_before_the_first_step_names_the_precision(
+    usual: str, call: Callable[..., Any], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device decides, unless an option does."""
+
+    def begin(training: EncoderTraining) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EncoderTraining, "step", begin)
+    monkeypatch.setattr(plan, "usual_precision", lambda device: usual)
+    options = (*TRAIN, "--steps", 2, "--kind", "toolkit", "--restart")
+    done = call(*options)
+    assert f"toolkit: 2 steps in {usual}; drawing 32 samples first" in done.err
+    asked = call(*options, "--precision", "float32")
+    assert "2 steps in float32" in asked.err
+    assert call(*options, "--quiet").err == "invprob: interrupted; the same command goes on\n"
+
+
+def test_a_generator_cut_down_has_encoders_of_its_own(
+    call: Callable[..., Any], refuse: Callable[..., str], place: Path
+) -> None:
+    solve = ("solve", "../picture.png", "--operator", "identity", "--method", "bdinvert")
+    small = (*solve, "--steps", 2, "--perceptual", "none", "--resolution", 16)
+    said = refuse(*small)
+    assert "tiny-resolution-16-encoder.safetensors beside it" in said
+    assert "--resolution 16 --kind base-code" in said
+    done = call(*TRAIN, "--steps", 1, "--resolution", 16)
+    assert done.status == 0, done.err
+    assert call(*small).status == 0
+    assert not FILE.exists()
 
 
 def test_one_kind_keeps_the_other(call: Callable[..., Any], place: Path) -> None:

@@ -9,19 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from invprob.encoder.linear_part import fit_linear_part_
+from invprob.encoder.plan import Plan, named_kinds, usual_plan, usual_precision
+from invprob.encoder.samples import Samples, draw_styles
 from invprob.encoder.scores import distance_ratio, held_out
-from invprob.encoder.training import (
-    EncoderTraining,
-    Plan,
-    Samples,
-    chosen_kinds,
-    draw_styles,
-    fit_shared_,
-    load_checkpoint,
-    save_checkpoint,
-    train,
-    usual_plan,
-)
+from invprob.encoder.training import EncoderTraining, load_checkpoint, save_checkpoint, train
 from invprob.errors import ArgumentError, FileError, UnknownNameError
 from invprob.perceptual.distance import Absent
 from invprob.priors.encoder_files import Kind
@@ -82,7 +74,9 @@ def test_the_shared_offset_is_fitted_by_ridge_regression() -> None:
     np.testing.assert_allclose(colours, blocks.reshape(30, -1), atol=1e-6)
     x = np.concatenate([features / features.std(ddof=1), colours / colours.std(ddof=1)], 1)
     y = ((styles - before).mean(1) / encoder.unit).double().numpy()
-    fit_shared_(encoder, [Samples(styles[:10], images[:10]), Samples(styles[10:], images[10:])])
+    fit_linear_part_(
+        encoder, [Samples(styles[:10], images[:10]), Samples(styles[10:], images[10:])]
+    )
     xc, yc = x - x.mean(0), y - y.mean(0)
     penalty = 1e-2 * (xc**2).sum(0).mean()
     fitted = y.mean(0) + xc @ xc.T @ np.linalg.solve(xc @ xc.T + penalty * np.eye(30), yc)
@@ -198,11 +192,43 @@ def test_plans_that_cannot_be_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'toolkit'"):
         Plan("tolkit", 1)  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="both"):
-        chosen_kinds("all")
-    assert chosen_kinds("both") == ("toolkit", "base-code")
+        named_kinds("all")
+    assert named_kinds("both") == ("toolkit", "base-code")
 
 
 def test_a_short_training_draws_no_more_than_it_needs() -> None:
     plan = usual_plan("toolkit", steps=2, seed=5)
     assert (plan.steps, plan.seed, plan.pool) == (2, 5, 2 * plan.batch)
     assert usual_plan("toolkit").pool == 1024
+
+
+@pytest.mark.parametrize(
+    ("known", "used", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "AVX512", "bfloat16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "AVX512_VNNI", "bfloat16"),
+        ({"avx512_bf16": False, "amx_bf16": False}, "AVX512", "float32"),
+        ({"avx512_bf16": True}, "AVX2", "float32"),  # PyTorch was told to leave AVX-512 alone
+        ({"avx2": True}, "AVX2", "float32"),
+        ({"neon": True, "bf16": True}, "DEFAULT", "float32"),
+        (None, "AVX512", "float32"),  # a PyTorch that cannot tell
+    ],
+)
+def test_a_processor_without_bfloat16_trains_in_float32(
+    known: dict[str, bool] | None, used: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if known is None:
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: used)
+    assert usual_precision(torch.device("cpu")) == expected
+
+
+def test_bfloat16_changes_the_losses_by_its_rounding() -> None:
+    """Its numbers have eight significant bits."""
+    exact = _training("toolkit", steps=1).step()
+    rounded = _training("toolkit", steps=1, precision="bfloat16").step()
+    assert rounded != exact
+    for name, value in exact.items():
+        assert rounded[name] == pytest.approx(value, rel=0.02)
