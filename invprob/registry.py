@@ -30,7 +30,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from invprob.docstrings import (
     LOSSES,
@@ -54,8 +54,22 @@ if TYPE_CHECKING:
 # An image's shape comes from the image, and a seed from the run: neither is an option of its own.
 _GIVEN = ("image_shape", "seed")
 
+AUTO: Final = "auto"  # the value of an option that is left to the program
+
 T = TypeVar("T")
 Entry = TypeVar("Entry")
+
+
+class Auto(str):
+    """The help text of an option that may be left to the program.
+
+        content: Annotated[Literal["head", "constant"], Auto("the content part")]
+
+    On a command line and in a file the option may be "auto", which is its default. The function
+    has no default for it: whoever calls the function chooses a value first.
+    """
+
+    __slots__ = ()
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
@@ -248,7 +262,8 @@ class Option:
     """One setting: `type` is int, float, str or bool; `choices` lists what a Literal allows.
 
     `listed`: a word on the command line ("0 1; 1 0", a file), or lists and arrays in code and in a
-    spec, as in `matrix: str | Sequence[Sequence[float]]`; the constructor reads either.
+    spec, as in `matrix: str | Sequence[Sequence[float]]`; the constructor reads either. `auto`: the
+    value may be "auto", which somebody replaces before the function is called (`Auto`).
     """
 
     name: str
@@ -259,9 +274,12 @@ class Option:
     choices: tuple[Any, ...] = ()
     nullable: bool = False
     listed: bool = False
+    auto: bool = False
 
     def read(self, value: Any) -> Any:
         """Check a value against the type and return it in that type; raises `ArgumentError`."""
+        if self.auto and value == AUTO:
+            return value
         if value is None and self.nullable:
             return None
         if self.listed and not isinstance(value, numbers.Number | Mapping):
@@ -291,8 +309,14 @@ def parameters_of(entry: Callable[..., Any]) -> list[Option]:
         read = _read_annotation(hints.get(parameter.name, type(default)))
         if read is not None:
             kind, choices, nullable, text, listed = read
+            auto = isinstance(text, Auto)
+            if auto:
+                required, default = False, AUTO
+                choices = (AUTO, *choices) if choices else ()
             described.append(
-                Option(parameter.name, kind, default, required, text, choices, nullable, listed)
+                Option(
+                    parameter.name, kind, default, required, text, choices, nullable, listed, auto
+                )
             )
     return described
 

@@ -13,6 +13,7 @@ from invprob.errors import ArgumentError, FileError, UnknownNameError
 from invprob.operators import GaussianNoise, Identity, Mask, PartialCirculant, Rotate
 from invprob.operators.structure import STRUCTURES, Structure, structure
 from invprob.registry import (
+    Auto,
     Register,
     build,
     load_plugin,
@@ -229,6 +230,26 @@ def test_what_may_be_a_list_is_a_word_on_the_command_line() -> None:
     for value in (3, True, 0.5):
         with pytest.raises(ArgumentError, match="mask must be a word"):
             mask.read(value)
+
+
+def test_an_option_may_be_left_to_the_program() -> None:
+    def method(
+        *,
+        content: Annotated[Literal["head", "constant"], Auto("the content part")],
+        rate: Annotated[float, Auto("learning rate")],
+    ) -> None:
+        pass
+
+    content, rate = options_of(method)
+    for option in (content, rate):
+        assert option.auto and not option.required and option.default == "auto"
+        assert option.read("auto") == "auto"
+    assert content.help == "the content part" and content.choices == ("auto", "head", "constant")
+    assert content.read("head") == "head" and rate.read(3) == 3.0
+    with pytest.raises(ArgumentError, match="one of 'auto', 'head', 'constant', got 'hed'"):
+        content.read("hed")
+    with pytest.raises(ArgumentError, match="rate must be a number, got 'fast'"):
+        rate.read("fast")
 
 
 def test_options_of_a_function_are_its_keyword_only_parameters() -> None:

@@ -164,7 +164,10 @@ def _check_options(
             except ArgumentError as error:
                 raise ArgumentError(f"{table.place(key)}: the {kind} {name!r}: {error}") from None
     for key in known:
-        if parameters[key].default is inspect.Parameter.empty and key not in given:
+        required = parameters[key].default is inspect.Parameter.empty
+        if key in typed:
+            required = typed[key].required  # which an option left to the program is not
+        if required and key not in given:
             raise ArgumentError(
                 f"{table.place()}: the {kind} {name!r} needs a value for {key!r}; add {key} = ..."
             )

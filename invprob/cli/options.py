@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invprob.errors import ArgumentError, InvprobError
-from invprob.registry import Option, options_of, register, suggest
+from invprob.registry import AUTO, Option, options_of, register, suggest
 from invprob.run.config import Named
 
 ALIAS = "gaussian-noise"  # --operator gaussian-noise: nothing but noise
@@ -126,6 +126,8 @@ def parse(option: Option, text: str) -> Any:
     flag = _dashed(option.name)
     if option.nullable and text.lower() == "none":
         return None
+    if option.auto and text == AUTO:
+        return text
     if option.choices:
         by_text = {str(choice): choice for choice in option.choices}
         if text not in by_text:
@@ -149,6 +151,8 @@ def describe(option: Option) -> str:
     """An option in one line: `--ratio NUMBER  share of measurements kept (required)`."""
     kinds = {int: "INTEGER", float: "NUMBER", str: "TEXT", bool: ""}
     kind = "|".join(map(str, option.choices)) or kinds[option.type]
+    if option.auto and not option.choices:
+        kind = f"{AUTO}|{kind}"
     default = "required" if option.required else f"default {option.default}"
     return f"{_dashed(option.name)} {kind}".rstrip() + f"  {option.help} ({default})".rstrip()
 

@@ -3,26 +3,22 @@
 from typing import Annotated, Literal
 
 from invprob.measurements import Measurements
-from invprob.methods.recipe import Problem, Rate, Recipe, Steps
+from invprob.methods.problem import Problem, Rate, Recipe, Steps
 from invprob.operators.base import LinearOperator, Operator
 from invprob.priors.deep_image_prior import DeepImagePrior
 from invprob.priors.pixels import Pixels
-from invprob.registry import register
+from invprob.registry import Auto, register
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam
 from invprob.solver.stages import Stage
 from invprob.types import Images
-
-CLEAN = 0.005  # weight of total variation where no noise is named
-PER_SIGMA = 1.8  # and for each unit of the noise's sigma
-USUAL_SIGMA = 0.1  # taken for noise that is not Gaussian
 
 
 @register.method("tv")
 def total_variation(
     problem: Problem,
     *,
-    weight: Annotated[float | None, "of total variation; default: what suits the noise"] = None,
+    weight: Annotated[float, Auto("weight of total variation; auto: what suits the noise")],
     begin: Annotated[
         Literal["pinv", "zero"], "start at A⁺y (linear operators) or at grey"
     ] = "pinv",
@@ -30,8 +26,7 @@ def total_variation(
     steps: Steps = 400,
 ) -> Recipe:
     """Free pixels and total variation (Rudin, Osher & Fatemi, 1992): no generator at all."""
-    chosen = _weight(problem) if weight is None else weight
-    prior = Pixels(problem.image_shape, chosen)
+    prior = Pixels(problem.image_shape, weight)
     stage = Stage(prior, [problem.data_term()], Adam(learning_rate), cosine_trapezoid(), steps)
     return Recipe((stage,), initial=_pseudo_inverse if begin == "pinv" else None)
 
@@ -41,15 +36,6 @@ def deep_image_prior(problem: Problem, *, learning_rate: Rate = 0.01, steps: Ste
     """An untrained network on fixed noise (Ulyanov et al., CVPR 2018): no generator at all."""
     prior = DeepImagePrior(problem.image_shape)
     return Recipe((Stage(prior, [problem.data_term()], Adam(learning_rate), constant(), steps),))
-
-
-def _weight(problem: Problem) -> float:
-    """λ of ||A x - y||² + λ TV, which grows with sigma; the likelihood is that over 2 sigma²."""
-    if not problem.noisy:
-        return CLEAN
-    sigma = USUAL_SIGMA if problem.sigma is None else problem.sigma
-    weight = max(CLEAN, PER_SIGMA * sigma)
-    return weight if problem.likelihood is None else weight / (2 * sigma**2)
 
 
 def _pseudo_inverse(measurements: Measurements, operator: Operator) -> dict[str, Images]:

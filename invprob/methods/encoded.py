@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from invprob.losses import PerceptualTerm, Term
 from invprob.methods.encoder_start import EncoderStart
-from invprob.methods.recipe import Floor, Rate, Recipe, Setting, Steps
+from invprob.methods.problem import Floor, Rate, Recipe, Setting, Steps
 from invprob.priors.domain import DomainGuided
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.encoders import BASE_LAYER

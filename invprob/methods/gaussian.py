@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
 from invprob.losses import DeadZoneMisfit, PerceptualTerm, Term
-from invprob.methods.recipe import Floor, Rate, Recipe, Setting, Steps, in_stages
+from invprob.methods.problem import Floor, Rate, Recipe, Setting, Steps, in_stages
 from invprob.priors.parts import (
     FreeFeatures,
     FreeNoise,

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from invprob.losses import ProjectedGradient
-from invprob.methods.recipe import Descent, Rate, Recipe, Setting, Steps, free_noise
+from invprob.methods.problem import Descent, Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.parts import (
     FreeContent,
     GaussianZ,
@@ -15,14 +15,13 @@ from invprob.priors.parts import (
 from invprob.priors.parts.constraints import Spheres
 from invprob.priors.parts.penalties import Gaussian
 from invprob.priors.stylegan.prior import StyleGANPrior
-from invprob.registry import register
+from invprob.registry import Auto, register
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.optimisers import Adam
 from invprob.solver.stages import Stage
 
 NoiseRate = Annotated[
-    float | None,
-    "learning rate of the noise maps, relative; default: 10 where data suffice, else 1",
+    float, Auto("learning rate of the noise maps, relative; auto: 10 where data suffice, else 1")
 ]
 NoiseWeight = Annotated[float, "weight of the noise autocorrelation penalty"]
 OneOrEach = Annotated[Rows, "one latent for all layers, or one each"]
@@ -63,7 +62,7 @@ def w_plus_s_b(
     setting: Setting,
     *,
     noise_regulariser: NoiseWeight = 0.0,
-    noise_rate: NoiseRate = None,
+    noise_rate: NoiseRate,
     optimiser: Descent = "adam",
     learning_rate: Rate = 0.02,
     steps: Steps = 400,
@@ -73,8 +72,6 @@ def w_plus_s_b(
     The paper's noise maps move as fast as the rest (`noise_rate` 1); here faster where noiseless
     data suffice to hold them, as those of `sphinx` do.
     """
-    if noise_rate is None:
-        noise_rate = 10.0 if setting.determined else 1.0
     prior = StyleGANPrior(
         setting.generator,
         style=WPlus(),
@@ -155,6 +152,6 @@ def pgd_projected(
     terms = [ProjectedGradient(step, inner)]
     stage = Stage(prior, terms, Adam(learning_rate), cosine_trapezoid(), steps)
     notes = setting.without_likelihood("gradient steps of the misfit")
-    if setting.renoise is not None:
+    if setting.stochastic:
         notes = ("its gradient steps take no fresh noise: the data term is the plain misfit",)
     return Recipe((stage,), notes=notes)

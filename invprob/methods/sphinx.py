@@ -1,16 +1,15 @@
 """Heads on fresh draws: SPHInX (Subramanyam et al., ICML 2022) and its ablation of Fig. 2."""
 
-import dataclasses
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
-from invprob.methods.recipe import ENOUGH, Rate, Recipe, Setting, Steps, free_noise
+from invprob.methods.choices import Content, DescentName, NoiseMaps
+from invprob.methods.problem import Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.parts import (
     Draws,
     FreeNoise,
     LearnedConstant,
     MappedStyles,
-    Part,
     ProjectedContent,
     ProjectedStyles,
     Readout,
@@ -19,50 +18,27 @@ from invprob.priors.parts import (
 )
 from invprob.priors.parts.heads import HeadShape, Preset
 from invprob.priors.stylegan.prior import StyleGANPrior
-from invprob.priors.stylegan.shapes import SIZES
-from invprob.registry import register
-from invprob.solver.lbfgs import LBFGS
+from invprob.registry import Auto, register
 from invprob.solver.optimisers import Adam, Optimiser
 
-Choice = Literal["auto", "free", "stored"]
 Around = Annotated[Literal["mean", "zero"], "what the heads' outputs are added to"]
 Reading = Annotated[Readout, "how the heads settle: mean_w, last, fresh or zero"]
 Width = Annotated[int | None, "bottleneck width (App. D: 16, 32, 64, 128); default: the preset's"]
-# Measurements an image element from which L-BFGS is ahead of Adam, coarse to fine, and can hold
-# all parts.
-SOME = 0.2
-SLIGHT = 0.05  # sigma of Gaussian noise up to which fitting it costs less than P_c and B bring
-Chosen = Annotated[
-    Literal["auto", "adam", "l-bfgs"],
-    "l-bfgs, which has no learning rate, where a fifth or more is measured smoothly; else adam",
+HeadOptimiser = Annotated[
+    DescentName, Auto("l-bfgs has no learning rate and keeps the first draws")
 ]
 HeadRate = Annotated[float | None, "maximum learning rate of Adam; default: 0.003"]
 
 
 def _search(
-    setting: Setting, choice: Chosen, rate: float | None, readout: Readout
+    setting: Setting, optimiser: DescentName, learning_rate: float | None
 ) -> tuple[Optimiser, Draws]:
-    """An optimiser, and the heads' codes that go with it; "auto" heeds what else was chosen."""
-    suits = setting.steady and setting.share >= SOME and rate is None and readout == "mean_w"
-    if choice == "l-bfgs" or (choice == "auto" and suits):
-        if rate is not None:
-            raise ArgumentError("l-bfgs has no learning_rate; leave one of the two out")
-        return setting.lbfgs(), "kept"
-    return Adam(0.003 if rate is None else rate), "fresh"
-
-
-def _suffice(setting: Setting, search: Optimiser) -> bool:
-    """Whether data hold P_c and B too: half the image by Adam, less by L-BFGS, of little noise."""
-    enough = SOME if isinstance(search, LBFGS) else ENOUGH
-    slight = setting.sigma is not None and setting.sigma <= SLIGHT and setting.renoise is None
-    return setting.share >= enough and (slight or not setting.noisy)
-
-
-def _noise(choice: Choice, suffice: bool, regulariser: float, rate: float) -> Part:
-    if choice not in ("auto", "free", "stored"):
-        raise ArgumentError(f"noise_maps must be auto, free or stored, not {choice!r}")
-    free = choice == "free" or (choice == "auto" and suffice)
-    return free_noise(regulariser, rate) if free else StoredNoise()
+    """The optimiser, and the codes of the heads that go with it."""
+    if optimiser == "adam":
+        return Adam(0.003 if learning_rate is None else learning_rate), "fresh"
+    if learning_rate is not None:
+        raise ArgumentError("l-bfgs has no learning_rate; leave one of the two out")
+    return setting.lbfgs(), "kept"
 
 
 @register.method("sphinx")
@@ -72,16 +48,12 @@ def sphinx(
     preset: Annotated[Preset, "head widths: paper (d=16) or official (d=32)"] = "paper",
     d: Width = None,
     around: Around = "mean",
-    content: Annotated[
-        Literal["auto", "head", "constant"], "content: P_c or the constant"
-    ] = "auto",
-    noise_maps: Annotated[
-        Choice, "noise maps: free (B), stored, or free where data suffice"
-    ] = "auto",
+    content: Annotated[Content, Auto("content: the head P_c, or the learned constant")],
+    noise_maps: Annotated[NoiseMaps, Auto("noise maps: free (B), or those stored")],
     noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 0.0,
     noise_rate: Annotated[float, "learning rate of the noise maps, relative"] = 30.0,
     readout: Reading = "mean_w",
-    optimiser: Chosen = "auto",
+    optimiser: HeadOptimiser,
     learning_rate: HeadRate = None,
     steps: Steps = 400,
 ) -> Recipe:
@@ -91,29 +63,19 @@ def sphinx(
     Adam, at most 1e-3 on a trapezoid, 10 000 steps. Unlike the paper, P_c and B are free only where
     data of little noise hold them, heads add to the mean, and w is the mean over 64 draws; the
     paper's are `around` zero, `content` head, `noise_maps` free, `readout` last, `noise_rate` 1.
-    L-BFGS is ours; with it heads keep the codes of the start, and are read out there. It is taken
-    where a fifth of the image or more is measured, smoothly, and no rate or readout asks for Adam;
-    so much holds P_c and B, where Adam needs half. Adam begins at a quarter of the size where data
-    are few and the choice of parts is left to it.
+    L-BFGS is ours; with it heads keep the codes of the start, and are read out there.
     """
-    search, codes = _search(setting, optimiser, learning_rate, readout)
+    search, codes = _search(setting, optimiser, learning_rate)
     shape = HeadShape.preset(preset, setting.generator.style_width, d)
-    suffice = _suffice(setting, search)
-    head = content == "head" or (content == "auto" and suffice)
     prior = StyleGANPrior(
         setting.generator,
         style=ProjectedStyles(shape, readout=readout, around=around, codes=codes),
         content=ProjectedContent(shape, readout=readout, around=around, codes=codes)
-        if head
+        if content == "head"
         else LearnedConstant(),
-        noise=_noise(noise_maps, suffice, noise_regulariser, noise_rate),
+        noise=free_noise(noise_regulariser, noise_rate) if noise_maps == "free" else StoredNoise(),
     )
-    recipe = setting.one_stage(prior, search, steps)
-    quarter = setting.generator.resolution // 4
-    unchosen = content == noise_maps == "auto"
-    if unchosen and setting.few and isinstance(search, Adam) and quarter >= SIZES[0]:
-        return dataclasses.replace(recipe, coarse=quarter)
-    return recipe
+    return setting.one_stage(prior, search, steps)
 
 
 @register.method("sphinx-style")
@@ -124,7 +86,7 @@ def sphinx_style(
     d: Width = None,
     around: Around = "mean",
     readout: Reading = "mean_w",
-    optimiser: Chosen = "auto",
+    optimiser: HeadOptimiser,
     learning_rate: HeadRate = None,
     steps: Steps = 400,
 ) -> Recipe:

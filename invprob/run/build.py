@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from invprob.errors import ArgumentError, DeviceError, InvprobError, ShapeError
-from invprob.methods import Recipe, make
+from invprob.methods import Recipe, make, open_options
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.each import each
@@ -42,8 +42,8 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
         transforms=tuple(_spelt_out("operator", named) for named in config.transforms),
         operators=tuple(_spelt_out("operator", named) for named in config.operators),
         noise=config.noise and _spelt_out("noise", config.noise),
-        method=_spelt_out("method", config.method, leave=("steps",)),
-        coarse=recipe.coarse,
+        method=_with_choices(_spelt_out("method", config.method, leave=("steps",)), recipe),
+        coarse=recipe.choices.coarse,
         steps=steps or config.steps,
         stop=config.stop and _spelt_out("stop", config.stop),
     )
@@ -172,10 +172,8 @@ def build_recipe(
 ) -> Recipe:
     """Build what the configuration's method makes of a generator, an operator and a noise.
 
-    Where a rule or a time may stop it early it begins at the full size unless told otherwise:
-    stopped before, it would leave a coarse image.
+    What the configuration leaves open is chosen by `invprob.methods.policy`.
     """
-    may_stop = config.stop is not None or config.seconds is not None
     options = {option.name: option for option in options_of(register.method[config.method.name])}
     settings = {}
     for name, value in config.method.settings.items():
@@ -196,7 +194,8 @@ def build_recipe(
         noise=noise,
         data_term=config.data_term,
         init=config.init,
-        coarse=generator.resolution if config.coarse is None and may_stop else config.coarse,
+        coarse=config.coarse,
+        may_stop=config.stop is not None or config.seconds is not None,
         **settings,
     )
 
@@ -232,6 +231,12 @@ def build_device(name: str) -> torch.device:
 def _operator_seed(seed: int, operator_seed: int | None, random: int) -> int:
     first = derive(seed, "operator") if operator_seed is None else operator_seed
     return first if random == 0 else derive(first, "operator", random)
+
+
+def _with_choices(method: Named, recipe: Recipe) -> Named:
+    """The method with what was chosen for it in the place of "auto"."""
+    chosen = {name: getattr(recipe.choices, name) for name in open_options(method.name)}
+    return Named(method.name, {**method.settings, **chosen})
 
 
 def _spelt_out(kind: str, named: Named, leave: Sequence[str] = ()) -> Named:

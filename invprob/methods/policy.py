@@ -1,0 +1,296 @@
+"""Every choice that invprob makes for the user, in one table.
+
+`TABLE` lists, for each choice, the values that it can take. The first row whose condition holds
+decides, and its words are the reason that a run prints and records (`choices.json`). A value that
+the user gave always wins. `examples/SETTINGS.md` has the measurements behind the thresholds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from invprob.losses import is_image
+from invprob.methods.choices import ASKED, Asked, Choices
+from invprob.methods.problem import Problem
+from invprob.priors.stylegan.shapes import SIZES
+from invprob.registry import AUTO
+
+# Measured numbers as a share of the numbers in the image.
+LBFGS_SHARE = 0.2  # from here on L-BFGS beats Adam with coarse to fine, and determines P_c and B
+ADAM_SHARE = 0.5  # below this, P_c and B that Adam moves spoil the image
+# Numbers of a measurement that depend on the image, as a share of all its numbers.
+VISIBLE_SHARE = 0.5  # below this, LPIPS compares the edges of what is hidden
+# Standard deviation of Gaussian noise.
+SLIGHT_SIGMA = 0.05  # up to here, P_c and B gain more than fitting the noise costs
+
+# Learning rate of the noise maps of `w-plus-s-b`, relative to the other variables.
+FAST_NOISE, SLOW_NOISE = 10.0, 1.0
+
+# Weight λ of total variation in ||A x - y||² / n + λ TV(x).
+TV_CLEAN = 0.005
+TV_PER_SIGMA = 1.8
+TV_USUAL_SIGMA = 0.1  # stands for noise that is not Gaussian
+
+
+def choose(problem: Problem, asked: Asked) -> Choices:
+    """Make every choice that was left open, each by the first row of `TABLE` that holds.
+
+    Args:
+        problem: What is to be solved.
+        asked: What the user asked for; a value given there is taken as it is.
+
+    Returns:
+        For each choice that the method has, a value and a reason.
+    """
+    made: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    for name, rows in TABLE.items():
+        made[name] = getattr(asked, name)
+        if made[name] == AUTO:
+            case = Case(problem, asked, made)
+            row = next(row for row in rows if row.when(case))
+            made[name] = row.value(case) if callable(row.value) else row.value
+            reasons[name] = row.reason(case)
+        elif made[name] is not None:
+            reasons[name] = ASKED
+    return Choices(**made, reasons=reasons)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the condition of a row may look at."""
+
+    problem: Problem
+    asked: Asked
+    made: Mapping[str, Any]  # the choices of the rows above
+
+    @property
+    def share(self) -> float:
+        """Measured numbers as a share of the numbers in the image."""
+        return self.problem.share
+
+    @property
+    def lbfgs(self) -> bool:
+        """Whether the optimiser is L-BFGS."""
+        return bool(self.made["optimiser"] == "l-bfgs")
+
+    @property
+    def quarter(self) -> int:
+        """A quarter of the side of the image, in pixels."""
+        return self.problem.image_shape[-1] // 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Args:
+        value: The value that is chosen, or a function of the case that returns it.
+        when: The condition.
+        because: The condition in words, as a clause that follows "because".
+        figure: The figure of the case that the words speak of.
+    """
+
+    value: Any
+    when: Callable[[Case], bool]
+    because: str
+    figure: Callable[[Case], str] | None = None
+
+    def reason(self, case: Case) -> str:
+        """Return the words, and in parentheses the figure."""
+        return self.because if self.figure is None else f"{self.because} ({self.figure(case)})"
+
+
+def percent(share: float) -> str:
+    """Return a share in words: 0.2 is "20 %"."""
+    return f"{100 * share:.3g} %"
+
+
+def measured(case: Case) -> str:
+    """Return how much of the image was measured."""
+    return percent(case.share)
+
+
+def sigma(case: Case) -> str:
+    """Return the standard deviation of the noise."""
+    return f"sigma {case.problem.sigma:g}"
+
+
+def otherwise(case: Case) -> bool:
+    """Hold in every case."""
+    del case
+    return True
+
+
+def part(fixed: str, free: str) -> tuple[Row, ...]:
+    """Return the rows of P_c and of B, which are free under the same conditions."""
+    return (
+        Row(
+            fixed,
+            lambda c: c.problem.stochastic,
+            "the stochastic data term is for noise that must not be fitted",
+        ),
+        Row(
+            fixed,
+            lambda c: c.problem.noisy and c.problem.sigma is None,
+            "the noise is not Gaussian, and fitting it could cost more than P_c and B gain",
+        ),
+        Row(
+            fixed,
+            lambda c: c.problem.sigma is not None and c.problem.sigma > SLIGHT_SIGMA,
+            f"the noise is stronger than a sigma of {SLIGHT_SIGMA}, and fitting it would cost more "
+            "than P_c and B gain",
+            sigma,
+        ),
+        Row(
+            fixed,
+            lambda c: c.lbfgs and c.share < LBFGS_SHARE,
+            f"L-BFGS needs {percent(LBFGS_SHARE)} of the image to determine P_c and B, and less "
+            "was measured",
+            measured,
+        ),
+        Row(
+            fixed,
+            lambda c: not c.lbfgs and c.share < ADAM_SHARE,
+            f"Adam needs {percent(ADAM_SHARE)} of the image to determine P_c and B, and less was "
+            "measured",
+            measured,
+        ),
+        Row(free, otherwise, "enough of the image was measured to determine P_c and B", measured),
+    )
+
+
+def tv_weight(deviation: float, case: Case) -> float:
+    """Return λ for noise of a standard deviation.
+
+    The negative log-likelihood is the misfit divided by 2 sigma², and so is its λ.
+    """
+    weight = max(TV_CLEAN, TV_PER_SIGMA * deviation)
+    return weight if case.problem.compare != "likelihood" else weight / (2 * deviation**2)
+
+
+TABLE: Mapping[str, tuple[Row, ...]] = {
+    "perceptual": (
+        Row(
+            None,
+            lambda c: c.problem.network is None,
+            "there is no perceptual network",
+        ),
+        Row(
+            "scores only",
+            lambda c: not is_image(c.problem.measurement_shape),
+            "the measurement is not a colour image of 32 pixels or more",
+        ),
+        Row(
+            "scores only",
+            lambda c: c.problem.noisy and not c.problem.stochastic,
+            "the measurement is noisy, and LPIPS would ask the image for the noise as well",
+        ),
+        Row(
+            "scores only",
+            lambda c: c.problem.visible < VISIBLE_SHARE,
+            f"less than {percent(VISIBLE_SHARE)} of the measurement is visible, and LPIPS would "
+            "compare the edges of what is hidden",
+            lambda c: percent(c.problem.visible),
+        ),
+        Row("available", otherwise, "the prediction and the measurement are alike images"),
+    ),
+    "optimiser": (
+        Row(
+            "adam",
+            lambda c: not c.problem.smooth,
+            "the operator rounds, and L-BFGS needs the exact gradient of the loss",
+        ),
+        Row(
+            "adam",
+            lambda c: c.problem.stochastic,
+            "the stochastic data term changes at every step, and L-BFGS needs a fixed loss",
+        ),
+        Row(
+            "adam",
+            lambda c: c.asked.learning_rate is not None,
+            "a learning rate was given, and L-BFGS has none",
+        ),
+        Row(
+            "adam",
+            lambda c: c.asked.readout not in (None, "mean_w"),
+            "another readout than mean_w was given, and L-BFGS keeps the heads' first draws",
+        ),
+        Row(
+            "adam",
+            lambda c: c.share < LBFGS_SHARE,
+            f"less than {percent(LBFGS_SHARE)} of the image was measured",
+            measured,
+        ),
+        Row(
+            "l-bfgs",
+            otherwise,
+            "the operator does not round, neither a learning rate nor a readout was given, and at "
+            f"least {percent(LBFGS_SHARE)} of the image was measured",
+            measured,
+        ),
+    ),
+    "content": part("constant", "head"),
+    "noise_maps": part("stored", "free"),
+    "noise_rate": (
+        Row(SLOW_NOISE, lambda c: c.problem.noisy, "the measurement is noisy"),
+        Row(
+            SLOW_NOISE,
+            lambda c: c.share < ADAM_SHARE,
+            f"less than {percent(ADAM_SHARE)} of the image was measured",
+            measured,
+        ),
+        Row(
+            FAST_NOISE,
+            otherwise,
+            f"the measurement is not noisy, and at least {percent(ADAM_SHARE)} of the image was "
+            "measured",
+            measured,
+        ),
+    ),
+    "weight": (
+        Row(TV_CLEAN, lambda c: not c.problem.noisy, "the measurement names no noise"),
+        Row(
+            lambda c: tv_weight(TV_USUAL_SIGMA, c),
+            lambda c: c.problem.sigma is None,
+            f"the noise is not Gaussian, and is taken for a sigma of {TV_USUAL_SIGMA}",
+        ),
+        Row(
+            lambda c: tv_weight(c.problem.sigma or 0.0, c),
+            otherwise,
+            "the weight grows with the sigma of the noise",
+            sigma,
+        ),
+    ),
+    "coarse": (
+        Row(
+            None,
+            lambda c: not c.asked.content == c.asked.noise_maps == AUTO,
+            "the parts are not left to invprob",
+        ),
+        Row(None, lambda c: c.lbfgs, "L-BFGS begins at the full size"),
+        Row(
+            None,
+            lambda c: c.share >= ADAM_SHARE,
+            f"at least {percent(ADAM_SHARE)} of the image was measured",
+            measured,
+        ),
+        Row(None, lambda c: c.asked.init == "encoder", "the encoder finds a start at full size"),
+        Row(
+            None,
+            lambda c: c.asked.may_stop,
+            "the run may stop early, and would leave a coarse image",
+        ),
+        Row(
+            None,
+            lambda c: c.quarter < SIZES[0],
+            f"a quarter of the size is below {SIZES[0]} pixels, the smallest size of a generator",
+        ),
+        Row(
+            lambda c: c.quarter,
+            otherwise,
+            f"Adam searches, and less than {percent(ADAM_SHARE)} of the image was measured",
+            measured,
+        ),
+    ),
+}

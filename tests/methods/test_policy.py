@@ -1,0 +1,227 @@
+"""The policy, row by row: what invprob chooses, and the reason that it gives.
+
+Figures of the cases are those of the documentation, not the constants of the module, so that a
+threshold that moves by accident is seen.
+"""
+
+from typing import Any, get_type_hints
+
+import pytest
+import torch
+
+from invprob.methods import Asked, Choices, Problem, choose
+from invprob.methods.choices import ASKED
+from invprob.methods.policy import TABLE
+from invprob.operators import GaussianNoise, Noise, UniformNoise
+from invprob.registry import AUTO
+
+SIDE = 64
+NUMBERS = 3 * SIDE * SIDE  # of an image: 12,288
+
+
+class Network(torch.nn.Module):
+    name = "fake"
+
+
+NETWORK: Any = Network()
+
+
+def noise(sigma: float) -> Noise:
+    return GaussianNoise(sigma=sigma)
+
+
+def problem(measured: int = NUMBERS, **fields: Any) -> Problem:
+    """A problem of which that many numbers are measured, in a row."""
+    return Problem((3, SIDE, SIDE), (measured,), **fields)
+
+
+def stochastic(measured: int = NUMBERS, sigma: float = 0.01) -> Problem:
+    return problem(measured, noise=noise(sigma), compare="stochastic")
+
+
+# A fifth of 12,288 is 2457.6, a half is 6144.
+OPTIMISER = [
+    (problem(smooth=False), {}, "adam", "the operator rounds"),
+    (stochastic(), {}, "adam", "the stochastic data term changes at every step"),
+    (problem(), {"learning_rate": 0.003}, "adam", "a learning rate was given"),
+    (problem(), {"readout": "last"}, "adam", "another readout than mean_w was given"),
+    (problem(2457), {}, "adam", "less than 20 % of the image"),
+    (problem(123), {}, "adam", "less than 20 % of the image was measured (1 %)"),
+    (problem(2458), {}, "l-bfgs", "at least 20 % of the image"),
+    (problem(3686), {"readout": "mean_w"}, "l-bfgs", "(30 %)"),
+    (problem(noise=noise(1.0)), {}, "l-bfgs", "the operator does not round"),
+    (problem(2 * NUMBERS), {}, "l-bfgs", "(200 %)"),
+]
+
+
+@pytest.mark.parametrize(("case", "asked", "value", "words"), OPTIMISER)
+def test_the_optimiser(case: Problem, asked: dict[str, Any], value: str, words: str) -> None:
+    chosen = choose(case, Asked(optimiser="auto", **asked))
+    assert chosen.optimiser == value and words in chosen.reasons["optimiser"]
+
+
+PARTS = [
+    (stochastic(), "adam", False, "the stochastic data term"),
+    (problem(noise=UniformNoise(width=0.01)), "l-bfgs", False, "the noise is not Gaussian"),
+    (problem(noise=noise(0.0501)), "l-bfgs", False, "stronger than a sigma of 0.05"),
+    (problem(noise=noise(0.2)), "adam", False, "(sigma 0.2)"),
+    (problem(2457), "l-bfgs", False, "L-BFGS needs 20 % of the image"),
+    (problem(6143), "adam", False, "Adam needs 50 % of the image"),
+    (problem(2458), "l-bfgs", True, "enough of the image was measured to determine P_c and B"),
+    (problem(2458, noise=noise(0.05)), "l-bfgs", True, "enough of the image was measured"),
+    (problem(6144), "adam", True, "(50 %)"),
+    (problem(6144, noise=noise(0.05)), "adam", True, "enough of the image was measured"),
+]
+
+
+@pytest.mark.parametrize(("case", "optimiser", "free", "words"), PARTS)
+def test_the_content_and_the_noise_maps(
+    case: Problem, optimiser: Any, free: bool, words: str
+) -> None:
+    chosen = choose(case, Asked(optimiser=optimiser, content="auto", noise_maps="auto"))
+    assert chosen.content == ("head" if free else "constant")
+    assert chosen.noise_maps == ("free" if free else "stored")
+    assert words in chosen.reasons["content"] and words in chosen.reasons["noise_maps"]
+
+
+NOISE_RATE = [
+    (problem(noise=noise(0.01)), 1.0, "the measurement is noisy"),
+    (problem(6143), 1.0, "less than 50 % of the image was measured"),
+    (problem(6144), 10.0, "at least 50 % of the image was measured (50 %)"),
+]
+
+
+@pytest.mark.parametrize(("case", "value", "words"), NOISE_RATE)
+def test_the_learning_rate_of_noise_maps(case: Problem, value: float, words: str) -> None:
+    chosen = choose(case, Asked(noise_rate="auto"))
+    assert chosen.noise_rate == value and words in chosen.reasons["noise_rate"]
+
+
+# λ = 1.8 sigma and at least 0.005; the negative log-likelihood is the misfit / (2 sigma²).
+WEIGHT = [
+    (problem(), 0.005, "names no noise"),
+    (problem(noise=noise(0.001)), 0.005, "(sigma 0.001)"),
+    (problem(noise=noise(0.5)), 0.9, "grows with the sigma of the noise (sigma 0.5)"),
+    (problem(noise=noise(0.5), compare="likelihood"), 1.8, "grows with the sigma"),
+    (problem(noise=UniformNoise(width=0.7)), 0.18, "is taken for a sigma of 0.1"),
+    (problem(noise=UniformNoise(width=0.7), compare="likelihood"), 9.0, "a sigma of 0.1"),
+]
+
+
+@pytest.mark.parametrize(("case", "value", "words"), WEIGHT)
+def test_the_weight_of_total_variation(case: Problem, value: float, words: str) -> None:
+    chosen = choose(case, Asked(weight="auto"))
+    assert chosen.weight == pytest.approx(value, rel=1e-12) and words in chosen.reasons["weight"]
+
+
+LEFT = {"content": "auto", "noise_maps": "auto", "optimiser": "auto"}
+COARSE = [
+    (problem(123), LEFT, 16, "Adam searches, and less than 50 % of the image was measured (1 %"),
+    (problem(6143), {**LEFT, "optimiser": "adam"}, 16, "Adam searches, and less than 50 %"),
+    (problem(6144), {**LEFT, "optimiser": "adam"}, None, "at least 50 % of the image was measured"),
+    (problem(123), {**LEFT, "optimiser": "l-bfgs"}, None, "L-BFGS begins at the full size"),
+    (problem(3000), LEFT, None, "L-BFGS begins at the full size"),
+    (problem(123), {**LEFT, "content": "constant"}, None, "the parts are not left to invprob"),
+    (problem(123), {**LEFT, "noise_maps": "stored"}, None, "the parts are not left to invprob"),
+    (problem(123), {}, None, "the parts are not left to invprob"),
+    (problem(123), {**LEFT, "init": "encoder"}, None, "the encoder finds a start at full size"),
+    (problem(123), {**LEFT, "may_stop": True}, None, "the run may stop early"),
+    (Problem((3, 32, 32), (30,)), LEFT, 8, "Adam searches"),
+    (Problem((3, 16, 16), (7,)), LEFT, None, "a quarter of the size is below 8 pixels"),
+]
+
+
+@pytest.mark.parametrize(("case", "asked", "value", "words"), COARSE)
+def test_coarse_to_fine(
+    case: Problem, asked: dict[str, Any], value: int | None, words: str
+) -> None:
+    chosen = choose(case, Asked(**asked))
+    assert chosen.coarse == value and words in chosen.reasons["coarse"]
+
+
+IMAGE = (3, SIDE, SIDE)
+PERCEPTUAL = [
+    (Problem(IMAGE, IMAGE), None, "there is no perceptual network"),
+    (Problem(IMAGE, (NUMBERS,), NETWORK), "scores only", "not a colour image of 32 pixels or more"),
+    (Problem(IMAGE, (1, SIDE, SIDE), NETWORK), "scores only", "not a colour image"),
+    (Problem(IMAGE, (3, 31, 32), NETWORK), "scores only", "not a colour image"),
+    (Problem(IMAGE, IMAGE, NETWORK, noise(0.01)), "scores only", "the measurement is noisy"),
+    (Problem(IMAGE, IMAGE, NETWORK, observed=6143), "scores only", "edges of what is hidden"),
+    (Problem(IMAGE, IMAGE, NETWORK, observed=6144), "available", "alike images"),
+    (Problem(IMAGE, (3, 32, 32), NETWORK), "available", "alike images"),
+    (Problem(IMAGE, IMAGE, NETWORK, noise(0.01), "stochastic"), "available", "alike images"),
+]
+
+
+@pytest.mark.parametrize(("case", "value", "words"), PERCEPTUAL)
+def test_the_perceptual_network(case: Problem, value: str | None, words: str) -> None:
+    chosen = choose(case, Asked())
+    assert chosen.perceptual == value and words in chosen.reasons["perceptual"]
+
+
+GIVEN: dict[str, Any] = {
+    "perceptual": "available",
+    "optimiser": "l-bfgs",
+    "content": "head",
+    "noise_maps": "free",
+    "noise_rate": 3.0,
+    "weight": 0.1,
+    "coarse": 32,
+}
+
+
+def test_what_the_user_asked_for_wins() -> None:
+    hard = problem(1, noise=UniformNoise(width=0.5), smooth=False)
+    given = choose(hard, Asked(**GIVEN, may_stop=True, readout="last"))
+    assert given == Choices(**GIVEN, reasons=dict.fromkeys(GIVEN, ASKED))
+    assert given.sentences() == []
+
+
+def test_a_choice_that_the_method_does_not_have_is_not_made() -> None:
+    chosen = choose(problem(), Asked(coarse=None, perceptual=None))
+    assert chosen == Choices() and chosen.to_json() == {}
+
+
+def test_every_row_decides_some_case_of_this_file() -> None:
+    """Rows are known by their words."""
+    cases: list[tuple[str, Problem, Asked]] = [
+        *(("optimiser", case, Asked(optimiser="auto", **more)) for case, more, *_ in OPTIMISER),
+        *(
+            (name, case, Asked(optimiser=by, content="auto", noise_maps="auto"))
+            for case, by, *_ in PARTS
+            for name in ("content", "noise_maps")
+        ),
+        *(("noise_rate", case, Asked(noise_rate="auto")) for case, *_ in NOISE_RATE),
+        *(("weight", case, Asked(weight="auto")) for case, *_ in WEIGHT),
+        *(("coarse", case, Asked(**more)) for case, more, *_ in COARSE),
+        *(("perceptual", case, Asked()) for case, *_ in PERCEPTUAL),
+    ]
+    decided = {
+        (name, choose(case, asked).reasons[name].split(" (")[0]) for name, case, asked in cases
+    }
+    assert decided == {(name, row.because) for name, rows in TABLE.items() for row in rows}
+
+
+def test_every_choice_of_the_table_can_be_asked_for_and_recorded() -> None:
+    asked, made = get_type_hints(Asked), get_type_hints(Choices)
+    for name in TABLE:
+        assert name in asked and name in made
+    assert set(made) == {*TABLE, "reasons"}
+    assert all(AUTO in str(asked[name]) for name in TABLE)
+
+
+def test_a_run_says_what_was_chosen_and_why() -> None:
+    asked = Asked(optimiser="auto", content="auto", noise_maps="auto")
+    chosen = choose(problem(3686), asked)
+    assert chosen.sentences() == [
+        "optimiser = l-bfgs, because the operator does not round, neither a learning rate nor a "
+        "readout was given, and at least 20 % of the image was measured (30 %)",
+        "content = head, noise_maps = free, because enough of the image was measured to determine "
+        "P_c and B (30 %)",
+    ]
+    assert chosen.to_json()["coarse"] == {
+        "value": None,
+        "reason": "L-BFGS begins at the full size",
+    }
+    begun_small = choose(problem(123), asked).sentences()
+    assert begun_small[-1].startswith("coarse = 16, because Adam searches")
