@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 def print_scores(finished: "Finished", *, as_json: bool, quiet: bool) -> int:
     """Print the scores and, in the last line, the folder; 1 if a solve failed, as exit status."""
     if as_json:
-        about = {"folder": str(finished.path), **finished.scores}
+        about = {
+            "folder": str(finished.path),
+            **finished.scores,
+            "choices": finished.choices,
+        }
         print_json({**about, "images": finished.images} if finished.images else about)
     else:
         if not quiet:

@@ -60,7 +60,7 @@ def solve(
         method=USUAL_METHOD if base is None else base.method,
         stop=None if base is None else base.stop,
     )
-    display = display_for(quiet=quiet)
+    display = display_for(quiet=quiet or as_json)
     try:
         finished = start(
             _over(base, settings),
@@ -84,7 +84,7 @@ def resume(
     from invprob.report.comparison import write_comparison
     from invprob.run.launch import resume as resume_run
 
-    display = display_for(quiet=quiet)
+    display = display_for(quiet=quiet or as_json)
     try:
         finished = resume_run(folder, display=display, draw=write_comparison)
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from invprob.run.config import FORMAT, RunConfig
 from invprob.solver.solution import Solution
 
 CONFIG = "config.toml"
+CHOICES = "choices.json"  # what was chosen for the user, and why
 ENVIRONMENT = "environment.json"
 OPERATOR = "operator.json"  # for people, and for `--spec`; measurements carry their own
 MEASUREMENTS = "measurements.safetensors"
@@ -88,6 +89,10 @@ class RunFolder:
     def environment(self) -> dict[str, Any] | None:
         """What the run was started on; None where it did not come to write that down."""
         return self.read_json(ENVIRONMENT) if (self.path / ENVIRONMENT).exists() else None
+
+    def choices(self) -> dict[str, Any]:
+        """What was chosen for the user when the run was started, and why; empty if not recorded."""
+        return self.read_json(CHOICES) if (self.path / CHOICES).exists() else {}
 
     def measurements(self) -> Measurements | None:
         """What is restored; None where the run did not come to write that down."""

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from invprob.errors import FileError, ShapeError
-from invprob.losses import is_image
 from invprob.measurements import Measurements
 from invprob.methods import Recipe, needs_generator
 from invprob.operators.base import Operator
@@ -120,14 +119,8 @@ class Job:
                 "only says how large images are" if config.measurements is None else "is not used"
             )
             lines.append(f"{config.method.name} has no generator: {config.prior} {role}")
+        lines += self.recipe.choices.sentences()
         lines += self.recipe.notes
-        compared_as_noisy = (
-            self.measurements.noise_spec is not None
-            and config.data_term != "stochastic"
-            and is_image(self.operator.measurement_shape)
-        )
-        if isinstance(self.network, PerceptualDistance) and compared_as_noisy:
-            lines.append("LPIPS only scores: as a loss it would ask for the noise as well")
         return lines
 
     def environment(self) -> dict[str, Any]:

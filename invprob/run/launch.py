@@ -50,6 +50,8 @@ def start(
     job = build_job(with_absolute_paths(config), display)
     job.task(range(job.count))  # a rule that is refused here leaves nothing behind
     with new_folder(out, job.name, overwrite=overwrite) as folder:
+        # Only here: to a run that is resumed, its settings say that everything was asked for.
+        folder.write_json(files.CHOICES, job.recipe.choices.to_json())
         _record(job, folder)
         for line in job.messages():
             display.message(line)
@@ -81,7 +83,8 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
         config = folder.config()
         if folder.finished:
             scores = folder.read_json(files.SCORES)
-            return Finished(path, scores, scores.get("images", {}), again=True)
+            images, choices = scores.get("images", {}), folder.choices()
+            return Finished(path, scores, images, choices, again=True)
         checkpoint = folder.load_checkpoint() if folder.recorded else None
         job = build_job(config, display, began=folder)
         if checkpoint is None:

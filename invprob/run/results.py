@@ -44,13 +44,14 @@ Draw = Callable[[Comparison, Path], None]
 class Finished:
     """A run at its end: the scores of each image by name, and their means.
 
-    `images` is empty where there was but one. `again`: it had been finished before, so that nothing
-    was done.
+    `images` is empty where there was but one. `choices` says what was chosen for the user, and why
+    (`Choices.to_json`). `again`: it had been finished before, so that nothing was done.
     """
 
     path: Path
     scores: Scores
     images: Mapping[str, Scores]
+    choices: Mapping[str, Any]
     diverged: bool = False
     again: bool = False
 
@@ -107,7 +108,7 @@ def write_results(
     folder.write_json(files.SCORES, {**means, "images": images} if several else means)
     folder.drop_progress()  # not before: what is interrupted here begins again from there
     diverged = solution.outcome.status == "diverged"
-    return Finished(folder.path, means, images if several else {}, diverged)
+    return Finished(folder.path, means, images if several else {}, folder.choices(), diverged)
 
 
 def _restarts(solution: Solution, index: int) -> Scores:

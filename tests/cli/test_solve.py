@@ -23,6 +23,7 @@ from invprob.run.folder import open_folder
 CIRCULANT = ("--operator", "circulant", "--ratio", "0.1", "--steps", "6")
 FILES = {
     "config.toml",
+    "choices.json",
     "environment.json",
     "operator.json",
     "measurements.safetensors",
