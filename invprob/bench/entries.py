@@ -16,7 +16,7 @@ from invprob.run.config import SETTINGS, Named
 from invprob.run.samples import samples
 from invprob.run.settings import Scope
 
-_FROM_THE_RUN = ("image_shape", "seed", "setting", "task")  # no options
+_FROM_THE_RUN = ("image_shape", "seed")  # of operators; no options
 
 
 def read_pictures(table: Table, folder: Path) -> Pictures:
@@ -148,10 +148,10 @@ def _check_options(
 ) -> None:
     parameters = inspect.signature(entry).parameters
     typed = {option.name: option for option in parameters_of(entry)}
-    if kind == "method":
-        known = [option.name for option in options_of(entry)]
-    else:
+    if inspect.isclass(entry):
         known = [one for one in parameters if one not in _FROM_THE_RUN]
+    else:
+        known = [option.name for option in options_of(entry)]
     for key, value in given.items():
         if key not in known:
             listed = ", ".join(known) or "none"

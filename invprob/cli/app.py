@@ -1,6 +1,6 @@
 """The program `invprob`: its commands, and how errors become one line and an exit status.
 
-Nothing here imports torch: commands import what they need when they run, which keeps `--help` fast.
+Nothing here imports torch. Each command imports what it needs when it runs, so `--help` is fast.
 """
 
 import signal
@@ -11,15 +11,15 @@ from typing import Annotated, cast
 
 import typer
 
-from invprob.cli import bench, catalogue, convert, gallery, solve, tools, train
+from invprob.cli import bench, check, convert, gallery, generators, lists, solve, train
 from invprob.cli import measure as measuring
 from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
 from invprob.version import __version__
 
-# Typer re-exports one of click's errors; recent releases carry click inside, earlier ones need it.
-# Their root, the one before `Exception`, is what has to be caught.
-_CliError = cast(type[Exception], typer.BadParameter.__mro__[-4])
+# Typer raises click's errors, but recent releases of it carry their own copy of click, so their
+# base class cannot be imported by name. It is the one before `Exception`.
+_UsageError = cast(type[Exception], typer.BadParameter.__mro__[-4])
 
 app = typer.Typer(
     name="invprob",
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Restore images from strange measurements with a generative prior.",
-    epilog="First steps: `invprob solve --operator circulant --ratio 0.01` restores a face that "
+    epilog="A first step: `invprob solve --operator circulant --ratio 0.01` restores a face that "
     "ships with the package from 1 % of random measurements.",
 )
 
@@ -43,7 +43,7 @@ def _root(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     del version
@@ -53,8 +53,9 @@ def _root(
 
 solve.register(app)
 measuring.register(app)
-catalogue.register(app)
-tools.register(app)
+lists.register(app)
+generators.register(app)
+check.register(app)
 convert.register(app)
 gallery.register(app)
 train.register(app)
@@ -63,37 +64,38 @@ bench.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0 done, 2 a mistake in one line, 130 interrupted."""
-    warnings.showwarning = _warn
+    """Run the program and exit: 0 done, 1 a solve or a law failed, 2 a mistake, 130 interrupted."""
+    warnings.showwarning = _print_warning
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the program and return its exit status; unforeseen exceptions pass, traceback and all."""
+    """Run the program and return its exit status; unforeseen exceptions are raised."""
     try:
         status = app(list(arguments), prog_name="invprob", standalone_mode=False)
     except InvprobError as error:
-        return _complain(str(error))
+        return _print_error(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", 128 + signal.SIGINT)
-    except _CliError as error:
-        return _complain_of_usage(error)
+        return _print_error("interrupted", 128 + signal.SIGINT)
+    except _UsageError as error:
+        return _print_usage_error(error)
     return status if isinstance(status, int) else 0
 
 
-def _complain(text: str, status: int = 2) -> int:
+def _print_error(text: str, status: int = 2) -> int:
+    """Print an error in one line; returns the exit status."""
     line = " ".join(text.split())
     print(f"invprob: {line}", file=sys.stderr)
     return status
 
 
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    """A warning, such as of a broken plugin, in one line like an error."""
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning in one line, such as that of a broken plugin."""
     print(f"invprob: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _complain_of_usage(error: Exception) -> int:
+def _print_usage_error(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     place = context.command_path if context is not None else "invprob"
     text = str(getattr(error, "format_message", error.__str__)())
-    return _complain(f"{text} See `{place} --help`.")
+    return _print_error(f"{text} See `{place} --help`.")

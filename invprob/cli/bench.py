@@ -1,4 +1,4 @@
-"""`invprob bench`: many runs from one file, their tables and plots."""
+"""`invprob bench`: many runs from one sweep file, with tables and plots."""
 
 import dataclasses
 import sys
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from invprob.cli.common import AsJson, Quiet, print_json
-from invprob.cli.settings import Given, takes_settings
+from invprob.cli.common import AsJson, Quiet
+from invprob.cli.printing import print_json
+from invprob.cli.run_options import Given, takes_settings
 
 if TYPE_CHECKING:
     from invprob.bench.runner import Summary, SweepDisplay
@@ -30,19 +31,24 @@ def register(app: typer.Typer) -> None:
 )
 def bench(
     given: Given,
-    file: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="What to combine and run.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="SWEEP.toml", help="The sweep file: what to combine and run.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Default: bench/NAME, or bench/NAME-SCALE."),
+        typer.Option(
+            metavar="DIR",
+            help="The folder for runs and tables. Default: bench/NAME, or bench/NAME-SCALE.",
+        ),
     ] = None,
     scale: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A scale of the sweep, such as smoke."),
+        typer.Option(metavar="NAME", help="Run this scale of the sweep, such as smoke."),
     ] = None,
     images: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PATH", help="More pictures: a file, a folder, a pattern; repeatable."
+            metavar="PATH", help="More images: a file, a folder or a pattern. May be repeated."
         ),
     ] = None,
     jobs: Annotated[
@@ -52,21 +58,21 @@ def bench(
             "-j",
             metavar="N",
             min=1,
-            help="Processes at once. Default: the sweep's, or 1.",
+            help="How many processes run at once. Default: the sweep's number, or 1.",
         ),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Make runs again that failed.")
+        bool, typer.Option("--retry-failed", help="Repeat the runs that failed.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, list the runs, and run nothing.")
+        bool, typer.Option("--dry-run", help="Check the sweep and list its runs, but run nothing.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
     """Run every combination in a sweep file, and write table.md, table.csv, runs.csv and plots.
 
-    Calling it again does what is not finished; new entries in the file are new runs.
+    The same command continues an interrupted sweep and makes the runs of new entries in the file.
     """
     from invprob.bench.plots import MISSING, can_draw
     from invprob.bench.read import read_sweep
@@ -78,7 +84,7 @@ def bench(
         sweep = sweep.scaled(scale)
     sweep = _changed(sweep, images or [], given)
     if dry_run:
-        return _list(sweep, as_json=as_json)
+        return _list_runs(sweep, as_json=as_json)
     name = sweep.name if scale is None else f"{sweep.name}-{scale}"
     out = out or Path("bench") / name
     display = _display(quiet=quiet or as_json)
@@ -105,11 +111,11 @@ def _changed(sweep: "Sweep", images: Sequence[str], given: Given) -> "Sweep":
 
 
 def _label(path: str) -> str:
-    """What a set of pictures is called: its folder, or what a pattern begins with."""
+    """The label of a set of images: its file or folder, or the beginning of its pattern."""
     return Path(path).stem.strip("*?_-. ") or Path(path).parent.name or "images"
 
 
-def _list(sweep: "Sweep", *, as_json: bool) -> int:
+def _list_runs(sweep: "Sweep", *, as_json: bool) -> int:
     from invprob.bench.plan import make_plan
 
     plan = make_plan(sweep)
@@ -126,7 +132,7 @@ def _list(sweep: "Sweep", *, as_json: bool) -> int:
 
 
 def _report(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
-    """Print what became of the sweep and, in the last line, its folder; 1 where runs failed."""
+    """Print the counts of runs and, in the last line, the table; returns the exit status."""
     table = summary.out / "table.md"
     if as_json:
         print_json(
@@ -143,17 +149,17 @@ def _report(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
         failed = f", {summary.failed} failed (see {table})" if summary.failed else ""
         typer.echo(f"{summary.finished} of {summary.total} runs finished{failed}")
     if summary.interrupted:
-        typer.echo("invprob: interrupted; go on with the same command", err=True)
+        typer.echo("invprob: interrupted; to continue: the same command", err=True)
         return 130
     if summary.failed and not (as_json or quiet):
-        typer.echo("invprob: to try failed runs again: the same command, --retry-failed", err=True)
+        typer.echo("invprob: to repeat failed runs: the same command with --retry-failed", err=True)
     if not as_json:
         typer.echo(str(table))
     return 1 if summary.failed else 0
 
 
 def _display(*, quiet: bool) -> "SweepDisplay":
-    """The display that suits the error stream."""
+    """A bar on a terminal, else a line for each run; nothing if `quiet`."""
     from invprob.bench.runner import SilentSweep
     from invprob.cli.sweep_display import SweepBar, SweepLines
 

@@ -1,16 +1,16 @@
-"""What several commands share: options, the command class with operator help, output."""
+"""What several commands share: parameters, the command class whose help lists operators."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 from typer.core import TyperCommand
 
-from invprob.cli.static import parts_help
+from invprob.cli.parts_help import parts_help
 
-# Undeclared options arrive among the words, in order; `cli/options.py` tells them apart.
+# A command with these settings accepts options that it does not declare: they arrive among its
+# words, in order, and `cli/options.py` gives each to the operator, noise or method that has it.
 FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 Words: TypeAlias = Annotated[
@@ -23,7 +23,7 @@ Quiet: TypeAlias = Annotated[
 
 
 class PartsCommand(TyperCommand):
-    """A command whose help ends with the operators, noise and methods there are."""
+    """A command whose help ends with the operators, noises and methods there are."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.epilog = parts_help()
@@ -41,8 +41,3 @@ def load_plugins(paths: Iterable[str | Path]) -> None:
 
     for path in paths:
         load_plugin(path)
-
-
-def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Print JSON with an indent."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

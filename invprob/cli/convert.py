@@ -1,4 +1,4 @@
-"""`invprob convert`: a generator file of any program into one of this package, or rosinality's."""
+"""`invprob convert`: from a generator file of any known format to the native or rosinality's."""
 
 import io
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from invprob.cli.common import AsJson, Quiet, print_json
-from invprob.cli.settings import Given, takes_settings
+from invprob.cli.common import AsJson, Quiet
+from invprob.cli.printing import print_json
+from invprob.cli.run_options import Given, takes_settings
 
 if TYPE_CHECKING:
     from invprob.priors.stylegan.extras import Extras
@@ -25,20 +26,25 @@ def register(app: typer.Typer) -> None:
 def convert(
     file: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A generator.")],
     given: Given,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="What to write; nothing is replaced.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The file to write; it must not exist yet.")
+    ],
     to: Annotated[
         str, typer.Option(metavar="native|rosinality", help="The format to write.")
     ] = "native",
     dtype: Annotated[
-        str, typer.Option(metavar="float|half", help="Half precision halves the file.")
+        str,
+        typer.Option(
+            metavar="float|half", help="The precision of the numbers; half halves the file."
+        ),
     ] = "float",
     draws: Annotated[
-        int, typer.Option(metavar="N", help="Draws behind the statistics of W; 0: none.")
+        int, typer.Option(metavar="N", help="Draws of w for the statistics of W; 0 computes none.")
     ] = 100_000,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Convert a generator file, and compute the statistics of its W, which go beside it."""
+    """Convert a generator file, and write the statistics of its latent space W beside it."""
     import torch
 
     from invprob.errors import ArgumentError
@@ -56,7 +62,7 @@ def convert(
         raise ArgumentError(f"--draws must be 0 or at least 2, not {draws}")
     _check_free(out, SUFFIX[to], extras_path(out) if to == "native" else None)
     generator = load_generator(file, resolution=given.get("resolution"), label=given.get("label"))
-    # What is written is what is measured, and drawn with: rounded first.
+    # Rounded first, so that the statistics are those of the network in the file.
     generator = generator.to(precision).float()
     about: dict[str, Any] = {
         "file": str(out),
@@ -70,9 +76,7 @@ def convert(
         factor = multiplier(generator.config)
         _write_rosinality(generator, out, precision)
         about["channel_multiplier"] = factor
-        said = f"Generator({generator.resolution}, {generator.style_width}, "
-        said += f"{generator.config.mapping_layers}"
-        said += f", channel_multiplier={factor})" if factor else ") with these `channels` set"
+        line = _rosinality_constructor(generator, factor)
     else:
         extras = _extras(file, generator, draws, quiet=quiet)
         origin = {"source": file, "sha256": sha256_of(find_generator(file)), **generator.options}
@@ -80,18 +84,18 @@ def convert(
         if extras is not None:
             save_extras(extras, generator, extras_path(out))
         about["statistics"] = None if extras is None else str(extras_path(out))
-        said = _told(generator, extras)
+        line = _summary(generator, extras)
     about["sha256"] = sha256_of(out)
     if as_json:
         print_json(about)
         return
     if not quiet:
-        typer.echo(said)
+        typer.echo(line)
     typer.echo(str(out))
 
 
 def _check_free(out: Path, suffix: str, beside: Path | None) -> None:
-    """Refuse to replace anything, before the work begins."""
+    """Refuse to replace a file, before the work begins."""
     from invprob.errors import FileError
 
     if out.suffix.lower() != suffix:
@@ -104,7 +108,7 @@ def _check_free(out: Path, suffix: str, beside: Path | None) -> None:
 
 
 def _extras(file: str, generator: "Generator", draws: int, *, quiet: bool) -> "Extras | None":
-    """Statistics of W, with the directions of the source; none for several classes at once."""
+    """The statistics of W with the source's directions; None for a generator of many classes."""
     from invprob.cli.display import track
     from invprob.priors.generator_files import find_generator, load_generator
     from invprob.priors.stylegan.extras import Extras, extras_path, load_extras
@@ -136,14 +140,24 @@ def _write_rosinality(generator: "Generator", out: Path, precision: Any) -> None
         temporary.write_bytes(memory.getbuffer())
 
 
-def _told(generator: "Generator", extras: "Extras | None") -> str:
+def _rosinality_constructor(generator: "Generator", factor: int | None) -> str:
+    """How to build the network in rosinality's code, where the file is to be loaded."""
+    config = generator.config
+    sizes = f"{config.resolution}, {config.style_width}, {config.mapping_layers}"
+    if factor is not None:
+        return f"in rosinality's code, build Generator({sizes}, channel_multiplier={factor})"
+    channels = {4 << block: count for block, count in enumerate(config.channels)}
+    return f"in rosinality's code, build Generator({sizes}) with self.channels = {channels}"
+
+
+def _summary(generator: "Generator", extras: "Extras | None") -> str:
     """What was converted, in one line."""
     config = generator.config
-    said = [f"{config.resolution} px", f"{config.num_layers} style rows of {config.style_width}"]
+    parts = [f"{config.resolution} px", f"{config.num_layers} style rows of {config.style_width}"]
     if generator.dropped:
-        said.append(f"without {len(generator.dropped)} upper layers")
+        parts.append(f"without {len(generator.dropped)} upper layers")
     if extras is not None:
-        said.append(f"statistics of {extras.statistics.count} draws of w")
+        parts.append(f"statistics of {extras.statistics.count} draws of w")
     elif config.labels:
-        said.append(f"{config.labels} classes, so no statistics of w: those of one need --label N")
-    return " · ".join(said)
+        parts.append(f"no statistics of w, which need one of {config.labels} classes: --label N")
+    return " · ".join(parts)

@@ -1,12 +1,13 @@
-"""`invprob gallery`: a picture of what each operator does."""
+"""`invprob gallery`: a picture of what each operator does to an image."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from invprob.cli.common import AsJson, Quiet, load_plugins, print_json
-from invprob.cli.settings import Given, takes_settings
+from invprob.cli.common import AsJson, Quiet, load_plugins
+from invprob.cli.printing import print_json
+from invprob.cli.run_options import Given, takes_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -16,20 +17,20 @@ def register(app: typer.Typer) -> None:
 
 @takes_settings("plugins")
 def gallery(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the pictures go.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the pictures.")],
     given: Given,
     image: Annotated[
-        Path | None, typer.Argument(metavar="IMAGE", help="Default: a sample of the package.")
+        Path | None, typer.Argument(metavar="IMAGE", help="An image file. Default: the sample.")
     ] = None,
     sample: Annotated[
-        str, typer.Option(metavar="NAME", help="A picture that ships with the package.")
+        str, typer.Option(metavar="NAME", help="An image that ships with the package.")
     ] = "face",
-    size: Annotated[int, typer.Option(metavar="N", help="Pixels a side of the image.")] = 128,
+    size: Annotated[int, typer.Option(metavar="N", help="The side of the image, in pixels.")] = 128,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw what each operator makes of a picture: NAME.png for each, gallery.png for all."""
+    """Draw what each operator makes of an image: NAME.png for each, gallery.png for all."""
     from invprob.errors import FileError
     from invprob.files import file_error
     from invprob.registry import register as registers

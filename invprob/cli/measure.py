@@ -13,9 +13,9 @@ from invprob.cli.common import (
     PartsCommand,
     Quiet,
     Words,
-    print_json,
 )
-from invprob.cli.settings import Given, read_settings, takes_settings
+from invprob.cli.printing import print_json
+from invprob.cli.run_options import Given, read_settings, takes_settings
 from invprob.run.config import RunConfig
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from invprob.measurements import Measurements
 
-Target = Annotated[Path, typer.Option(metavar="FILE", help="Where the measurements go.")]
+Target = Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")]
 Size = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Pixels a side of the images. Default: a saved operator's, or 128."
+        metavar="N",
+        help="The side of the images, in pixels. Default: that of the saved operator, or 128.",
     ),
 ]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
@@ -63,7 +64,7 @@ def measure(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure images and write the measurements, for `invprob solve --measurements FILE`."""
+    """Measure images, and write the measurements for `invprob solve --measurements FILE`."""
     from invprob.measurements import snr
     from invprob.run.inputs import measure_inputs
 
@@ -122,7 +123,7 @@ def _config(context: typer.Context, words: Sequence[str] | None, given: Given) -
 
 
 def _size(config: RunConfig, size: int | None) -> int:
-    """What was asked for, else the side of the images that a saved operator reads, else 128."""
+    """The side of the images: as asked for, else that of the saved operator's images, else 128."""
     from invprob.run.operator_file import rebuild
 
     if size is not None:
@@ -163,7 +164,7 @@ def _report(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print what was written; where it is, in the last line."""
+    """Print what was measured and, in the last line, the file."""
     batch, *shape = measurements.values.shape
     count = measurements.values[0].numel()
     about = {

@@ -1,7 +1,7 @@
-"""Options that no command declares: those of operators, noise and methods, from their signatures.
+"""Options of operators, noise, methods and stopping rules, which come from their signatures.
 
-`--ratio 0.01` belongs to the one part of the run (operator of the chain, noise, method) that has a
-`ratio`; `--operator rotate:degrees=10,fill=0` says it at once, and settles who is meant.
+`--ratio 0.01` belongs to the one part of the run that has an option `ratio`. If several have it,
+the long form says which: `--operator rotate:degrees=10,fill=0`.
 """
 
 import json
@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from invprob.cli.everyday import registered
 from invprob.errors import ArgumentError, InvprobError
 from invprob.registry import AUTO, Option, options_of, register, suggest
 from invprob.run.config import Named
 
-ALIAS = "gaussian-noise"  # --operator gaussian-noise: nothing but noise
+ALIAS = "gaussian-noise"  # `--operator gaussian-noise` stands for identity with Gaussian noise
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the options of a command line describe; `words` are what was no option."""
+    """The parts that a command line names, with their options; `words` are its other words."""
 
     words: tuple[str, ...]
     operators: tuple[Named, ...]
@@ -30,6 +31,8 @@ class Parts:
 
 @dataclass
 class _Owner:
+    """A part of the run, the options it has, and those that are set."""
+
     flag: str
     name: str
     options: dict[str, Option]
@@ -87,7 +90,7 @@ def read_parts(
 
 
 def read_operator(rest: Sequence[str], *, declared: Sequence[str] = ()) -> Named:
-    """Read an operator's name and some of its options, of which none has to be given.
+    """An operator's name and options; options that it requires may be missing.
 
     Raises what `read_parts` raises.
     """
@@ -101,7 +104,7 @@ def read_operator(rest: Sequence[str], *, declared: Sequence[str] = ()) -> Named
 
 
 def _assign(rest: Sequence[str], owners: Sequence["_Owner"], declared: Sequence[str]) -> list[str]:
-    """Give each option to its owner, and return the words that are no options."""
+    """Set each option on its owner, and return the words that are no options."""
     words: list[str] = []
     queue = list(rest)
     while queue:
@@ -110,7 +113,7 @@ def _assign(rest: Sequence[str], owners: Sequence["_Owner"], declared: Sequence[
             words.append(token)
             continue
         flag, equals, text = token.partition("=")
-        owner, key, negated = _find(flag, owners, declared)
+        owner, key, negated = _owner_of(flag, owners, declared)
         if owner.options[key].type is bool:
             text = text if equals else str(not negated)
         elif not equals:
@@ -122,7 +125,7 @@ def _assign(rest: Sequence[str], owners: Sequence["_Owner"], declared: Sequence[
 
 
 def parse(option: Option, text: str) -> Any:
-    """Read an option's value from a word; raises `ArgumentError` that names the option."""
+    """An option's value from a word; raises `ArgumentError`, which names the option."""
     flag = _dashed(option.name)
     if option.nullable and text.lower() == "none":
         return None
@@ -158,7 +161,10 @@ def describe(option: Option) -> str:
 
 
 def example_command(name: str, options: Sequence[Option], settings: Mapping[str, Any]) -> str:
-    """A command that solves with an operator, with what its settings change or have to say."""
+    """A command that solves with an operator, whose options have these values.
+
+    A value that is long, or an array's contents, appears as FILE.
+    """
     words = ["invprob solve --operator", name]
     for option in options:
         value = settings[option.name]
@@ -168,7 +174,8 @@ def example_command(name: str, options: Sequence[Option], settings: Mapping[str,
             words.append(_dashed(option.name if value else f"no_{option.name}"))
             continue
         text = value if isinstance(value, str) else json.dumps(value)
-        words += [_dashed(option.name), "FILE" if len(text) > 60 else shlex.quote(text)]
+        in_a_file = len(text) > 60 or text.startswith("array:")
+        words += [_dashed(option.name), "FILE" if in_a_file else shlex.quote(text)]
     return " ".join(words)
 
 
@@ -179,7 +186,7 @@ def _owner(kind: str, part: str | Named) -> _Owner:
     name, _, rest = text.partition(":")
     options = {
         option.name: option
-        for option in options_of(register.of(kind)[name])
+        for option in options_of(registered(kind, name))
         if not (kind == "method" and option.name == "steps")  # --steps belongs to the run
     }
     owner = _Owner(f"--{kind}", name, options, inherited)
@@ -198,7 +205,7 @@ def _owner(kind: str, part: str | Named) -> _Owner:
 
 
 def _without_alias(operators: list[str], noise: str | None) -> tuple[list[str], str | None]:
-    """Read `--operator gaussian-noise` as identity with Gaussian noise."""
+    """The chain and the noise, where `gaussian-noise` became identity with Gaussian noise."""
     names = [text.partition(":")[0] for text in operators]
     if ALIAS not in names:
         return operators, noise
@@ -211,7 +218,9 @@ def _without_alias(operators: list[str], noise: str | None) -> tuple[list[str], 
     return operators[1:] or ["identity"], f"gaussian:{settings}"
 
 
-def _find(flag: str, owners: Sequence[_Owner], declared: Sequence[str]) -> tuple[_Owner, str, bool]:
+def _owner_of(
+    flag: str, owners: Sequence[_Owner], declared: Sequence[str]
+) -> tuple[_Owner, str, bool]:
     key = flag.lstrip("-").replace("-", "_")
     negated = False
     having = [owner for owner in owners if key in owner.options]

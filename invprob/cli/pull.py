@@ -1,4 +1,4 @@
-"""`invprob pull`: weights that others publish, with their licences."""
+"""`invprob pull`: download weights that others publish, after their licences are accepted."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
-from invprob.cli.common import AsJson, Quiet, print_json
+from invprob.cli.common import AsJson, Quiet
+from invprob.cli.printing import print_json
 
 if TYPE_CHECKING:
     from invprob.weights.catalogue import Licence, Published, Pulled
@@ -20,35 +21,40 @@ def register(app: typer.Typer) -> None:
 
 def pull(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="What to bring; none: list it.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="What to download. Default: list it all."),
     ] = None,
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Agree to the licence, without a question.")
+        bool, typer.Option("--accept-licence", help="Accept the licence without being asked.")
     ] = False,
     offline: Annotated[
         bool,
         typer.Option(
             "--offline",
             envvar="INVPROB_OFFLINE",
-            help="Fetch nothing: say whether the file is here and whole.",
+            help="Download nothing; check whether the file is here and intact.",
         ),
     ] = False,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="The file itself, brought by other means."),
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="The file itself, where it was downloaded by other means.",
+        ),
     ] = None,
     registry: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A list of your own, in the form of published.toml."),
+        typer.Option(metavar="FILE", help="Your own list of files, in the form of published.toml."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring generators and perceptual networks that others publish; or list what there is.
+    """Download generators and perceptual networks that others publish, or list them.
 
-    Files lie in the user's cache folder (INVPROB_HOME) and serve under their names: `--prior
-    ffhq-1024`, `--perceptual vgg`. An interrupted download goes on where it stopped; a file counts
-    once its sha256 is right. Proxies are those of the environment (HTTPS_PROXY).
+    Files are kept in the user's cache folder (INVPROB_HOME) and are used by their names: `--prior
+    ffhq-1024`, `--perceptual vgg`. The same command continues an interrupted download. A file is
+    used only if its sha256 is right. The environment may name a proxy (HTTPS_PROXY).
     """
     from invprob.errors import ArgumentError, UnknownNameError
     from invprob.registry import suggest
@@ -86,15 +92,15 @@ def pull(
 def _pull(
     entry: "Published", accept_licence: bool, offline: bool, source: Path | None, quiet: bool
 ) -> "Pulled":
-    from invprob.weights.pull import pull as bring
+    from invprob.weights.pull import pull as download
 
     def say(text: str) -> None:
         if not quiet:
             typer.echo(text, err=True)
 
     def accept(licence: "Licence") -> bool:
-        somebody = sys.stdin.isatty() and sys.stderr.isatty()
-        if not (accept_licence or somebody):
+        can_ask = sys.stdin.isatty() and sys.stderr.isatty()
+        if not (accept_licence or can_ask):
             return False  # the error that follows names the licence
         typer.echo(f"{entry.name}: {entry.purpose}\nfrom      {entry.address}", err=True)
         typer.echo(f"licence   {licence.name}\n          {licence.address}", err=True)
@@ -102,16 +108,16 @@ def _pull(
 
     with _Bar(entry.name, hidden=quiet or not sys.stderr.isatty()) as bar:
         try:
-            return bring(
+            return download(
                 entry, accept=accept, offline=offline, source=source, progress=bar.show, say=say
             )
         except KeyboardInterrupt:
-            say("interrupted; what has come is kept, and the same command goes on from there")
+            say("interrupted; the part that was downloaded is kept, and the same command continues")
             raise
 
 
 def _refuse_taken(names: Sequence[str], registry: Path) -> None:
-    """A list of the user's must not rename what the package itself brings."""
+    """Raise `ArgumentError` if a user's own list has the name of a generator in a package."""
     from invprob.errors import ArgumentError
     from invprob.registry import register as registers
 
@@ -158,13 +164,13 @@ def _table(rows: Sequence[tuple[str, str, str, str, str]]) -> None:
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for name, purpose, state, amount, licence in rows:
-        told = Text(purpose).append(f"\n{licence}", style="dim")
-        table.add_row(name, told, amount, "pulled" if state == "pulled" else "")
+        about = Text(purpose).append(f"\n{licence}", style="dim")
+        table.add_row(name, about, amount, "pulled" if state == "pulled" else "")
     Console().print(table)
 
 
 def _about(entry: "Published", record: "Pulled | None") -> dict[str, Any]:
-    """What is known of a file, and of the one on this machine."""
+    """What is published of a file, with its path if it is on this machine."""
     return {
         "name": entry.name,
         "kind": entry.kind,
@@ -178,7 +184,7 @@ def _about(entry: "Published", record: "Pulled | None") -> dict[str, Any]:
 
 
 def size(count: int | None) -> str:
-    """A number of bytes as people say it: `381.6 MB`; nothing where it is not known."""
+    """A number of bytes for people, such as `381.6 MB`; nothing where it is not known."""
     if count is None:
         return ""
     for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -189,7 +195,7 @@ def size(count: int | None) -> str:
 
 @final
 class _Bar:
-    """A progress bar in bytes on the error stream, from the first byte on."""
+    """A progress bar in bytes, on the error stream."""
 
     def __init__(self, name: str, *, hidden: bool) -> None:
         from rich.console import Console
@@ -218,7 +224,7 @@ class _Bar:
         return self
 
     def show(self, done: int, total: int) -> None:
-        """Move the bar; it appears with the first byte, for a question may come before."""
+        """Move the bar. It appears with the first byte, after the question of the licence."""
         self._progress.start()
         self._progress.update(self._task, completed=done, total=total, visible=True)
 

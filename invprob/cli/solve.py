@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from invprob.cli.common import FREE_OPTIONS, AsJson, PartsCommand, Quiet, Words, load_plugins
-from invprob.cli.scores import print_scores
-from invprob.cli.settings import Given, read_settings, takes_settings
+from invprob.cli.printing import print_scores
+from invprob.cli.run_options import Given, read_settings, takes_settings
 from invprob.run.config import USUAL_METHOD, RunConfig
 
 if TYPE_CHECKING:
@@ -45,7 +45,18 @@ def solve(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Restore images from their measurements; without IMAGE, a face that ships with the package."""
+    """Restore images from their measurements; without IMAGE, a face that ships with the package.
+
+    An IMAGE is the truth: it is measured first, and the result is compared with it. To restore from
+    measurements of your own, name their file: --measurements.
+
+    These scores are printed. PSNR (in dB, higher is better), SSIM (at most 1) and LPIPS (lower is
+    better) compare the result with the truth. The data misfit compares it with the measurements:
+    the sum of squared differences, divided by the number of image elements, so its scale depends on
+    the operator. For comparison there is the PSNR of the pseudo-inverse, which is the least-squares
+    solution without a prior, and that of the mean image, which the generator draws from its mean
+    latent code.
+    """
     from invprob.cli.display import display_for
     from invprob.report.comparison import write_comparison
     from invprob.run.launch import start
@@ -113,7 +124,7 @@ def _interrupted(display: "RunDisplay") -> int:
     """Take progress away, and say how to continue."""
     display.end()
     if display.path is not None and display.path.exists():
-        typer.echo(f"invprob: interrupted; go on with: invprob resume {display.path}", err=True)
+        typer.echo(f"invprob: interrupted; to continue: invprob resume {display.path}", err=True)
     else:
         typer.echo("invprob: interrupted before the first step; nothing was written", err=True)
     return 130

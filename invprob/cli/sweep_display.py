@@ -1,4 +1,4 @@
-"""The progress of a sweep: one bar on a terminal, a line a run elsewhere; on the error stream."""
+"""The progress of a sweep: a bar on a terminal, else a line for each run; on the error stream."""
 
 import sys
 from typing import final
@@ -14,7 +14,7 @@ from invprob.bench.runner import State, SweepDisplay
 
 @final
 class SweepLines(SweepDisplay):
-    """A line for each run that ended, for logs."""
+    """Prints a line for each run that ended, for logs."""
 
     def __init__(self) -> None:
         self._state: State | None = None
@@ -24,18 +24,18 @@ class SweepLines(SweepDisplay):
         print(text, file=sys.stderr, flush=True)
 
     def state(self, state: State) -> None:
-        """Remember how far it is."""
+        """Remember how far the sweep is."""
         self._state = state
 
     def ended(self, record: Record) -> None:
-        """Print the run's name and numbers."""
+        """Print the run's name and scores."""
         left = "" if self._state is None else _left(self._state)
-        self.message(" · ".join(filter(None, (told(record), left))))
+        self.message(" · ".join(filter(None, (summary_of(record), left))))
 
 
 @final
 class SweepBar(SweepDisplay):
-    """A bar over all runs, the time left, and the mean PSNR of each method so far."""
+    """Shows a bar over all runs, the time left, and the mean PSNR of each method so far."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -69,18 +69,18 @@ class SweepBar(SweepDisplay):
         self._live.update(Group(self._progress, means), refresh=True)
 
     def ended(self, record: Record) -> None:
-        """Say what failed; what went well shows in the means."""
+        """Print what failed; runs that went well show in the means."""
         if not record.good:
-            self.message(told(record))
+            self.message(summary_of(record))
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._live is not None:
             self._live.stop()
 
 
-def told(record: Record) -> str:
-    """A run that ended, in one line."""
+def summary_of(record: Record) -> str:
+    """A run's name and scores, or why it failed, in one line."""
     if record.status == "failed":
         return f"{record.id}: failed: {record.error}"
     numbers = []

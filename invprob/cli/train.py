@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from invprob.cli.common import AsJson, Quiet, print_json
-from invprob.cli.settings import Given, takes_settings
+from invprob.cli.common import AsJson, Quiet
+from invprob.cli.printing import print_json
+from invprob.cli.run_options import Given, takes_settings
 from invprob.run.config import RunConfig
 
 if TYPE_CHECKING:
@@ -33,42 +34,48 @@ def train_encoder(
         str,
         typer.Option(
             metavar="toolkit|base-code|both",
-            help="What is learnt: style rows (--init encoder, idinvert, psp), the base code of "
-            "bdinvert, or one after the other.",
+            help="What the encoder learns to find: style rows (for --init encoder, idinvert and "
+            "psp), the base code (for bdinvert), or both, one after the other.",
         ),
     ] = "both",
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Default: 3000 for toolkit, 1000 for base-code."),
+        typer.Option(
+            metavar="N", help="Training steps. Default: 3000 for toolkit, 1000 for base-code."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Default: NAME-encoder.safetensors by the generator."),
+        typer.Option(
+            metavar="FILE",
+            help="The file to write. Default: NAME-encoder.safetensors beside the generator.",
+        ),
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="Go on from the encoders of this file."),
+        typer.Option("--from", metavar="FILE", help="Continue from the encoders of this file."),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
             metavar="bfloat16|float32",
-            help="What the networks multiply in. Default: bfloat16 where the hardware has it, else "
-            "float32.",
+            help="The precision in which the networks multiply. Default: bfloat16 where the "
+            "hardware has it, else float32.",
         ),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Start anew where a training was interrupted.")
+        bool, typer.Option("--restart", help="Ignore the checkpoint of an interrupted training.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an encoder of that kind in the file.")
+        bool, typer.Option("--overwrite", help="Replace an encoder of the same kind in the file.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train encoders on a generator's own samples; interrupted, the same command goes on.
+    """Train encoders on a generator's own samples, for methods that begin with an encoder.
 
-    The file holds one encoder of each kind; the other kind in it is kept.
+    After an interruption the same command continues. The file holds one encoder of each kind;
+    training one kind keeps the other.
     """
     import torch
 
@@ -90,23 +97,23 @@ def train_encoder(
     own = encoder_path(find_generator(prior), generator.options)
     path = own if out is None else out
     trained = load_all(path, generator) if path.exists() else {}
-    taken = [each for each in kinds if each in trained]
-    if taken and not overwrite:
+    present = [each for each in kinds if each in trained]
+    if present and not overwrite:
         raise EncoderError(
-            f"{path} has a {taken[0]!r} encoder; choose another --out, or replace it: --overwrite"
+            f"{path} has a {present[0]!r} encoder; choose another --out, or replace it: --overwrite"
         )
     earlier = {} if start is None else load_all(start, generator)
-    lacking = [each for each in kinds if start is not None and each not in earlier]
-    if lacking:
+    missing = [each for each in kinds if start is not None and each not in earlier]
+    if missing:
         raise EncoderError(
-            f"{start} has no {lacking[0]!r} encoder to go on from; choose the kind that it has: "
+            f"{start} has no {missing[0]!r} encoder to continue from; choose the kind that it has: "
             f"--kind {next(iter(earlier))}"
         )
     perceptual = given.get("perceptual", RunConfig.perceptual)
     network = find_perceptual(perceptual, given.get("lpips_weights"))
     seed = given.get("seed", RunConfig.seed)
-    multiplied = usual_precision(device) if precision is None else precision
-    plans = [_plan(each, steps, seed, multiplied) for each in kinds]
+    chosen = usual_precision(device) if precision is None else precision
+    plans = [_plan(each, steps, seed, chosen) for each in kinds]
     display = display_for(quiet=quiet)
     keep_freed_memory()
     if isinstance(network, PerceptualDistance):
@@ -122,13 +129,13 @@ def train_encoder(
             trained[each] = _trained(training, checkpoint, display, restart=restart)
         except KeyboardInterrupt:
             display.end()
-            typer.echo("invprob: interrupted; the same command goes on", err=True)
+            typer.echo("invprob: interrupted; the same command continues", err=True)
             return 130
         save_encoders(trained, generator, path)
         checkpoint.unlink(missing_ok=True)
     if as_json:
-        said = {each: dict(trained[each].record) for each in kinds}
-        print_json({"file": str(path), "encoders": said})
+        records = {each: dict(trained[each].record) for each in kinds}
+        print_json({"file": str(path), "encoders": records})
         return 0
     if not quiet:
         for each in kinds:
@@ -147,14 +154,14 @@ def _plan(kind: "Kind", steps: int | None, seed: int, precision: str) -> "Plan":
 def _trained(
     training: "EncoderTraining", checkpoint: Path, display: "RunDisplay", *, restart: bool
 ) -> "Trained":
-    """Train to the end, from the checkpoint where there is one; the encoder as files keep it."""
+    """The trained encoder; training begins at the checkpoint, if there is one."""
     from invprob.encoder.training import load_checkpoint, save_checkpoint, train
     from invprob.run.watch import Status
 
     plan = training.plan
     if checkpoint.exists() and not restart:
         load_checkpoint(training, checkpoint)
-        display.message(f"{plan.kind}: going on after step {training.taken}")
+        display.message(f"{plan.kind}: continuing after step {training.taken}")
     display.message(
         f"{plan.kind}: {plan.steps} steps in {plan.precision}; drawing {plan.pool} samples first"
     )

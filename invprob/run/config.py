@@ -55,7 +55,7 @@ class RunConfig:
     ] = ()
     spec: Annotated[
         str | None,
-        _measured("A saved operator, as a JSON file, instead of --operator.", metavar="FILE"),
+        _measured("A saved operator, as a JSON file, in place of a named one.", metavar="FILE"),
     ] = None
     noise: Annotated[
         Named | None,

@@ -274,7 +274,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(write, tmp_path: Path)
         process.kill()
     assert process.returncode == 130, err
     assert out.startswith("0 of 1 runs finished")
-    assert err.splitlines()[-1] == "invprob: interrupted; go on with the same command"
+    assert err.splitlines()[-1] == "invprob: interrupted; to continue: the same command"
     assert "Traceback" not in err, err
     patience = time.monotonic() + 20
     while at_work(process.pid) and time.monotonic() < patience:

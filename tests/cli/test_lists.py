@@ -13,7 +13,7 @@ from PIL import Image
 
 import invprob
 from invprob.cli.app import run
-from invprob.cli.static import described
+from invprob.cli.parts_help import described
 from invprob.registry import options_of, register
 from invprob.run.samples import samples
 
@@ -108,7 +108,9 @@ def test_each_is_described(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["operators", name]) == 0
     text = capsys.readouterr().out
     entry = register.operator.get(name) or register.noise[name]
-    assert inspect.cleandoc(entry.__doc__ or "") in text
+    documented = inspect.cleandoc(entry.__doc__ or "")
+    assert all(one in text for one in documented.partition("\nArgs:")[0].split("\n\n"))
+    assert "Args:" not in text  # the options, which follow, say it
     for option in options_of(entry):
         assert f"--{option.name.replace('_', '-')} " in text
     assert f"{entry.__module__}.{entry.__qualname__}" in text

@@ -14,7 +14,7 @@ from typer.main import get_command
 from invprob.bench.entries import read_settings
 from invprob.bench.located import Source
 from invprob.cli.app import app, run
-from invprob.cli.settings import Given, takes_settings
+from invprob.cli.run_options import Given, takes_settings
 from invprob.errors import ArgumentError
 from invprob.methods import DataTerm, Init
 from invprob.perceptual.distance import CHOICES
@@ -102,7 +102,7 @@ def test_a_field_added_to_the_table_is_all_that_a_setting_needs(
 ) -> None:
     longer: Mapping[str, RunSetting] = settings_of(Longer)
     monkeypatch.setattr(table, "SETTINGS", longer)
-    monkeypatch.setattr("invprob.cli.settings.SETTINGS", longer)
+    monkeypatch.setattr("invprob.cli.run_options.SETTINGS", longer)
     monkeypatch.setattr("invprob.bench.entries.SETTINGS", longer)
     seen: list[Given] = []
 

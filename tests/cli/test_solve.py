@@ -356,5 +356,5 @@ def test_ctrl_c_says_how_to_go_on(place: Path) -> None:
     finally:
         process.kill()
     assert process.returncode == 130 and out == ""
-    assert err.splitlines()[-1].endswith("go on with: invprob resume run")
+    assert err.splitlines()[-1].endswith("to continue: invprob resume run")
     assert "Traceback" not in err

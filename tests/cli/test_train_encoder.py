@@ -105,13 +105,13 @@ def test_an_interrupted_training_goes_on(
 
     monkeypatch.setattr(EncoderTraining, "step", interrupted)
     done = call(*options, "parts.safetensors")
-    assert done.status == 130 and "the same command goes on" in done.err
+    assert done.status == 130 and "the same command continues" in done.err
     monkeypatch.undo()
     monkeypatch.chdir(place)
     other = call(*options[:-3], "--kind", "toolkit", "--seed", 1, "--out", "parts.safetensors")
     assert other.status == 2 and "--restart" in other.err
     done = call(*options, "parts.safetensors")
-    assert done.status == 0 and "going on after step 2" in done.err
+    assert done.status == 0 and "continuing after step 2" in done.err
     whole, parts = load_file("whole.safetensors"), load_file("parts.safetensors")
     assert all((parts[name] == value).all() for name, value in whole.items())
 

@@ -1,18 +1,26 @@
-"""What `solve` and `resume` print in the end: scores, outcome and folder."""
+"""What commands print in the end: JSON, or the scores of a run."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
-
-from invprob.cli.common import print_json
 
 if TYPE_CHECKING:
     from invprob.run.results import Finished
 
 
+def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print JSON with an indent."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
 def print_scores(finished: "Finished", *, as_json: bool, quiet: bool) -> int:
-    """Print the scores and, in the last line, the folder; 1 if a solve failed, as exit status."""
+    """Print the scores and, in the last line, the folder of the run.
+
+    Returns:
+        The exit status: 1 if the solve failed, else 0.
+    """
     if as_json:
         about = {
             "folder": str(finished.path),
@@ -23,9 +31,9 @@ def print_scores(finished: "Finished", *, as_json: bool, quiet: bool) -> int:
     else:
         if not quiet:
             for name, scores in finished.images.items():
-                typer.echo(f"{name}: {_sentence(scores)}")
+                typer.echo(f"{name}: {_scores(scores)}")
             mean = "mean: " if finished.images else ""
-            typer.echo(mean + _sentence(finished.scores))
+            typer.echo(mean + _scores(finished.scores))
             typer.echo(_outcome(finished))
         typer.echo(str(finished.path))
     return 1 if finished.diverged else 0
@@ -40,7 +48,7 @@ def _outcome(finished: "Finished") -> str:
     return f"{outcome}: {3600 * len(finished.images) / seconds:.0f} images an hour"
 
 
-def _sentence(scores: Mapping[str, Any]) -> str:
+def _scores(scores: Mapping[str, Any]) -> str:
     """Scores in one line."""
     parts = []
     if scores["psnr"] is not None:

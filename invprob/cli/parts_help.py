@@ -1,6 +1,6 @@
-"""What operators, noise and methods there are, read from the source: help needs no torch.
+"""The operators, noises and methods that `--help` lists, read from the source without torch.
 
-Plugins are not seen here; `invprob operators` lists everything.
+Plugins are not among them; `invprob operators` and `invprob methods` list everything.
 """
 
 import ast
@@ -16,12 +16,12 @@ _PLACES = {
     "method": "methods",
     "stop": "solver/stopping.py",
 }
-_GIVEN = ("self", "image_shape", "seed", "setting", "steps")
+_NOT_OPTIONS = ("self", "image_shape", "seed", "setting", "steps")  # the run gives these
 
 
 @dataclass(frozen=True)
 class Described:
-    """A registered class or function: its name, the first line said of it, its options."""
+    """A registered class or function: its name, first docstring line, and options."""
 
     name: str
     purpose: str
@@ -30,7 +30,7 @@ class Described:
 
 @functools.cache
 def described(kind: str) -> tuple[Described, ...]:
-    """Every built-in of a kind, by name."""
+    """All built-in entries of a kind, by name."""
     place = _PACKAGE / _PLACES[kind]
     files = sorted(place.glob("*.py")) if place.is_dir() else [place]
     found = (entry for file in files for entry in _registered(kind, file))
@@ -38,11 +38,12 @@ def described(kind: str) -> tuple[Described, ...]:
 
 
 def parts_help() -> str:
-    """The end of `--help` of commands that take operators, in paragraphs."""
+    """What ends the `--help` of commands that take operators, in paragraphs."""
     paragraphs = [
-        "Options of operators, noise and methods are given by name (--ratio 0.01), or, where two "
-        "parts have one of that name, at once: --operator rotate:degrees=10. A repeated --operator "
-        "is a chain in reading order: the last one sees the image first.",
+        "An operator, a noise, a method and a stopping rule have options of their own, such as "
+        "--ratio 0.01. If two of them have an option of the same name, write it with its owner: "
+        "--operator rotate:degrees=10. Several --operator make a chain in reading order: the last "
+        "one sees the image first.",
     ]
     titles = {
         "Operators": "operator",
@@ -53,7 +54,9 @@ def parts_help() -> str:
     for title, kind in titles.items():
         paragraphs.append(f"{title} (with their options):")
         paragraphs += [_line(entry) for entry in described(kind)]
-    paragraphs.append("`invprob operators` and `invprob methods` say more, plugins included.")
+    paragraphs.append(
+        "`invprob operators NAME` and `invprob methods NAME` explain them, plugins included."
+    )
     return "\n\n".join(paragraphs)
 
 
@@ -85,4 +88,4 @@ def _options(node: ast.ClassDef | ast.FunctionDef) -> Iterator[str]:
         ]
     else:
         arguments = node.args.kwonlyargs
-    return (argument.arg for argument in arguments if argument.arg not in _GIVEN)
+    return (argument.arg for argument in arguments if argument.arg not in _NOT_OPTIONS)

@@ -1,4 +1,4 @@
-"""`invprob operators`, `priors`, `methods`, `samples`: what there is."""
+"""`invprob operators`, `priors`, `methods` and `samples`: lists of what there is."""
 
 import dataclasses
 import sys
@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from invprob.cli.common import AsJson, load_plugins, print_json
-from invprob.cli.settings import Given, takes_settings
+from invprob.cli.common import AsJson, load_plugins
+from invprob.cli.printing import print_json
+from invprob.cli.run_options import Given, takes_settings
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing of a list: its options in words, and where it comes from."""
+    """One line of a list: a name, what it is for, its options, and where it comes from."""
 
     name: str
     purpose: str
@@ -36,17 +37,17 @@ def operators(
     given: Given,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Say all there is to say of one operator or noise."),
+        typer.Argument(metavar="NAME", help="Describe this operator or noise in full."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the operators, and what noise there is, with their options; or describe one."""
+    """List the operators and the noises with their options, or describe one of them."""
     from invprob.cli.options import ALIAS
     from invprob.registry import register as registers
 
     load_plugins(given.get("plugins", ()))
     if name is not None:
-        _describe(name.removeprefix("--noise "), as_json)
+        _describe_operator(name.removeprefix("--noise "), as_json)
         return
     rows = [
         *(
@@ -54,18 +55,15 @@ def operators(
             for row in _rows(registers.operator)
         ),
         Row(ALIAS, "The same as --operator identity --noise gaussian.", ("--sigma NUMBER",)),
-        *(
-            Row(f"--noise {row.name}", row.purpose, row.options, row.source)
-            for row in _rows(registers.noise)
-        ),
+        *(dataclasses.replace(row, name=f"--noise {row.name}") for row in _rows(registers.noise)),
     ]
     _show(rows, as_json)
 
 
 def priors(as_json: AsJson = False) -> None:
-    """List the generators that go by a name, those that `invprob pull` brings too.
+    """List the generators that have a name, with those that `invprob pull` can download.
 
-    A file serves as well: `solve --prior FILE`.
+    A generator file needs no name: `solve --prior FILE`.
     """
     from invprob.cli.pull import size
     from invprob.priors.generator_files import published_generators
@@ -82,9 +80,10 @@ def priors(as_json: AsJson = False) -> None:
             continue
         record = here.get(name)
         state = f"not pulled: {entry.command}" if record is None else "pulled"
-        told = ", ".join(filter(None, (size(entry.size if record is None else record.size), state)))
+        amount = size(entry.size if record is None else record.size)
+        about = ", ".join(filter(None, (amount, state)))
         source = entry.address if record is None else str(record.path)
-        rows.append(Row(name, f"{entry.purpose} ({told})", source=source))
+        rows.append(Row(name, f"{entry.purpose} ({about})", source=source))
     _show(rows, as_json)
 
 
@@ -93,39 +92,45 @@ def methods(
     given: Given,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Say all there is to say of one method."),
+        typer.Argument(metavar="NAME", help="Describe this method in full."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the methods (style × content × noise), and the rules that stop them; or describe one."""
+    """List the methods and the rules of --stop with their options, or describe one method.
+
+    A method is named by the free variables it searches: style × content × noise.
+    """
     from invprob.registry import register as registers
 
     load_plugins(given.get("plugins", ()))
     if name is not None:
         example = f"invprob solve --operator identity --method {name}"
-        _tell(name, "method", registers.method[name], example, as_json)
+        _describe(name, "method", registers.method[name], example, as_json)
         return
-    rules = _rows(registers.stop)
-    rows = [dataclasses.replace(row, name=f"--stop {row.name}") for row in rules]
-    _show([*_rows(registers.method), *rows], as_json)
+    rules = [dataclasses.replace(row, name=f"--stop {row.name}") for row in _rows(registers.stop)]
+    _show([*_rows(registers.method), *rules], as_json)
 
 
 def samples(as_json: AsJson = False) -> None:
-    """List the pictures that ship with the package."""
+    """List the images that ship with the package."""
     from invprob.run.samples import samples as known
 
     _show([Row(s.name, s.purpose, source=s.licence) for s in known().values()], as_json)
 
 
-def _describe(name: str, as_json: bool) -> None:
-    """One operator, or one noise, from its docstring, signature and example."""
+# --------------------------------------------------------------------------- one entry in full
+
+
+def _describe_operator(name: str, as_json: bool) -> None:
+    """Describe an operator or a noise from its docstring, signature and example."""
+    from invprob.cli.everyday import registered
     from invprob.cli.options import ALIAS, describe, example_command
     from invprob.registry import options_of
     from invprob.registry import register as registers
 
     name = "gaussian" if name == ALIAS else name
     noise = name not in registers.operator and name in registers.noise
-    entry: Any = registers.noise[name] if noise else registers.operator[name]
+    entry: Any = registered("noise" if noise else "operator", name)
     options = options_of(entry)
     kind = "noise" if noise else "linear operator" if entry.linear else "operator, not linear"
     command = (
@@ -134,20 +139,20 @@ def _describe(name: str, as_json: bool) -> None:
         if noise
         else example_command(name, options, entry.example().spec())
     )
-    _tell(name, kind, entry, command, as_json)
+    _describe(name, kind, entry, command, as_json)
 
 
-def _tell(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None:
-    """One entry: its docstring, its options, where it is written, a command that uses it."""
+def _describe(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None:
+    """Print an entry's docstring, its options, its source, and a command that uses it."""
     from invprob.cli.options import describe
     from invprob.docstrings import without_arguments
     from invprob.registry import options_of
 
     options = options_of(entry)
-    about = without_arguments(entry.__doc__ or "")  # the options are listed below
+    about = without_arguments(entry.__doc__ or "")  # the options say it
     source = f"{entry.__module__}.{entry.__qualname__}"
     if as_json:
-        told = [
+        described = [
             {
                 "name": option.name,
                 "type": option.type.__name__,
@@ -163,7 +168,7 @@ def _tell(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None
                 "name": name,
                 "kind": kind,
                 "about": about,
-                "options": told,
+                "options": described,
                 "source": source,
                 "example": command,
             }
@@ -176,8 +181,11 @@ def _tell(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None
     typer.echo(f"example  {command}")
 
 
+# ------------------------------------------------------------------------------------ all entries
+
+
 def _rows(entries: Any) -> list[Row]:
-    """Describe what is registered."""
+    """A row for each registered entry."""
     from invprob.cli.options import describe
     from invprob.registry import options_of
 
@@ -197,7 +205,7 @@ def _first_line(entry: Callable[..., Any]) -> str:
 
 
 def _show(rows: Sequence[Row], as_json: bool) -> None:
-    """A table on a terminal; elsewhere `name<TAB>purpose`, one line each, for other programs."""
+    """Print a table on a terminal, else `name<TAB>purpose` lines for other programs, or JSON."""
     if as_json:
         print_json(
             [
@@ -215,10 +223,10 @@ def _show(rows: Sequence[Row], as_json: bool) -> None:
         for row in rows:
             typer.echo(f"{row.name}\t{row.purpose}")
     else:
-        _table(rows)
+        _print_table(rows)
 
 
-def _table(rows: Sequence[Row]) -> None:
+def _print_table(rows: Sequence[Row]) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -229,10 +237,10 @@ def _table(rows: Sequence[Row]) -> None:
     table.add_column("purpose and options")
     table.add_column("source", style="dim")
     for row in rows:
-        told = Text(row.purpose)
+        text = Text(row.purpose)
         if row.linear is not None:
-            told.append(" (linear)" if row.linear else " (not linear)", style="dim")
+            text.append(" (linear)" if row.linear else " (not linear)", style="dim")
         for option in row.options:
-            told.append(f"\n  {option}", style="cyan")
-        table.add_row(row.name, told, row.source)
+            text.append(f"\n  {option}", style="cyan")
+        table.add_row(row.name, text, row.source)
     Console().print(table)

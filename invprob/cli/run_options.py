@@ -47,9 +47,10 @@ def takes_settings(
             given = {name: value for name, value in read if value is not _MISSING}
             return command(given=given, **values)
 
-        options = [_parameter(one, unset.get(one.name)) for one in taken]
+        grouped = not (names or unset)  # a few options need no headings
+        options = [_parameter(one, unset.get(one.name), grouped=grouped) for one in taken]
         signature = inspect.signature(command)
-        parameters = [*_with_options(signature.parameters.values(), options)]
+        parameters = [*_inserted(signature.parameters.values(), options)]
         vars(with_settings)["__signature__"] = signature.replace(parameters=parameters)
         return with_settings
 
@@ -108,10 +109,10 @@ def _of_parts(parts: "Parts") -> dict[str, Any]:
 _MISSING = object()  # stands for an option that was not given; None may be a value
 
 
-def _with_options(
+def _inserted(
     parameters: Iterable[inspect.Parameter], options: Sequence[inspect.Parameter]
 ) -> Iterator[inspect.Parameter]:
-    """A command's parameters with the options in the place of `given`."""
+    """A command's parameters, with the options in the place of `given`."""
     for parameter in parameters:
         if parameter.name == "given":
             yield from options
@@ -119,13 +120,13 @@ def _with_options(
             yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
 
 
-def _parameter(setting: RunSetting, unset: str | None) -> inspect.Parameter:
-    """The parameter from which Typer makes the setting's option."""
+def _parameter(setting: RunSetting, unset: str | None, *, grouped: bool) -> inspect.Parameter:
+    """The parameter from which Typer makes the setting's option; `grouped` under its heading."""
     option = typer.Option(
         setting.option,
         metavar=setting.metavar or None,
         help=f"{setting.about.help} {_default(setting, unset)}".rstrip(),
-        rich_help_panel=setting.about.heading,
+        rich_help_panel=setting.about.heading if grouped else None,
     )
     hint: Any = str | None
     if setting.many:
