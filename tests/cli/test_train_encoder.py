@@ -86,7 +86,7 @@ def test_training_goes_on_from_a_file(
     assert done.status == 0, done.err
     assert len(json.loads(done.out)["encoders"]["toolkit"]["start"]) == 64
     said = refuse(*on, "--kind", "both", "--out", "third.safetensors")
-    assert "has no 'base-code' encoder to go on from" in said and "--kind toolkit" in said
+    assert "has no 'base-code' encoder to continue from" in said and "--kind toolkit" in said
     said = refuse(*TRAIN, "--from", "none.safetensors", "--out", "third.safetensors")
     assert "none.safetensors" in said
 
