@@ -51,7 +51,7 @@ def test_a_line_before_the_first_step_names_the_precision(
     assert f"toolkit: 2 steps in {usual}; drawing 32 samples first" in done.err
     asked = call(*options, "--precision", "float32")
     assert "2 steps in float32" in asked.err
-    assert call(*options, "--quiet").err == "invprob: interrupted; the same command goes on\n"
+    assert call(*options, "--quiet").err == "invprob: interrupted; the same command continues\n"
 
 
 def test_a_generator_cut_down_has_encoders_of_its_own(
