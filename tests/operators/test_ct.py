@@ -156,7 +156,7 @@ def test_nothing_of_the_size_of_a_matrix_is_kept() -> None:
 @pytest.mark.parametrize(
     "operator",
     [
-        CT((3, 37, 31), views=5),
+        CT((3, 19, 17), views=5),
         CT((1, 16, 8), degrees="0 45 90 135"),
         CT((1, 7, 6), views=3, detectors=4),
         CT((1, 1, 1), views=1),

@@ -92,11 +92,11 @@ def test_enlarging_enlarges() -> None:
 @pytest.mark.parametrize(
     "operator",
     [
-        Rotate((3, 37, 31), degrees=23.0),
+        Rotate((3, 19, 17), degrees=23.0),
         Rotate((1, 16, 8), degrees=90.0),
-        Translate((3, 37, 31), dx=0.5, dy=-3.25),
+        Translate((3, 19, 17), dx=0.5, dy=-3.25),
         Translate((1, 16, 8), dx=100.0),
-        Scale((3, 37, 31), factor=0.4),
+        Scale((3, 19, 17), factor=0.4),
         Scale((1, 16, 8), factor=3.0),
     ],
     ids=repr,

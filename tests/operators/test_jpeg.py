@@ -125,7 +125,7 @@ def test_the_surrogate_is_near_and_can_be_climbed_down() -> None:
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
-@pytest.mark.parametrize("shape", [(3, 37, 31), (1, 16, 8), (3, 1, 1), (3, 9, 17)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 19, 17), (1, 16, 8), (3, 1, 1), (3, 9, 17)], ids=str)
 def test_the_contract_at_other_shapes(shape: tuple[int, ...], subsampling: str) -> None:
     check_operator(JPEG(shape, quality=30, subsampling=subsampling))  # type: ignore[arg-type]
 

@@ -151,7 +151,7 @@ def test_seeds_matter_and_suffice(kind: type[SubsampledDCT]) -> None:
 
 
 @pytest.mark.parametrize("kind", RANDOM)
-@pytest.mark.parametrize("shape", [(3, 37, 31), (1, 16, 8), (2, 1, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 19, 17), (1, 16, 8), (2, 1, 5)], ids=str)
 def test_the_contract_at_awkward_shapes(kind: type[SubsampledDCT], shape: tuple[int, ...]) -> None:
     check_operator(kind(shape, ratio=0.5, seed=1))
 
