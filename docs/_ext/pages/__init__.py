@@ -9,11 +9,12 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from pages import api, commands, copies, escapes, methods, operators, scripts
+from pages import api, bodies, commands, copies, escapes, methods, operators, scripts
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages before Sphinx looks for sources."""
+    app.add_directive("body", bodies.Body)
     app.connect("config-inited", _write, priority=1)
     app.connect("autodoc-process-docstring", escapes.escape_docstring, priority=1)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
