@@ -23,7 +23,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "pages",
 ]
-exclude_patterns = ["_ext", "generated/scripts"]
+exclude_patterns = ["_ext", "generated/scripts", "generated/policy-table.md"]
 default_role = "code"
 smartquotes = False
 nitpicky = False

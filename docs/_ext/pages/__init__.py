@@ -9,7 +9,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from pages import api, bodies, commands, copies, escapes, methods, operators, scripts
+from pages import api, bodies, commands, copies, escapes, methods, operators, policy, scripts
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -23,5 +23,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def _write(app: Sphinx, config: Config) -> None:
     del config
     target = Path(app.srcdir) / "generated"
-    for writer in (operators, methods, commands, api, copies, scripts):
+    for writer in (operators, methods, policy, commands, api, copies, scripts):
         writer.write_pages(target)

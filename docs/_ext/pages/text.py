@@ -25,16 +25,17 @@ def _cell(text: str) -> str:
 
 
 def docstring(entry: Any) -> tuple[str, str]:
-    """Split a docstring into its first sentence and the rest, without the list of arguments.
+    """Split a docstring into its first sentence and the rest.
 
-    The arguments stand in a table of their own; `Returns` and `Raises` become paragraphs.
+    The arguments are left out, because they stand in a table of their own, and so is what is
+    returned, which is the same for all entries of a register.
     """
     first, _, rest = inspect.cleandoc(entry.__doc__ or "").partition("\n\n")
     blocks = re.split(r"^(Args|Returns|Raises):\n", rest, flags=re.MULTILINE)
     told = [blocks[0].strip()]
     for name, block in zip(blocks[1::2], blocks[2::2], strict=True):
-        if name != "Args":
-            told.append(f"**{name}** {' '.join(block.split())}")
+        if name == "Raises":
+            told.append(f"Raises {' '.join(block.split())}")
     return with_links(" ".join(first.split())), with_links("\n\n".join(filter(None, told)))
 
 
@@ -64,6 +65,8 @@ def _flag(option: dict[str, Any]) -> str:
 def _default(option: dict[str, Any]) -> str:
     if option["required"]:
         return "required"
+    if option["default"] == "auto":
+        return "[chosen for you](/policy.md)"
     return "none" if option["default"] is None else f"`{option['default']}`"
 
 
