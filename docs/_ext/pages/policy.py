@@ -1,5 +1,6 @@
 """The table of what invprob chooses for the user, from the table that the program itself reads."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ EXAMPLE_WORDS = "for images of 128 pixels and noise of sigma 0.1"
 
 def write_pages(target: Path) -> None:
     """Write `policy-table.md`, which the page `policy.md` includes."""
-    meanings = dict(re.findall(r"^    (\w+): (.+?)\.?$", Asked.__doc__ or "", re.MULTILINE))
+    meanings = dict(re.findall(r"^    (\w+): (.+)$", inspect.getdoc(Asked) or "", re.MULTILINE))
     parts = []
     for name, rows in TABLE.items():
         parts += [
             f"### {name}\n",
-            f"{meanings.get(name, '')}.\n",
+            f"{meanings[name]}\n",
             table(["because", "value"], [[row.because, _value(row)] for row in rows]),
         ]
     write(target / "policy-table.md", "\n".join(parts))
