@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from invprob.measurements import Measurements
+from invprob.methods.policy import explains_choices
 from invprob.methods.problem import Problem, Rate, Recipe, Steps
 from invprob.operators.base import LinearOperator, Operator
 from invprob.priors.deep_image_prior import DeepImagePrior
@@ -15,6 +16,7 @@ from invprob.types import Images
 
 
 @register.method("tv")
+@explains_choices
 def total_variation(
     problem: Problem,
     *,

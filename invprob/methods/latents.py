@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from invprob.losses import ProjectedGradient
+from invprob.methods.policy import explains_choices
 from invprob.methods.problem import Descent, Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.parts import (
     FreeContent,
@@ -58,6 +59,7 @@ def w_plus_s(
 
 
 @register.method("w-plus-s-b")
+@explains_choices
 def w_plus_s_b(
     setting: Setting,
     *,

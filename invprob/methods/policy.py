@@ -5,15 +5,20 @@ decides, and its words are the reason that a run prints and records (`choices.js
 the user gave always wins. `examples/SETTINGS.md` has the measurements behind the thresholds.
 """
 
+import inspect
+import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from invprob.losses import is_image
 from invprob.methods.choices import ASKED, Asked, Choices
+from invprob.methods.decision import Case, Row, measured, otherwise, percent, sigma
 from invprob.methods.problem import Problem
 from invprob.priors.stylegan.shapes import SIZES
-from invprob.registry import AUTO
+from invprob.registry import AUTO, options_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+WIDTH = 100  # of lines in docstrings
 
 # Measured numbers as a share of the numbers in the image.
 LBFGS_SHARE = 0.2  # from here on L-BFGS beats Adam with coarse to fine, and determines P_c and B
@@ -49,77 +54,53 @@ def choose(problem: Problem, asked: Asked) -> Choices:
         if made[name] == AUTO:
             case = Case(problem, asked, made)
             row = next(row for row in rows if row.when(case))
-            made[name] = row.value(case) if callable(row.value) else row.value
-            reasons[name] = row.reason(case)
+            made[name], reasons[name] = row.chosen(case), row.reason(case)
         elif made[name] is not None:
             reasons[name] = ASKED
     return Choices(**made, reasons=reasons)
 
 
-@dataclass(frozen=True)
-class Case:
-    """What the condition of a row may look at."""
-
-    problem: Problem
-    asked: Asked
-    made: Mapping[str, Any]  # the choices of the rows above
-
-    @property
-    def share(self) -> float:
-        """Measured numbers as a share of the numbers in the image."""
-        return self.problem.share
-
-    @property
-    def lbfgs(self) -> bool:
-        """Whether the optimiser is L-BFGS."""
-        return bool(self.made["optimiser"] == "l-bfgs")
-
-    @property
-    def quarter(self) -> int:
-        """A quarter of the side of the image, in pixels."""
-        return self.problem.image_shape[-1] // 4
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the table.
+def explanation(*names: str) -> str:
+    """Return the rows of some choices as a list in Markdown.
 
     Args:
-        value: The value that is chosen, or a function of the case that returns it.
-        when: The condition.
-        because: The condition in words, as a clause that follows "because".
-        figure: The figure of the case that the words speak of.
+        names: the choices, such as "optimiser". Without one: all.
+
+    Returns:
+        A line for each choice, and below it a line for each of its rows. Choices that are made for
+        the same reasons are listed together.
     """
-
-    value: Any
-    when: Callable[[Case], bool]
-    because: str
-    figure: Callable[[Case], str] | None = None
-
-    def reason(self, case: Case) -> str:
-        """Return the words, and in parentheses the figure."""
-        return self.because if self.figure is None else f"{self.because} ({self.figure(case)})"
-
-
-def percent(share: float) -> str:
-    """Return a share in words: 0.2 is "20 %"."""
-    return f"{100 * share:.3g} %"
-
-
-def measured(case: Case) -> str:
-    """Return how much of the image was measured."""
-    return percent(case.share)
+    together: dict[tuple[str, ...], list[str]] = {}
+    for name in TABLE:
+        if name in names or not names:
+            together.setdefault(tuple(row.because for row in TABLE[name]), []).append(name)
+    lines = []
+    for reasons, alike in together.items():
+        lines.append("- " + " and ".join(f"`{name}`" for name in alike))
+        values = zip(*([row.shown for row in TABLE[name]] for name in alike), strict=True)
+        for made, because in zip(values, reasons, strict=True):
+            lines += textwrap.wrap(
+                f"{' and '.join(made)}: {because}",
+                WIDTH,
+                initial_indent="  - ",
+                subsequent_indent="    ",
+            )
+    return "\n".join(lines)
 
 
-def sigma(case: Case) -> str:
-    """Return the standard deviation of the noise."""
-    return f"sigma {case.problem.sigma:g}"
+def explains_choices(method: F) -> F:
+    """Add to the docstring of a method what becomes of the options that it leaves open."""
+    names = [option.name for option in options_of(method) if option.auto]
+    if "content" in names:
+        names.append("coarse")
+    method.__doc__ = f"""{inspect.cleandoc(method.__doc__ or "")}
 
+What "auto" becomes, by the first line that holds (`invprob/methods/policy.py`); a run writes its
+choices and their reasons into `choices.json`:
 
-def otherwise(case: Case) -> bool:
-    """Hold in every case."""
-    del case
-    return True
+{explanation(*names)}
+"""
+    return method
 
 
 def part(fixed: str, free: str) -> tuple[Row, ...]:
@@ -254,12 +235,14 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
             lambda c: tv_weight(TV_USUAL_SIGMA, c),
             lambda c: c.problem.sigma is None,
             f"the noise is not Gaussian, and is taken for a sigma of {TV_USUAL_SIGMA}",
+            label="as for that sigma",
         ),
         Row(
             lambda c: tv_weight(c.problem.sigma or 0.0, c),
             otherwise,
             "the weight grows with the sigma of the noise",
             sigma,
+            f"{TV_PER_SIGMA} · sigma, at least {TV_CLEAN}",
         ),
     ),
     "coarse": (
@@ -291,6 +274,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
             otherwise,
             f"Adam searches, and less than {percent(ADAM_SHARE)} of the image was measured",
             measured,
+            "a quarter of the size",
         ),
     ),
 }

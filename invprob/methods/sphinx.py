@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
 from invprob.methods.choices import Content, DescentName, NoiseMaps
+from invprob.methods.policy import explains_choices
 from invprob.methods.problem import Rate, Recipe, Setting, Steps, free_noise
 from invprob.priors.parts import (
     Draws,
@@ -42,6 +43,7 @@ def _search(
 
 
 @register.method("sphinx")
+@explains_choices
 def sphinx(
     setting: Setting,
     *,
@@ -79,6 +81,7 @@ def sphinx(
 
 
 @register.method("sphinx-style")
+@explains_choices
 def sphinx_style(
     setting: Setting,
     *,

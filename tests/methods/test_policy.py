@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 import pytest
 import torch
 
-from invprob.methods import Asked, Choices, Problem, choose
+from invprob.methods import Asked, Choices, Problem, choose, open_options
 from invprob.methods.choices import ASKED
 from invprob.methods.policy import TABLE
 from invprob.operators import GaussianNoise, Noise, UniformNoise
-from invprob.registry import AUTO
+from invprob.registry import AUTO, register
 
 SIDE = 64
 NUMBERS = 3 * SIDE * SIDE  # of an image: 12,288
@@ -225,3 +225,16 @@ def test_a_run_says_what_was_chosen_and_why() -> None:
     }
     begun_small = choose(problem(123), asked).sentences()
     assert begun_small[-1].startswith("coarse = 16, because Adam searches")
+
+
+def test_every_method_that_leaves_something_open_says_what_becomes_of_it() -> None:
+    explained = set()
+    for name, method in register.method.items():
+        about = " ".join((method.__doc__ or "").split())
+        for choice in open_options(name):
+            explained.add(choice)
+            assert f"`{choice}`" in about
+            assert all(row.because in about and row.shown in about for row in TABLE[choice])
+    assert explained == set(TABLE) - {"perceptual", "coarse"}
+    about = " ".join((register.method["sphinx"].__doc__ or "").split())
+    assert all(row.because in about for row in TABLE["coarse"])
