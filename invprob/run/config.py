@@ -208,7 +208,7 @@ class RunConfig:
         Literal["auto", "none", "alex", "squeeze", "vgg", "st-vgg"],
         _solved(
             "The network behind the perceptual distance (LPIPS), which is a loss and a score.",
-            unset="auto, the best network that is on this machine",
+            unset="auto, the first of alex, squeeze and vgg that is on this machine",
             scope="sweep",
             identifies=False,
         ),
@@ -226,9 +226,9 @@ class RunConfig:
     device: Annotated[
         str,
         _computed(
-            "Where tensors live.",
+            "The device that computes.",
             metavar="auto|cpu|cuda|cuda:N|mps",
-            unset="auto, the fastest there is",
+            unset="auto, which takes CUDA, else Apple's MPS, else the CPU",
         ),
     ] = "auto"
     precision: Annotated[

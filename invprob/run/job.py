@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from invprob.errors import FileError, ShapeError
+from invprob.errors import FileError, PullError, ShapeError
 from invprob.measurements import Measurements
 from invprob.methods import Recipe, needs_generator
 from invprob.operators.base import Operator
 from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
+from invprob.priors.generator_files import find_generator
 from invprob.priors.stylegan.generator import Generator
 from invprob.registry import build
 from invprob.run import environment
@@ -113,7 +114,7 @@ class Job:
         """What a user should know before the first step, a line each."""
         config, lines = self.config, []
         if isinstance(self.network, Absent) and config.perceptual == "auto":
-            lines.append(f"LPIPS is left out: {self.network}")
+            lines.append(f"LPIPS is left out: {self.network}; to do without: --perceptual none")
         if not needs_generator(config.method.name):
             role = (
                 "only says how large images are" if config.measurements is None else "is not used"
@@ -147,6 +148,7 @@ def build_job(config: RunConfig, display: Display, began: RunFolder | None = Non
             what the run began with.
     """
     load_plugins(config)
+    config = _with_generator_at_hand(config, display)
     record = None if began is None else began.environment()
     if record is None:
         if config.threads is not None:
@@ -171,6 +173,22 @@ def build_job(config: RunConfig, display: Display, began: RunFolder | None = Non
     recipe = build_recipe(config, generator, operator, network, noise=measurements.noise())
     resolved = resolve(config, recipe)
     return Job(resolved, device, generator, network, measurements, operator, recipe, truth)
+
+
+def _with_generator_at_hand(config: RunConfig, display: Display) -> RunConfig:
+    """The settings with the default generator, where a download would be for nothing.
+
+    A method without a generator takes from it how large images are, and no more.
+    """
+    if needs_generator(config.method.name):
+        return config
+    try:
+        find_generator(config.prior)
+    except PullError:
+        method = config.method.name
+        display.message(f"{config.prior} is not on this machine, and {method} does without it")
+        return replace(config, prior=RunConfig.prior, resolution=None, label=None)
+    return config
 
 
 def _measured(config: RunConfig, generator: Generator) -> tuple[Measurements, Images | None]:

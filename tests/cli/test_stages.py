@@ -186,6 +186,17 @@ def test_controls_need_no_generator_and_take_measurements_of_any_size(
         assert image.size == (32, 32)
 
 
+def test_a_control_needs_no_download(call, refuse, place: Path) -> None:
+    run = ("solve", "../picture.png", "--operator", "random-mask", "--ratio", 0.5, "--steps", 2)
+    done = call(*run, "--prior", "ffhq-256", "--method", "tv", "--out", "run")
+    assert done.status == 0, done
+    assert "ffhq-256 is not on this machine, and tv does without it" in done.err
+    assert RunConfig.load(Path("run/config.toml")).prior == "faces-128"
+    with Image.open("run/image.png") as image:
+        assert image.size == (128, 128)
+    assert "invprob pull ffhq-256" in refuse(*run, "--prior", "ffhq-256")
+
+
 def test_a_run_records_what_its_method_says_of_itself(call, place: Path) -> None:
     run = ("solve", "../picture.png", "--prior", "../tiny.safetensors", "--operator", "identity")
     done = call(*run, "--method", "robust", "--steps", 3, "--perceptual", "none", "--out", "run")
