@@ -1,4 +1,4 @@
-"""TOML whose mistakes are reported by file, line and key."""
+"""Reads TOML, and reports mistakes in it by file, line and key."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ else:
 
 
 class Source:
-    """A file's text, in which tables and keys are looked up by line."""
+    """The text of a file, and the lines of its tables and keys."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,14 +31,14 @@ class Source:
         self._lines = self.text.splitlines()
 
     def root(self) -> "Table":
-        """The whole file as a table; raises `ArgumentError` where it is no TOML."""
+        """The whole file as a table; raises `ArgumentError` if it is not TOML."""
         try:
             return Table(self, "", 0, tomllib.loads(self.text))
         except tomllib.TOMLDecodeError as error:
             raise ArgumentError(f"{self.path}: this is not TOML: {error}") from None
 
     def line_of(self, header: str, index: int, key: str | None = None) -> int | None:
-        """The line of a key, else of its table's header, counted from 1; None where not found."""
+        """The line of a key, else that of its table's header, from 1 on; None if not found."""
         starts = [at for at, line in enumerate(self._lines) if _heads(line, header)]
         first = -1 if not header else starts[index] if index < len(starts) else None
         if first is None:  # written in line: [[operators]] as operators = [{...}]
@@ -68,12 +68,12 @@ class Table:
         self._read: set[str] = set()
 
     def place(self, key: str | None = None) -> str:
-        """Where a key stands, such as `fig5.toml, line 12`."""
+        """The place of a key, such as `fig5.toml, line 12`."""
         line = self._source.line_of(self.header, self._index, key)
         return str(self._source.path) if line is None else f"{self._source.path}, line {line}"
 
     def wrong(self, key: str, text: str) -> ArgumentError:
-        """The error that says what is wrong with a key, and where that is."""
+        """The error that says where a key is, and what is wrong with it."""
         where = f"{self.header}.{key}" if self.header else key
         return ArgumentError(f"{self.place(key)}: {where} {text}")
 
@@ -115,15 +115,15 @@ class Table:
         return None if value is None else float(value)
 
     def words(self, key: str) -> tuple[str, ...] | None:
-        """A list of strings, of which one may stand alone."""
+        """A list of strings; a single string counts as a list."""
         return self._several(key, str, f'must be a list of strings, such as {key} = ["..."]')
 
     def numbers(self, key: str) -> tuple[int, ...] | None:
-        """A list of whole numbers, of which one may stand alone."""
+        """A list of whole numbers; a single number counts as a list."""
         return self._several(key, int, f"must be a list of whole numbers, such as {key} = [0, 1]")
 
     def table(self, key: str) -> "Table":
-        """A table inside this one; an empty one where there is none."""
+        """The table of that name in this one; empty if there is none."""
         value = self._typed(key, dict, "must be a table")
         return Table(self._source, f"{self.header}.{key}".lstrip("."), 0, value or {})
 
@@ -153,7 +153,7 @@ class Table:
     def check_known(
         self, key: str, words: Iterable[str], known: Collection[str], what: str
     ) -> None:
-        """Raise `ArgumentError` for a word that is not known."""
+        """Raise `ArgumentError` for a word that is not among those known."""
         for word in words:
             if word not in known:
                 listed = ", ".join(known) or "none"

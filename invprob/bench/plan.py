@@ -1,4 +1,4 @@
-"""A sweep becomes runs: every combination that is not excluded, each with a readable name."""
+"""The runs of a sweep: every combination that is not excluded, each with a readable name."""
 
 import contextlib
 import dataclasses
@@ -25,9 +25,14 @@ from invprob.run.samples import sample_path
 
 @dataclass(frozen=True)
 class Planned:
-    """A run to be made: its name, its labels on every axis, and its configuration.
+    """A run to be made.
 
-    `definition` is what it is known by: JSON, the same wherever files lie and threads run.
+    Attributes:
+        id: Its name.
+        at: Its label on each axis.
+        config: Its settings.
+        definition: The settings and the contents of files by which it is known, as JSON. They do
+            not depend on where files lie or on the machine.
     """
 
     id: str
@@ -38,7 +43,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a sweep, and what was left out, each with the reason."""
+    """All runs of a sweep; `skipped` says what was left out and why."""
 
     sweep: Sweep
     runs: tuple[Planned, ...]
@@ -56,10 +61,10 @@ class _Picture:
 
 
 def make_plan(sweep: Sweep) -> Plan:
-    """Find the pictures, build everything once to see that it can be built, and name the runs.
+    """Find the images, check that everything can be built by building it once, and name the runs.
 
-    Raises `InvprobError` for what does not exist or does not fit; the message says where in the
-    sweep file it stands.
+    Raises:
+        InvprobError: for what does not exist or does not fit; it names the line of the sweep file.
     """
     generator = load_generator(
         sweep.setting("prior"), resolution=sweep.setting("resolution"), label=sweep.setting("label")
@@ -173,7 +178,7 @@ def _check(
     generator: Generator,
     network: PerceptualDistance | Absent,
 ) -> dict[str, str]:
-    """Build what each combination needs, once; returns why optional methods are left out."""
+    """Build what each combination needs, once; says by label which methods are left out and why."""
     shape = generator.image_shape
     choices = {
         axis: {one.label: one for one in sweep.choices(axis)} for axis in ("transform", "operator")
@@ -210,18 +215,18 @@ def _first_of(runs: Sequence[Planned], axes: Sequence[str]) -> list[Planned]:
 
 @contextlib.contextmanager
 def _placed(choice: Choice) -> Iterator[None]:
-    """Let errors begin with where the file has the entry."""
+    """Let errors begin with the entry's place in the file."""
     try:
         yield
     except InvprobError as error:
         raise type(error)(f"{choice.place}: {choice.label!r}: {error}") from error
 
 
-# --------------------------------------------------------------------------------------- pictures
+# ----------------------------------------------------------------------------------------- images
 
 
 def _find_pictures(sets: Sequence[Pictures]) -> tuple[list[_Picture], list[str]]:
-    """The pictures of all sets, and why optional sets are missing."""
+    """The images of all sets, and why optional sets are missing."""
     found: list[_Picture] = []
     missing: list[str] = []
     for one in sets:
@@ -239,7 +244,7 @@ def _find_pictures(sets: Sequence[Pictures]) -> tuple[list[_Picture], list[str]]
 
 
 def _files(path: str) -> list[Path]:
-    """The pictures that a file's, a folder's or a pattern's name stands for, in order."""
+    """The images that the name of a file, a folder or a pattern stands for, in order."""
     if Path(path).exists():
         return [Path(one) for one in expand([path])]
     if not set("*?[") & set(path):

@@ -1,4 +1,4 @@
-"""Pictures of a sweep, where matplotlib is installed; the numbers behind them in any case."""
+"""Plots of a sweep if matplotlib is installed, and the numbers behind them in any case."""
 
 import importlib.util
 import math
@@ -18,7 +18,7 @@ from invprob.bench.series import (
     line_rows,
     lines,
 )
-from invprob.bench.summary import Measure
+from invprob.bench.summary import Column
 from invprob.bench.tables import as_csv
 from invprob.files import atomic_write
 from invprob.version import install_command
@@ -37,24 +37,24 @@ def can_draw() -> bool:
 
 
 def write_plots(plan: Plan, records: Mapping[str, Record], out: Path) -> list[Path]:
-    """Write `plots/*.csv` and, where matplotlib is installed, `plots/*.png`; returns the paths."""
+    """Write `plots/*.csv` and, if matplotlib is installed, `plots/*.png`; returns the paths."""
     folder = out / "plots"
     written: list[Path] = []
-    for measure in PLOTTED:
-        found = boxes(plan, records, measure)
+    for column in PLOTTED:
+        found = boxes(plan, records, column)
         if not found:
             continue
         folder.mkdir(exist_ok=True)
-        title = _title(plan, measure)
-        written.append(_data(folder / f"box-{measure.name}.csv", box_rows(found)))
+        title = _title(plan, column)
+        written.append(_data(folder / f"box-{column.name}.csv", box_rows(found)))
         if can_draw():
             figure = draw_boxes(found, title)
-            written.append(_picture(figure, folder / f"box-{measure.name}.png"))
+            written.append(_picture(figure, folder / f"box-{column.name}.png"))
         for axis in line_axes(plan):
-            over = lines(plan, records, measure, axis)
+            over = lines(plan, records, column, axis)
             if not over:
                 continue
-            name = f"line-{axis}-{measure.name}"
+            name = f"line-{axis}-{column.name}"
             written.append(_data(folder / f"{name}.csv", line_rows(over)))
             if can_draw():
                 written.append(_picture(draw_lines(over, title, axis), folder / f"{name}.png"))
@@ -62,7 +62,7 @@ def write_plots(plan: Plan, records: Mapping[str, Record], out: Path) -> list[Pa
 
 
 def draw_boxes(found: Boxes, title: str) -> "Figure":
-    """A box a method: quartiles, median, whiskers to 1.5 times their distance, points beyond."""
+    """A box for each method: median, quartiles, whiskers to 1.5 interquartile ranges, outliers."""
     figure, axes = _panels(list(found))
     for panel, by_method in list(found.items())[:MOST_PANELS]:
         names = list(by_method)
@@ -73,7 +73,7 @@ def draw_boxes(found: Boxes, title: str) -> "Figure":
 
 
 def draw_lines(found: Lines, title: str, axis: str) -> "Figure":
-    """A line through the medians, with a band from quartile to quartile."""
+    """Lines through the medians, with a band between the quartiles."""
     figure, axes = _panels(list(found))
     for panel, by_line in list(found.items())[:MOST_PANELS]:
         for name, points in by_line.items():
@@ -90,7 +90,7 @@ def draw_lines(found: Lines, title: str, axis: str) -> "Figure":
 
 
 def _panels(titles: Sequence[str]) -> "tuple[Figure, dict[str, Axes]]":
-    """A figure without a window, and its axes by panel; what does not fit is in the data."""
+    """A figure without a window, and its axes by panel; at most `MOST_PANELS` are drawn."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -112,9 +112,9 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _title(plan: Plan, measure: Measure) -> str:
-    title = plan.network if measure.name == "lpips" and plan.network else measure.title
-    return f"{title} ({measure.better} is better)"
+def _title(plan: Plan, column: Column) -> str:
+    title = plan.network if column.name == "lpips" and plan.network else column.title
+    return f"{title} ({column.better} is better)"
 
 
 def _data(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -1,4 +1,4 @@
-"""Tasks in parallel processes, and what they report."""
+"""Runs in parallel processes, and the events that they report."""
 
 import contextlib
 import multiprocessing
@@ -12,65 +12,65 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from invprob.bench.worker import Result, Task, main
+from invprob.bench.worker import Assignment, Result, main
 
-PATIENCE = 20.0  # seconds that an interrupted process gets to put its files in order
+PATIENCE = 20.0  # seconds that an interrupted process has to complete its files
 
 
 @dataclass(frozen=True)
 class Event:
-    """What became of a task: it began (share 0), is some share done, or ended with a result."""
+    """News of an assignment: it began (share 0), a share of it is done, or it ended (result)."""
 
-    task: Task
+    assignment: Assignment
     share: float
     result: Result | None = None
 
 
-def work_through(tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
-    """Make the tasks, `jobs` at a time, each in a fresh process.
+def work_through(assignments: Sequence[Assignment], jobs: int) -> Generator[Event, None, None]:
+    """Work on the assignments, `jobs` at a time, each in a fresh process, and yield events.
 
-    Closing the iterator, or an interrupt, ends the processes and waits for them.
+    When the iterator is closed, or an exception ends it, the processes are ended as well.
     """
-    waiting = deque(tasks)
-    running: dict[Connection, tuple[SpawnProcess, Task]] = {}
+    waiting = deque(assignments)
+    running: dict[Connection, tuple[SpawnProcess, Assignment]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                task = waiting.popleft()
-                yield Event(task, 0.0)
-                pipe, process = _begin(task)
-                running[pipe] = (process, task)
+                assignment = waiting.popleft()
+                yield Event(assignment, 0.0)
+                pipe, process = _begin(assignment)
+                running[pipe] = (process, assignment)
             for pipe in _ready(running):
-                process, task = running[pipe]
+                process, assignment = running[pipe]
                 message = _receive(pipe, process)
                 if isinstance(message, Result):
                     process.join()
                     pipe.close()
                     del running[pipe]
-                    yield Event(task, 1.0, message)
+                    yield Event(assignment, 1.0, message)
                 else:
-                    yield Event(task, message)
+                    yield Event(assignment, message)
     finally:
         _end([process for process, _ in running.values()])
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _ready(pipes: Collection[Connection]) -> list[Connection]:
-    """Those that have something to say, or whose process is gone; waits a second at most."""
-    heard = wait(list(pipes), timeout=1.0)
-    return [pipe for pipe in pipes if pipe in heard]
+    """The pipes that have a message or whose process is gone; waits at most a second."""
+    ready = wait(list(pipes), timeout=1.0)
+    return [pipe for pipe in pipes if pipe in ready]
 
 
-def _begin(task: Task) -> tuple[Connection, SpawnProcess]:
+def _begin(assignment: Assignment) -> tuple[Connection, SpawnProcess]:
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=main, args=(task, send), daemon=True)
+    process = context.Process(target=main, args=(assignment, send), daemon=True)
     with _no_interrupt():
         process.start()
     send.close()
@@ -79,11 +79,11 @@ def _begin(task: Task) -> tuple[Connection, SpawnProcess]:
 
 @contextlib.contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Ctrl-C reaches the whole group of processes; those begun here leave it to the first one."""
+    """Begin processes that ignore Ctrl-C, which the terminal sends to all; the first handles it."""
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # which would lift the block if it began only now
+    resource_tracker.ensure_running()  # it would lift the block if it began later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""What is known of each run of a sweep: one small JSON file a run, beside the run folders."""
+"""The record of each run of a sweep: a small JSON file beside the run folders."""
 
 import dataclasses
 import json
@@ -19,11 +19,21 @@ FORMAT = "invprob-bench-record"
 class Record:
     """How a run went; what is not known is None.
 
-    `scores` are those of the run's `scores.json`. `seconds` is wall time from the start of the work
-    to its end, loading and scoring included, over all sessions. `peak_memory` is in MiB: the most
-    that the run's own process had resident at once, Python and libraries included, in the last
-    session; `gpu_memory` is the most that PyTorch had allocated on the GPU. `pace` is seconds a
-    step, measured beforehand where a time budget set the number of steps.
+    Attributes:
+        id: The run's name.
+        at: Its label on each axis of the sweep.
+        definition: The settings by which it is known.
+        status: How far it came.
+        error: Why it failed, in one line.
+        traceback: Where an unforeseen exception came from.
+        scores: The content of its `scores.json`.
+        seconds: Wall time from the start to the end, with loading and scoring, over all sessions.
+        peak_memory: The most memory (MiB) that its process had resident at once in the last
+            session, Python and libraries included.
+        gpu_memory: The most memory (MiB) that PyTorch had allocated on the GPU.
+        threads: CPU threads.
+        pace: Seconds a step, measured beforehand where a time budget set the number of steps.
+        sessions: How often it was begun or continued.
     """
 
     id: str
@@ -46,13 +56,13 @@ class Record:
         return self.status == "finished" and self.scores is not None
 
     def score(self, name: str) -> float | None:
-        """A number of the scores, if there is one."""
+        """The score of that name, if there is one."""
         value = None if self.scores is None else self.scores.get(name)
         return None if value is None else float(value)
 
 
 def record_path(out: Path, run_id: str) -> Path:
-    """Where the record of a run lies."""
+    """The path of a run's record."""
     return out / "records" / f"{run_id}.json"
 
 
@@ -78,16 +88,17 @@ def load_record(out: Path, run_id: str) -> Record | None:
         raise file_error(path, error, "read") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise FileError(
-            f"{str(path)!r} is no record of a run ({error}); remove it and the folder of that run "
-            "to make the run anew"
+            f"{str(path)!r} is not the record of a run ({error}); remove it and the folder of that "
+            "run to make the run anew"
         ) from None
 
 
 def load_records(out: Path, runs: Sequence[Planned]) -> dict[str, Record]:
-    """The records there are of these runs, by id.
+    """The records of these runs, by id, as far as there are any.
 
-    Raises `RunError` where one was made by another definition of the sweep: results of different
-    settings must not meet in one table.
+    Raises:
+        RunError: if a run was made with other settings than the sweep has now. Results of different
+            settings must not stand in one table.
     """
     found: dict[str, Record] = {}
     changed: list[str] = []
@@ -97,7 +108,7 @@ def load_records(out: Path, runs: Sequence[Planned]) -> dict[str, Record]:
             continue
         same = dict(record.definition) == json.loads(json.dumps(run.definition))
         if not same and record.status == "failed":
-            continue  # it has no results that could meet others: the run is made anew
+            continue  # it has no results, so it is made anew
         found[run.id] = record
         if not same:
             changed.append(f"{run.id} ({_difference(record.definition, run.definition)})")
@@ -111,7 +122,7 @@ def load_records(out: Path, runs: Sequence[Planned]) -> dict[str, Record]:
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The first key in which two definitions differ, and how."""
+    """The first difference between two definitions, in words."""
     for key in sorted({*old, *new}):
         before, now = old.get(key), json.loads(json.dumps(new.get(key)))
         if before != now:

@@ -1,21 +1,20 @@
-"""A sweep from its plan to its tables: what is finished is kept, the rest is done."""
+"""A sweep from its plan to its tables: finished runs are kept, and the others are made."""
 
 import dataclasses
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 from invprob.bench.plan import Plan, Planned, make_plan
 from invprob.bench.plots import write_plots
 from invprob.bench.pool import cores, work_through
+from invprob.bench.progress import SilentSweep, State, SweepDisplay
 from invprob.bench.records import Record, load_records, save_record
 from invprob.bench.sweep import Sweep
 from invprob.bench.tables import write_tables
-from invprob.bench.worker import Result, Task
+from invprob.bench.worker import Assignment, Result
 from invprob.errors import FileError, RunError
 from invprob.files import atomic_write, file_error
 from invprob.run.folder import is_run_folder, locked
@@ -25,52 +24,8 @@ COPY = "sweep.toml"
 
 
 @dataclass(frozen=True)
-class State:
-    """How far a sweep is; `done` counts runs and parts of runs, `means` are of PSNR by method."""
-
-    done: float
-    total: int
-    failed: int
-    remaining: float | None  # seconds
-    means: Mapping[str, tuple[float, int]]
-
-
-class SweepDisplay(ABC):
-    """Where a sweep says what it does."""
-
-    @abstractmethod
-    def message(self, text: str) -> None:
-        """Say something that the user should know, in one line."""
-
-    @abstractmethod
-    def state(self, state: State) -> None:
-        """Show how far the sweep is."""
-
-    @abstractmethod
-    def ended(self, record: Record) -> None:
-        """Learn that a run ended."""
-
-    def end(self) -> None:
-        """Called when there will be no further state."""
-
-
-@final
-class SilentSweep(SweepDisplay):
-    """Say nothing."""
-
-    def message(self, text: str) -> None:
-        del text
-
-    def state(self, state: State) -> None:
-        del state
-
-    def ended(self, record: Record) -> None:
-        del record
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a sweep came to; `written` are tables and plots."""
+class SweepResult:
+    """How many runs of a sweep there are, finished and failed; `written` are tables and plots."""
 
     out: Path
     total: int
@@ -88,29 +43,37 @@ def run_sweep(
     retry_failed: bool = False,
     display: SweepDisplay | None = None,
     draw: Draw | None = None,
-) -> Summary:
+) -> SweepResult:
     """Make the runs of a sweep that `out` does not hold yet, then write tables and plots.
 
-    Interrupted runs go on; failed ones are left alone unless `retry_failed`. Ctrl-C ends it in good
-    order, tables included. `jobs` processes, by default the sweep's or one, share the processors.
-    `draw` writes each run's comparison picture; processes find it by its name.
+    Interrupted runs are continued. Ctrl-C ends the sweep, and the tables are still written.
 
-    Raises `InvprobError` before anything runs where the sweep cannot be built, `RunError` where
-    `out` is in use or holds runs of another definition.
+    Args:
+        sweep: What to run.
+        out: The folder of the sweep; it is made if it is not there.
+        jobs: How many processes run at once and share the processors. Default: the sweep's number,
+            or 1.
+        retry_failed: Whether failed runs are repeated.
+        display: Shows the progress.
+        draw: Writes the comparison picture of a run. Processes import it by its name.
+
+    Raises:
+        InvprobError: if something in the sweep cannot be built; nothing has run then.
+        RunError: if `out` is in use, or holds runs of other settings.
     """
     display = display or SilentSweep()
     plan = make_plan(sweep)
     for reason in plan.skipped:
         display.message(reason)
     if plan.no_network is not None:
-        display.message(f"there will be no LPIPS: {plan.no_network}")
+        display.message(f"LPIPS is left out: {plan.no_network}")
     _make(out)
     with locked(out):
         return _Session(plan, out, jobs, retry_failed, display, draw).run()
 
 
 class _Session:
-    """One call of a sweep."""
+    """One call of `run_sweep`."""
 
     def __init__(
         self,
@@ -128,8 +91,8 @@ class _Session:
         self._began: dict[str, float] = {}
         self._shares: dict[str, float] = {}
 
-    def run(self) -> Summary:
-        """Work, then write."""
+    def run(self) -> SweepResult:
+        """Make the runs, then write tables and plots."""
         _copy(self._plan.sweep, self._out)
         interrupted = False
         try:
@@ -144,7 +107,7 @@ class _Session:
         if not (self._todo or interrupted):
             self._display.message("nothing was left to do")
         states = [record.status for record in self._records.values()]
-        return Summary(
+        return SweepResult(
             out=self._out,
             total=len(self._plan.runs),
             finished=states.count("finished"),
@@ -159,15 +122,15 @@ class _Session:
             return True
         if record.status in ("failed", "diverged"):
             return retry_failed
-        return not is_run_folder(self._folder(run.id))  # someone removed it to have it made again
+        return not is_run_folder(self._folder(run.id))  # the user removed it to repeat the run
 
     def _work(self) -> None:
         runs = {run.id: run for run in self._todo}
-        tasks = [self._task(run) for run in self._todo]
-        began, first = time.monotonic(), len(self._plan.runs) - len(tasks)
-        with closing(work_through(tasks, self._jobs)) as events:
+        assignments = [self._assignment(run) for run in self._todo]
+        began, first = time.monotonic(), len(self._plan.runs) - len(assignments)
+        with closing(work_through(assignments, self._jobs)) as events:
             for event in events:
-                run = runs[event.task.id]
+                run = runs[event.assignment.id]
                 if event.result is not None:
                     self._shares.pop(run.id, None)
                     self._save(_ended(self._records[run.id], event.result))
@@ -179,16 +142,16 @@ class _Session:
                     self._shares[run.id] = event.share
                 self._display.state(self._state(began, first))
 
-    def _task(self, run: Planned) -> Task:
+    def _assignment(self, run: Planned) -> Assignment:
         threads = self._plan.sweep.setting("threads") or max(1, cores() // self._jobs)
         config = dataclasses.replace(run.config, threads=threads)
         record = self._records.get(run.id)
         anew = record is None or record.status in ("failed", "diverged")
         folder = self._folder(run.id)
-        return Task(run.id, config, folder, anew and is_run_folder(folder), self._draw)
+        return Assignment(run.id, config, folder, anew and is_run_folder(folder), self._draw)
 
     def _started(self, run: Planned) -> Record:
-        """The record of a run that begins, or goes on: seconds of sessions that got lost are."""
+        """The record of a run that begins or continues; the seconds of a lost session are lost."""
         before = self._records.get(run.id)
         goes_on = before is not None and before.status in ("started", "interrupted")
         if before is None or not goes_on or not is_run_folder(self._folder(run.id)):
@@ -234,7 +197,7 @@ class _Session:
 
 
 def _ended(record: Record, result: Result) -> Record:
-    """The record of a run whose process is through."""
+    """The record of a run whose process ended."""
     known = record.seconds is not None and result.seconds is not None
     return dataclasses.replace(
         record,
@@ -251,13 +214,13 @@ def _ended(record: Record, result: Result) -> Record:
 
 
 def _make(out: Path) -> None:
-    """Make the folders; raises `RunError` where `out` is something else."""
+    """Make the folders; raises `RunError` if `out` holds something else."""
     known = {COPY, "records", "runs", "plots", "lock", "table.md", "table.csv", "runs.csv"}
     try:
         if out.is_dir() and (foreign := {one.name for one in out.iterdir()} - known):
             raise RunError(
-                f"{str(out)!r} is no folder of a sweep: it holds {sorted(foreign)[0]!r}; choose "
-                "another --out"
+                f"{str(out)!r} is not the folder of a sweep: it holds {sorted(foreign)[0]!r}; "
+                "choose another --out"
             )
         for folder in (out, out / "records", out / "runs"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -266,7 +229,7 @@ def _make(out: Path) -> None:
 
 
 def _copy(sweep: Sweep, out: Path) -> None:
-    """Keep the sweep file as it was at the last call, for people."""
+    """Copy the sweep file, so that people can see what ran last."""
     try:
         text = Path(sweep.source).read_text("utf-8")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the plots of a sweep show, as numbers: boxes by method, lines over an axis that has x."""
+"""The numbers behind the plots of a sweep: boxes by method, and lines over an axis that has x."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any
 
 from invprob.bench.plan import Plan, Planned
 from invprob.bench.records import Record
-from invprob.bench.summary import MEASURES, Measure, Spread
+from invprob.bench.summary import COLUMNS, Column, Spread
 from invprob.bench.sweep import CHOSEN, NOTHING, Choice
 
-PLOTTED = tuple(one for one in MEASURES if one.name in ("psnr", "ssim", "lpips", "data_misfit"))
+PLOTTED = tuple(one for one in COLUMNS if one.name in ("psnr", "ssim", "lpips", "data_misfit"))
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ Boxes = dict[str, dict[str, list[float]]]  # panel -> method -> values
 Lines = dict[str, dict[str, list[Point]]]  # panel -> line -> points
 
 
-def boxes(plan: Plan, records: Mapping[str, Record], measure: Measure) -> Boxes:
-    """The values of each method, in a panel for each combination of the other grouping axes."""
+def boxes(plan: Plan, records: Mapping[str, Record], column: Column) -> Boxes:
+    """The values of each method, with a panel for each combination of the other grouping axes."""
     axes = [axis for axis in plan.sweep.group_by if axis != "method"]
     found: Boxes = {}
-    for run, value in _values(plan, records, measure):
+    for run, value in _values(plan, records, column):
         panel = _title(plan, run, axes)
         found.setdefault(panel, {}).setdefault(run.at["method"], []).append(value)
     return found
 
 
 def line_axes(plan: Plan) -> list[str]:
-    """The axes of which two entries or more have an x."""
+    """The axes on which two entries or more have an x."""
     return [
         axis
         for axis in CHOSEN
@@ -44,16 +44,16 @@ def line_axes(plan: Plan) -> list[str]:
     ]
 
 
-def lines(plan: Plan, records: Mapping[str, Record], measure: Measure, axis: str) -> Lines:
-    """A line a method over the x of an axis; panels by family and by the other axes.
+def lines(plan: Plan, records: Mapping[str, Record], column: Column, axis: str) -> Lines:
+    """A line for each method over the x of an axis, with panels by family and by the other axes.
 
-    Where the axis is the method itself, a line is a family of methods.
+    If the axis is the method itself, there is a line for each family of methods.
     """
     choices: dict[str, Choice] = {one.label: one for one in plan.sweep.choices(axis)}
     others = [one for one in ("set", *CHOSEN) if one not in (axis, "method")]
     others = [one for one in others if one != "set" or "set" in plan.sweep.group_by]
     pooled: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for run, value in _values(plan, records, measure):
+    for run, value in _values(plan, records, column):
         choice = choices[run.at[axis]]
         if choice.x is None:
             continue
@@ -79,7 +79,7 @@ def lines(plan: Plan, records: Mapping[str, Record], measure: Measure, axis: str
 
 
 def box_rows(found: Boxes) -> list[dict[str, Any]]:
-    """The values of boxes, one a row."""
+    """The values of boxes, one in each row."""
     return [
         {"panel": panel, "method": method, "value": value}
         for panel, by_method in found.items()
@@ -89,7 +89,7 @@ def box_rows(found: Boxes) -> list[dict[str, Any]]:
 
 
 def line_rows(found: Lines) -> list[dict[str, Any]]:
-    """The points of lines, one a row."""
+    """The points of lines, one in each row."""
     return [
         {
             "panel": panel,
@@ -108,18 +108,18 @@ def line_rows(found: Lines) -> list[dict[str, Any]]:
 
 
 def _values(
-    plan: Plan, records: Mapping[str, Record], measure: Measure
+    plan: Plan, records: Mapping[str, Record], column: Column
 ) -> list[tuple[Planned, float]]:
     pairs = []
     for run in plan.runs:
         record = records.get(run.id)
-        if record is not None and record.good and (value := measure.read(record)) is not None:
+        if record is not None and record.good and (value := column.read(record)) is not None:
             pairs.append((run, value))
     return pairs
 
 
 def _title(plan: Plan, run: Planned, axes: list[str]) -> str:
-    """The labels of a run on these axes, without those that all runs share or that say nothing."""
+    """The labels of a run on these axes, without those that all runs share."""
     varied = [axis for axis in axes if len({one.at[axis] for one in plan.runs}) > 1]
     labels = [run.at[axis] for axis in varied]
     return " · ".join(label for label in labels if label != NOTHING or len(labels) == 1)

@@ -10,10 +10,15 @@ from invprob.bench.records import Record
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A number that a run has: its name in files, its title and format in tables, how it is read.
+class Column:
+    """A number that each run has, and how tables show it.
 
-    `better` is "higher", "lower" or "", where neither is.
+    Attributes:
+        name: Its name in files.
+        title: Its title in tables.
+        form: Its number format.
+        better: "higher", "lower", or "" where neither is.
+        read: Reads it from a record.
     """
 
     name: str
@@ -23,25 +28,25 @@ class Measure:
     read: Callable[[Record], float | None]
 
 
-MEASURES = (
-    Measure("psnr", "PSNR, dB", ".2f", "higher", lambda record: record.score("psnr")),
-    Measure("ssim", "SSIM", ".3f", "higher", lambda record: record.score("ssim")),
-    Measure("lpips", "LPIPS", ".3f", "lower", lambda record: record.score("lpips")),
-    Measure("data_misfit", "data misfit", ".3g", "lower", lambda run: run.score("data_misfit")),
-    Measure("steps", "steps", ".0f", "", lambda record: record.score("steps")),
-    Measure("seconds_in_loop", "s in loop", ".1f", "lower", lambda run: run.score("seconds")),
-    Measure("seconds", "s in all", ".1f", "lower", lambda record: record.seconds),
-    Measure("peak_memory_mib", "peak MiB", ".0f", "lower", lambda record: record.peak_memory),
-    Measure("gpu_memory_mib", "GPU MiB", ".0f", "lower", lambda record: record.gpu_memory),
+COLUMNS = (
+    Column("psnr", "PSNR, dB", ".2f", "higher", lambda record: record.score("psnr")),
+    Column("ssim", "SSIM", ".3f", "higher", lambda record: record.score("ssim")),
+    Column("lpips", "LPIPS", ".3f", "lower", lambda record: record.score("lpips")),
+    Column("data_misfit", "data misfit", ".3g", "lower", lambda run: run.score("data_misfit")),
+    Column("steps", "steps", ".0f", "", lambda record: record.score("steps")),
+    Column("seconds_in_loop", "s in loop", ".1f", "lower", lambda run: run.score("seconds")),
+    Column("seconds", "s in all", ".1f", "lower", lambda record: record.seconds),
+    Column("peak_memory_mib", "peak MiB", ".0f", "lower", lambda record: record.peak_memory),
+    Column("gpu_memory_mib", "GPU MiB", ".0f", "lower", lambda record: record.gpu_memory),
 )
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Statistics of `count` values; None where there are too few.
+    """Statistics of `count` values; None where there are too few values.
 
-    Quartiles interpolate linearly between order statistics (type 7 of Hyndman and Fan 1996);
-    `deviation` is that of a sample, with count - 1.
+    Quartiles interpolate linearly between order statistics (type 7 of Hyndman and Fan 1996). The
+    standard deviation is that of a sample, with count - 1.
     """
 
     count: int
@@ -64,7 +69,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs that share labels: how many there are to be, are finished, and failed."""
+    """The runs that share labels: their number, how many finished and failed, and statistics."""
 
     labels: Mapping[str, str]
     runs: int
@@ -74,9 +79,9 @@ class Group:
 
 
 def groups(plan: Plan, records: Mapping[str, Record], axes: Sequence[str]) -> list[Group]:
-    """Pool the runs over every axis not named, in the order of the sweep.
+    """The runs grouped by their labels on these axes, in the order of the sweep.
 
-    Runs that failed or diverged are counted, but have no part in the statistics.
+    Runs that failed or diverged are counted, but are not in the statistics.
     """
     pooled: dict[tuple[str, ...], list[Planned]] = {}
     for run in plan.runs:
@@ -91,7 +96,7 @@ def groups(plan: Plan, records: Mapping[str, Record], axes: Sequence[str]) -> li
                 runs=len(runs),
                 finished=len(good),
                 failed=sum(record.status in ("failed", "diverged") for record in known),
-                spreads={one.name: Spread.of([one.read(run) for run in good]) for one in MEASURES},
+                spreads={one.name: Spread.of([one.read(run) for run in good]) for one in COLUMNS},
             )
         )
     return found

@@ -19,24 +19,29 @@ NOTHING = "none"  # the label of no transform and of no noise
 
 @dataclass(frozen=True)
 class Link:
-    """One operator of a chain; `pixels` are those options that are lengths at some image size."""
+    """One operator of a chain; `pixels` are the options that are lengths in pixels."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     pixels: Mapping[str, float] = field(default_factory=dict)
 
     def named(self, scale: float) -> Named:
-        """The operator at a size; lengths become whole pixels, where shifts blur nothing."""
+        """The operator with its lengths scaled to whole pixels, so that shifts do not blur."""
         lengths = {name: round(value * scale) for name, value in self.pixels.items()}
         return Named(self.name, {**self.settings, **lengths})
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One entry of an axis: its label, what it builds, and where it lies in a plot over `x`.
+    """One entry of an axis.
 
-    `chain` is in reading order and may be empty, which changes nothing; a noise and a method have
-    one link. Entries of one `family` share a panel. `place` says where the file has it.
+    Attributes:
+        label: Its name in tables and plots.
+        chain: What it builds, in reading order. An empty chain changes nothing; a noise and a
+            method have one link.
+        x: Its place in a plot over the axis.
+        family: Entries of one family share a panel of a plot.
+        place: Its place in the file.
     """
 
     label: str
@@ -59,7 +64,7 @@ class MethodChoice(Choice):
 
 @dataclass(frozen=True)
 class Pictures:
-    """A set of pictures: samples of the package, files, folders, patterns; the first `most`."""
+    """A set of images: the first `most` of samples, files, folders and patterns."""
 
     label: str
     samples: tuple[str, ...] = ()
@@ -71,7 +76,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Runs to leave out: those whose labels lie, on every axis named, among those given."""
+    """Runs to leave out: those whose label is listed on every axis that is named."""
 
     labels: Mapping[str, tuple[str, ...]]
 
@@ -149,7 +154,7 @@ class Sweep:
         return by_axis[axis]
 
     def scaled(self, name: str) -> "Sweep":
-        """The sweep at one of its named scales; raises `ArgumentError` where there is none."""
+        """The sweep at one of its scales; raises `ArgumentError` if there is none of that name."""
         if name not in self.scales:
             known = ", ".join(self.scales) or "none"
             raise ArgumentError(
@@ -176,5 +181,5 @@ class Sweep:
 
 
 def kept(choices: Sequence[Any], labels: Sequence[str] | None) -> tuple[Any, ...]:
-    """The entries with these labels; all where there are no labels."""
+    """The entries with these labels; all entries if there are no labels."""
     return tuple(one for one in choices if labels is None or one.label in labels)

@@ -10,7 +10,7 @@ import torch
 
 from invprob.bench.plan import Plan
 from invprob.bench.records import Record
-from invprob.bench.summary import MEASURES, Group, Measure, Spread, groups
+from invprob.bench.summary import COLUMNS, Column, Group, Spread, groups
 from invprob.bench.sweep import AXES, Sweep
 from invprob.files import atomic_write
 from invprob.version import __version__
@@ -20,7 +20,7 @@ _UNKNOWN = "–"
 
 
 def write_tables(plan: Plan, records: Mapping[str, Record], out: Path) -> list[Path]:
-    """Write the three tables; returns their paths."""
+    """Write the three tables, and return their paths."""
     axes = plan.sweep.group_by
     found = groups(plan, records, axes)
     paths = [out / "table.md", out / "table.csv", out / "runs.csv"]
@@ -31,7 +31,7 @@ def write_tables(plan: Plan, records: Mapping[str, Record], out: Path) -> list[P
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV with a header; what is None stays empty, numbers keep nine digits."""
+    """Rows as CSV with a header: None becomes empty, and numbers have nine digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -56,9 +56,9 @@ def _group_rows(plan: Plan, found: Sequence[Group]) -> list[dict[str, Any]]:
             "failed": group.failed,
             "lpips_network": plan.network,
         }
-        for measure in MEASURES:
-            spread = group.spreads[measure.name]
-            row.update({f"{measure.name}_{key}": getattr(spread, key) for key in SPREAD})
+        for column in COLUMNS:
+            spread = group.spreads[column.name]
+            row.update({f"{column.name}_{key}": getattr(spread, key) for key in SPREAD})
         rows.append(row)
     return rows
 
@@ -68,13 +68,13 @@ def _run_rows(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, Any]]
     for run in plan.runs:
         record = records.get(run.id)
         scores = {} if record is None or record.scores is None else record.scores
-        measured = {one.name: None if record is None else one.read(record) for one in MEASURES}
+        known = {one.name: None if record is None else one.read(record) for one in COLUMNS}
         rows.append(
             {
                 "id": run.id,
                 **{axis: run.at[axis] for axis in AXES},
                 "status": "to do" if record is None else record.status,
-                **measured,
+                **known,
                 "lpips_network": scores.get("lpips_network"),
                 "psnr_pinv": scores.get("psnr_pinv"),
                 "psnr_mean": scores.get("psnr_mean"),
@@ -93,7 +93,7 @@ def _run_rows(plan: Plan, records: Mapping[str, Record]) -> list[dict[str, Any]]
 
 
 def as_markdown(plan: Plan, records: Mapping[str, Record], found: Sequence[Group]) -> str:
-    """The table of groups, how it came about, and what failed or was left out."""
+    """The table of groups, the settings behind it, and what failed or was left out."""
     sweep = plan.sweep
     lines = [f"# {sweep.name}", ""]
     if sweep.purpose:
@@ -101,8 +101,8 @@ def as_markdown(plan: Plan, records: Mapping[str, Record], found: Sequence[Group
     lines += [*_settings(plan), ""]
     lines += _table(sweep.group_by, found, plan.network)
     lines += ["", *_notes(plan, found), ""]
-    told = [record for run in plan.runs if (record := records.get(run.id)) is not None]
-    failed = [one for one in told if one.status in ("failed", "diverged")]
+    known = [record for run in plan.runs if (record := records.get(run.id)) is not None]
+    failed = [one for one in known if one.status in ("failed", "diverged")]
     if failed:
         lines += ["## Failed runs", ""]
         lines += [f"- `{record.id}`: {_plain(record.error or record.status)}" for record in failed]
@@ -113,7 +113,7 @@ def as_markdown(plan: Plan, records: Mapping[str, Record], found: Sequence[Group
 
 
 def command_of(sweep: Sweep) -> str:
-    """The command that makes the sweep, without paths of this machine."""
+    """The command that makes the sweep, without this machine's paths."""
     scale = "" if sweep.scale is None else f" --scale {sweep.scale}"
     return f"invprob bench {Path(sweep.source).name}{scale}"
 
@@ -132,7 +132,7 @@ def _settings(plan: Plan) -> list[str]:
         names = pictures.setdefault(run.at["set"], [])
         if run.at["image"] not in names:
             names.append(run.at["image"])
-    told = "; ".join(f"{label}: {', '.join(names)}" for label, names in pictures.items())
+    listed = "; ".join(f"{label}: {', '.join(names)}" for label, names in pictures.items())
     network = plan.network or f"none ({_plain(plan.no_network.reason if plan.no_network else '')})"
     generator = str(plan.runs[0].definition["generator"])
     return [
@@ -140,7 +140,7 @@ def _settings(plan: Plan) -> list[str]:
         "",
         f"- prior `{Path(sweep.setting('prior')).stem}` (fingerprint {generator[:12]}…)",
         f"- steps: {steps}",
-        f"- images: {_plain(told)}",
+        f"- images: {_plain(listed)}",
         f"- seeds: {', '.join(map(str, sweep.seeds))}",
         f"- perceptual network: {network}",
         f"- invprob {__version__}, PyTorch {torch.__version__}",
@@ -148,8 +148,8 @@ def _settings(plan: Plan) -> list[str]:
 
 
 def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> list[str]:
-    shown = [one for one in MEASURES if any(group.spreads[one.name].count for group in found)]
-    shown = [one for one in MEASURES if one in shown or one.name == "lpips"]
+    shown = [one for one in COLUMNS if any(group.spreads[one.name].count for group in found)]
+    shown = [one for one in COLUMNS if one in shown or one.name == "lpips"]
     header = [*axes, "runs", *(title for one in shown for title in _titles(one, network))]
     rows = [header, ["---"] * len(header)]
     for group in found:
@@ -162,40 +162,42 @@ def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> 
 _COSTS = ("steps", "seconds_in_loop", "seconds", "peak_memory_mib", "gpu_memory_mib")
 
 
-def _titles(measure: Measure, network: str | None) -> list[str]:
-    title = network if measure.name == "lpips" and network else measure.title
-    title += {"higher": " ↑", "lower": " ↓", "": ""}[measure.better]
+def _titles(column: Column, network: str | None) -> list[str]:
+    title = network if column.name == "lpips" and network else column.title
+    title += {"higher": " ↑", "lower": " ↓", "": ""}[column.better]
     return (
-        [title] if measure.name in _COSTS else [f"{title}: mean ± deviation", "median [quartiles]"]
+        [title] if column.name in _COSTS else [f"{title}: mean ± deviation", "median [quartiles]"]
     )
 
 
-def _cells(spread: Spread, measure: Measure) -> list[str]:
-    """Of costs the mean alone."""
+def _cells(spread: Spread, column: Column) -> list[str]:
+    """The cells of a group; of a cost the mean alone."""
 
-    def told(value: float | None) -> str:
-        return _UNKNOWN if value is None else f"{value:{measure.form}}"
+    def shown(value: float | None) -> str:
+        return _UNKNOWN if value is None else f"{value:{column.form}}"
 
-    if measure.name in _COSTS:
-        return [told(spread.mean)]
+    if column.name in _COSTS:
+        return [shown(spread.mean)]
     if spread.mean is None:
         return [_UNKNOWN, _UNKNOWN]
     return [
-        f"{told(spread.mean)} ± {told(spread.deviation)}",
-        f"{told(spread.median)} [{told(spread.q1)}, {told(spread.q3)}]",
+        f"{shown(spread.mean)} ± {shown(spread.deviation)}",
+        f"{shown(spread.median)} [{shown(spread.q1)}, {shown(spread.q3)}]",
     ]
 
 
 def _notes(plan: Plan, found: Sequence[Group]) -> list[str]:
     notes = [
-        "Means, medians and quartiles over all runs of a row. Peak memory is the most that a run's "
-        "own process had resident, Python and libraries included; seconds in all include loading "
-        "and scoring. –: not known, or too few runs.",
+        "Means, medians and quartiles are over all runs of a row. The data misfit is the sum of "
+        "squared differences to the measurements, divided by the number of image elements; its "
+        "scale depends on the operator. Peak memory is the most that a run's process had resident, "
+        "Python and libraries included. Seconds in all include loading and scoring. –: not known, "
+        "or too few runs.",
     ]
     incomplete = sum(group.runs - group.finished - group.failed for group in found)
     failed = sum(group.failed for group in found)
     if incomplete:
-        notes += ["", f"Of {len(plan.runs)} runs {incomplete} are still to be done."]
+        notes += ["", f"{incomplete} of {len(plan.runs)} runs are still to be made."]
     if failed:
         notes += ["", f"{failed} of {len(plan.runs)} runs failed and are not in the statistics."]
     return notes

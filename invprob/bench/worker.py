@@ -1,4 +1,4 @@
-"""One run of a sweep, in a process of its own, so that its memory and its end are its own."""
+"""One run of a sweep, in a process of its own, so that its memory and its crashes are its own."""
 
 import dataclasses
 import os
@@ -28,14 +28,14 @@ from invprob.run.watch import Display
 from invprob.run.watch import Status as StepStatus
 
 TRIAL_STEPS = 12  # enough for a method of several stages
-TRIALS = 2  # the first one also warms up what the machine caches
+TRIALS = 2  # the first one also warms up the machine's caches
 
 Tell = Callable[[float], None]  # takes the share of the run that is done
 
 
 @dataclass(frozen=True)
-class Task:
-    """A run to make in `folder`; `anew` replaces what lies there instead of going on with it."""
+class Assignment:
+    """A run to make in `folder`; `anew` replaces an earlier one instead of continuing it."""
 
     id: str
     config: RunConfig
@@ -46,7 +46,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """How a task ended, as far as its process can say; units as in `Record`."""
+    """How a run ended, as far as its process knows; the units are those of `Record`."""
 
     status: Status
     error: str | None = None
@@ -59,29 +59,29 @@ class Result:
     pace: float | None = None
 
 
-def perform(task: Task, tell: Tell) -> Result:
-    """Make a run, or go on with it; every error becomes part of the result."""
+def perform(assignment: Assignment, tell: Tell) -> Result:
+    """Make a run, or continue it; every error becomes part of the result."""
     began = time.monotonic()
     pace = None
     try:
-        if task.folder.exists() and is_run_folder(task.folder) and not task.anew:
-            finished = resume(task.folder, display=_Progress(tell), draw=task.draw)
+        if assignment.folder.exists() and is_run_folder(assignment.folder) and not assignment.anew:
+            finished = resume(assignment.folder, display=_Progress(tell), draw=assignment.draw)
         else:
-            config, pace = _paced(task.config)
+            config, pace = _paced(assignment.config)
             finished = start(
                 config,
-                out=task.folder,
-                overwrite=task.anew,
+                out=assignment.folder,
+                overwrite=assignment.anew,
                 display=_Progress(tell),
-                draw=task.draw,
+                draw=assignment.draw,
             )
     except KeyboardInterrupt:
         return Result("interrupted", seconds=time.monotonic() - began)
     except InvprobError as error:
         return Result("failed", error=_line(str(error)), seconds=time.monotonic() - began)
     except Exception as error:  # an author's operator or method may fail in any way
-        told = _line(f"{type(error).__name__}: {error}")
-        return Result("failed", told, traceback.format_exc(), seconds=time.monotonic() - began)
+        line = _line(f"{type(error).__name__}: {error}")
+        return Result("failed", line, traceback.format_exc(), seconds=time.monotonic() - began)
     return Result(
         status="diverged" if finished.diverged else "finished",
         error=str(finished.scores["outcome"]) if finished.diverged else None,
@@ -95,9 +95,10 @@ def perform(task: Task, tell: Tell) -> Result:
 
 
 def _paced(config: RunConfig) -> tuple[RunConfig, float | None]:
-    """With a time budget: as many steps as fit in it, so that the schedule reaches its end.
+    """A run with a time budget gets as many steps as fit into it; returns seconds a step, too.
 
-    A run that was merely cut off would end at a high learning rate, which is no fair comparison.
+    So its schedule reaches its end. A run that was merely cut off would end at a high learning
+    rate, which is no fair comparison.
     """
     if config.seconds is None:
         return config, None
@@ -114,7 +115,7 @@ def _paced(config: RunConfig) -> tuple[RunConfig, float | None]:
 
 
 class _Progress(Display):
-    """Passes on how far a run is."""
+    """Reports which share of a run is done."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -145,9 +146,9 @@ def _line(text: str) -> str:
 # ------------------------------------------------------------------------------------ the process
 
 
-def main(task: Task, pipe: Connection) -> None:
-    """What the process runs: send shares while it works and a `Result` at the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
+def main(assignment: Assignment, pipe: Connection) -> None:
+    """The process's main function: sends shares while the run lasts, and a `Result` at the end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began this one handles Ctrl-C
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     last = 0.0
@@ -159,22 +160,22 @@ def main(task: Task, pipe: Connection) -> None:
             last = time.monotonic()
 
     try:
-        result = perform(task, tell)
+        result = perform(assignment, tell)
     except KeyboardInterrupt:
         result = Result("interrupted")
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left to do takes no time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the rest is done at once
     pipe.send(result)
     pipe.close()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
-    """Being ended is like Ctrl-C: half-written files go, checkpoints stay."""
+    """Treat SIGTERM like Ctrl-C: half-written files are removed, checkpoints stay."""
     del signum, frame
     raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:
-    """Leave no process behind where the one that started this was killed."""
+    """End this process if the one that started it was killed."""
     parent = parent_process()
     if parent is not None:
         parent.join()

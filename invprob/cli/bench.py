@@ -13,7 +13,8 @@ from invprob.cli.printing import print_json
 from invprob.cli.run_options import Given, takes_settings
 
 if TYPE_CHECKING:
-    from invprob.bench.runner import Summary, SweepDisplay
+    from invprob.bench.progress import SweepDisplay
+    from invprob.bench.runner import SweepResult
     from invprob.bench.sweep import Sweep
 
 
@@ -131,7 +132,7 @@ def _list_runs(sweep: "Sweep", *, as_json: bool) -> int:
     return 0
 
 
-def _report(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
+def _report(summary: "SweepResult", *, as_json: bool, quiet: bool) -> int:
     """Print the counts of runs and, in the last line, the table; returns the exit status."""
     table = summary.out / "table.md"
     if as_json:
@@ -160,7 +161,7 @@ def _report(summary: "Summary", *, as_json: bool, quiet: bool) -> int:
 
 def _display(*, quiet: bool) -> "SweepDisplay":
     """A bar on a terminal, else a line for each run; nothing if `quiet`."""
-    from invprob.bench.runner import SilentSweep
+    from invprob.bench.progress import SilentSweep
     from invprob.cli.sweep_display import SweepBar, SweepLines
 
     if quiet:

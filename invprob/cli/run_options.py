@@ -147,10 +147,10 @@ def _parameter(setting: RunSetting, unset: str | None, *, grouped: bool) -> insp
 def _default(setting: RunSetting, unset: str | None) -> str:
     """The sentence that says what happens without the option, where there is something to say."""
     default = setting.default
-    said = unset or setting.about.unset
-    if not said and default not in (None, ()) and default is not False:
-        said = default.name if isinstance(default, Named) else str(default)
-    return f"Default: {said}." if said else ""
+    text = unset or setting.about.unset
+    if not text and default not in (None, ()) and default is not False:
+        text = default.name if isinstance(default, Named) else str(default)
+    return f"Default: {text}." if text else ""
 
 
 def _read(setting: RunSetting, value: Any) -> Any:

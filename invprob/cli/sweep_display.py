@@ -8,8 +8,8 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from invprob.bench.progress import State, SweepDisplay
 from invprob.bench.records import Record
-from invprob.bench.runner import State, SweepDisplay
 
 
 @final

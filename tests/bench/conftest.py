@@ -7,7 +7,7 @@ import pytest
 from networks import random_generator
 
 from invprob.bench.pool import Event
-from invprob.bench.worker import Task, perform
+from invprob.bench.worker import Assignment, perform
 from invprob.priors.generator_files import save_generator
 
 SWEEP = """\
@@ -64,12 +64,12 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make runs one after another in this process; lists the runs that were made."""
     made: list[str] = []
 
-    def one_by_one(tasks: Sequence[Task], jobs: int) -> Generator[Event, None, None]:
+    def one_by_one(assignments: Sequence[Assignment], jobs: int) -> Generator[Event, None, None]:
         del jobs
-        for task in tasks:
-            made.append(task.id)
-            yield Event(task, 0.0)
-            yield Event(task, 1.0, perform(task, lambda share: None))
+        for assignment in assignments:
+            made.append(assignment.id)
+            yield Event(assignment, 0.0)
+            yield Event(assignment, 1.0, perform(assignment, lambda share: None))
 
     monkeypatch.setattr("invprob.bench.runner.work_through", one_by_one)
     monkeypatch.setattr("invprob.bench.plots.can_draw", lambda: False)  # drawing takes its time

@@ -19,7 +19,7 @@ from PIL import Image
 from invprob import methods
 from invprob.bench.read import read_sweep
 from invprob.bench.records import load_record
-from invprob.bench.runner import Summary, run_sweep
+from invprob.bench.runner import SweepResult, run_sweep
 from invprob.errors import RunError
 from invprob.measurements import Measurements
 from invprob.registry import register
@@ -35,7 +35,7 @@ IDS = [
 ]
 
 
-def run(path: Path, out: Path, *, retry_failed: bool = False) -> Summary:
+def run(path: Path, out: Path, *, retry_failed: bool = False) -> SweepResult:
     return run_sweep(read_sweep(path), out, retry_failed=retry_failed)
 
 
@@ -96,7 +96,7 @@ def test_another_definition_is_refused(write, in_process: list[str], tmp_path: P
     assert (out / "table.md").read_text() == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
-    with pytest.raises(RunError, match=r"no folder of a sweep: it holds 'letter.txt'"):
+    with pytest.raises(RunError, match=r"not the folder of a sweep: it holds 'letter.txt'"):
         run(write(), tmp_path / "mine")
 
 
@@ -282,7 +282,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(write, tmp_path: Path)
     assert at_work(process.pid) == []
     record = load_record(tmp_path / "out", folder.name)
     assert record is not None and record.status == "interrupted" and record.seconds is not None
-    assert "Of 1 runs 1 are still to be done." in (tmp_path / "out" / "table.md").read_text()
+    assert "1 of 1 runs are still to be made." in (tmp_path / "out" / "table.md").read_text()
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -14,10 +14,10 @@ from invprob.bench.plots import write_plots
 from invprob.bench.read import read_sweep
 from invprob.bench.records import Record
 from invprob.bench.series import boxes, line_axes, lines
-from invprob.bench.summary import MEASURES, Spread, groups
+from invprob.bench.summary import COLUMNS, Spread, groups
 from invprob.bench.tables import write_tables
 
-PSNR = MEASURES[0]
+PSNR = COLUMNS[0]
 
 
 @pytest.mark.parametrize("values", [[3.0, 1.0], [5, 2, 8, 1], [0.1, 7, 7, 7, 2, -3, 11], [4.5]])
@@ -93,7 +93,7 @@ def test_tables_say_what_is_missing(made: tuple[Plan, dict[str, Record]], tmp_pa
     assert runs[9]["status"] == "to do"
     text = (tmp_path / "table.md").read_text()
     assert "| w-plus | all | none | 2 of 3 | 11.50 ± 0.71 | 11.50 [11.25, 11.75] |" in text
-    assert "Of 12 runs 1 are still to be done." in text
+    assert "1 of 12 runs are still to be made." in text
     assert f"- `{runs[3]['id']}`: a \\| b c" in text
     assert "LPIPS ↓: mean ± deviation" in text and str(tmp_path) not in text
     table = [line for line in text.splitlines() if line.startswith("|")]
