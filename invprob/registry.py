@@ -345,10 +345,10 @@ def build(kind: str, name: str, settings: Mapping[str, Any]) -> Any:
     signature = inspect.signature(entry)
     for key in settings:
         if key not in signature.parameters:
-            known = ", ".join(signature.parameters) or "none"
+            known = [option.name for option in options_of(entry)]
             raise ArgumentError(
                 f"the {kind} {name!r} has no option {key!r}."
-                f"{suggest(key, signature.parameters)} Options: {known}."
+                f"{suggest(key, known)} Options: {', '.join(known) or 'none'}."
             )
     for key, parameter in signature.parameters.items():
         if parameter.default is parameter.empty and key not in settings:

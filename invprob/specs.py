@@ -107,7 +107,10 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
         if type(self).__init__ is not constructor:
             init(self, *args, **keywords)
             return
-        bound = signature.bind(self, *args, **keywords)
+        try:
+            bound = signature.bind(self, *args, **keywords)
+        except TypeError as error:
+            raise TypeError(f"{error}; write {_call(type(self))}") from None
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
         for option in parameters_of(type(self)):
@@ -117,6 +120,18 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
         self._arguments = arguments
 
     return constructor
+
+
+def _call(entry: type) -> str:
+    """How to build an object: `Rotate(image_shape, degrees=…)`."""
+    parameters = inspect.signature(entry).parameters.values()
+    required = [one for one in parameters if one.default is one.empty]
+    given = [
+        one.name if one.name in _NOT_DESCRIBED else f"{one.name}=…"
+        for one in required
+        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    return f"{entry.__name__}({', '.join(given)})"
 
 
 def _written(value: Any) -> Any:

@@ -1,39 +1,70 @@
-"""The contract of an operator: image in, noiseless measurement out; everything else is derived.
+"""The contract of an operator: image in, noiseless measurement out.
 
-An author writes `forward` (and `example`). Shapes are declared without the batch axis and checked
-at every call and at every composition. A linear operator gets its adjoint, pseudo-inverse and norm
-for nothing. Operators hold real tensors and integer seeds, never a `torch.Generator`, so that
-copying, pickling and `.to()` work.
+An author writes `forward` and `example`, and gets everything else: shape checks, composition,
+files, and for a linear operator the adjoint, the pseudo-inverse and the norm.
 """
 
 import copy
-import hashlib
-import json
 import math
-import operator as python_operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError, ContractError, ShapeError
+from invprob.operators.checks import checked_shape
+from invprob.operators.fingerprint import digest
+from invprob.operators.least_squares import largest_singular_value, least_squares
 from invprob.registry import build
 from invprob.specs import Recorded
-from invprob.types import Images, Measured, PerImage, Shape, Spec
+from invprob.types import Images, Measured, Shape, Spec
 
 
 class Operator(Recorded, nn.Module, ABC):
-    """A deterministic, differentiable map: (batch, *image_shape) to (batch, *measurement_shape).
+    """A deterministic, differentiable map from images to measurements, without noise.
 
-    Random operators take an integer `seed` and draw on the CPU. Buffers named in `exact` are
-    float64 and stay so whatever `.to(dtype)` says; `forward` casts them to the image's dtype.
+    A whole operator:
+
+        @invprob.register.operator("negative")
+        class Negative(invprob.LinearOperator):
+            \"\"\"Exchange black and white: y = -x.\"\"\"
+
+            def __init__(self, image_shape: tuple[int, ...]) -> None:
+                super().__init__(image_shape, image_shape)
+
+            def forward(self, image: torch.Tensor) -> torch.Tensor:
+                return -image
+
+            @classmethod
+            def example(cls) -> "Negative":
+                return cls((3, 8, 8))
+
+    Shapes are those of one image and of one measurement, without the batch axis. Images lie in
+    [-1, 1]. Measurements are real; complex ones have a last axis of 2, real and imaginary part.
+
+    A random operator takes an integer `seed`, draws on the CPU (`seeded`) and keeps the tensors
+    that it drew as buffers. It never keeps a `torch.Generator`, which can be neither copied nor
+    saved.
+
+    Args:
+        image_shape: shape of the images that it reads, such as (3, 128, 128).
+        measurement_shape: shape of one measurement, such as (492,).
+
+    Attributes:
+        linear: whether the operator is linear; derive from `LinearOperator` if it is.
+        exact: names of buffers that stay float64 whatever `.to(dtype)` says; `forward` casts them
+            to the image's dtype.
+        fingerprinted: names of the buffers that tell two operators apart; None stands for all.
+
+    Raises:
+        ArgumentError: a shape holds something else than positive whole numbers.
     """
 
     linear: ClassVar[bool] = False
     exact: ClassVar[tuple[str, ...]] = ()
-    fingerprinted: ClassVar[tuple[str, ...] | None] = None  # buffers that tell it apart; None: all
+    fingerprinted: ClassVar[tuple[str, ...] | None] = None
 
     image_shape: Shape
     measurement_shape: Shape
@@ -43,50 +74,134 @@ class Operator(Recorded, nn.Module, ABC):
         self.image_shape = checked_shape("image_shape", image_shape)
         self.measurement_shape = checked_shape("measurement_shape", measurement_shape)
 
+    # What an author writes.
+
     @abstractmethod
     def forward(self, image: Images) -> Measured:
-        """Measure each image of the batch by itself, without noise."""
+        """Measure each image of a batch by itself, without noise.
+
+        Args:
+            image: (batch, *image_shape), in [-1, 1] or near it. The batch may be empty.
+
+        Returns:
+            The measurements, (batch, *measurement_shape), in the image's dtype.
+        """
+
+    @classmethod
+    def example(cls) -> "Operator":
+        """A small instance, which enters the tests of the contract once the class is registered.
+
+        Returns:
+            An operator on images of at most 1,024 elements.
+
+        Raises:
+            ContractError: the class does not offer one.
+        """
+        raise ContractError(
+            f"{cls.__name__} offers no example(); write a classmethod that returns a small instance"
+        )
+
+    def surrogate(self, image: Images) -> Measured:
+        """A differentiable stand-in for a `forward` that has no useful gradient, such as rounding.
+
+        The solver descends through it. By default it is `forward` itself.
+
+        Args:
+            image: (batch, *image_shape).
+
+        Returns:
+            Measurements or what is near to them, (batch, *measurement_shape).
+        """
+        return self(image)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the gradient of `surrogate` is that of its values; not so if it only helps."""
+        return True
+
+    @property
+    def observed(self) -> int:
+        """How many numbers of a measurement tell of the image; by default all of them.
+
+        A mask, whose measurement keeps the image's shape, counts what it shows.
+        """
+        return math.prod(self.measurement_shape)
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "Operator":
+        """An instance for a picture of what the operator does.
+
+        By default it has the options of the example; override where these show little on images of
+        another size.
+
+        Args:
+            image_shape: shape of the picture, such as (3, 128, 128).
+
+        Returns:
+            An operator on images of this shape, or of a smaller one where it has to be.
+
+        Raises:
+            ArgumentError: the operator refuses the shape.
+            ShapeError: the same, of an operator that says it so.
+        """
+        return Operator.from_spec({**cls.example().spec(), "image_shape": list(image_shape)})
+
+    # What every operator can do.
 
     def __call__(self, image: Images) -> Measured:
         """Apply `forward`; raises `ShapeError` unless the image is (batch, *image_shape)."""
-        _fit(image, self.image_shape, self, "reads images")
+        _check_fit(image, self.image_shape, self, "reads images")
         measurement: Measured = super().__call__(image)
         return measurement
 
-    def surrogate(self, image: Images) -> Measured:
-        """A differentiable stand-in for a `forward` that has no useful gradient."""
-        return self(image)
-
     def __matmul__(self, inner: "Operator") -> "Operator":
-        """`(A @ B)(x) = A(B(x))`, linear if both are; raises `ShapeError` if they do not fit."""
+        """`(A @ B)(x) = A(B(x))`, linear if both are.
+
+        Raises `ShapeError` if the shapes do not fit, `ArgumentError` if B is no operator.
+        """
         from invprob.operators.composition import compose  # which derives from this class
 
+        if not isinstance(inner, Operator):
+            raise ArgumentError(
+                f"{type(self).__name__} @ … composes operators, got a {type(inner).__name__}; "
+                "write A(image) to measure an image, and make a function an operator by a class "
+                "with `forward` (see invprob.Operator)"
+            )
         # Type checkers see this file under two names, and the classes of one in the other.
         leaves = self.leaves() + inner.leaves()
         return compose(leaves)  # pyright: ignore[reportArgumentType, reportReturnType]
 
-    @property
-    def observed(self) -> int:
-        """How many numbers of a measurement tell of the image; by default all of them."""
-        return math.prod(self.measurement_shape)
-
-    @property
-    def smooth(self) -> bool:
-        """Whether the surrogate's gradient is that of its values; a straight-through one is not."""
-        return True
-
     def leaves(self) -> tuple["Operator", ...]:
-        """The operators of which this is composed, in reading order; by default itself."""
+        """The operators of a chain, in reading order; by default the operator itself."""
         return (self,)
 
     def for_images(self, rows: slice) -> "Operator":
-        """The operator of some images of a batch; by default it is the same for all."""
+        """The operator of some images of a batch; by default all have the same.
+
+        Args:
+            rows: which images of the batch.
+
+        Returns:
+            An operator for a batch of these images.
+        """
         del rows
         return self
 
     @staticmethod
     def from_spec(spec: Spec) -> "Operator":
-        """Build what `spec` says, compositions too; raises `ArgumentError`, `UnknownNameError`."""
+        """Build the operator that a spec describes, composites included.
+
+        Args:
+            spec: what `spec()` returned, perhaps read from a JSON file: `type` and options.
+
+        Returns:
+            An operator with the same fingerprint.
+
+        Raises:
+            ArgumentError: the spec is no table with a `type`, or an option is refused.
+            UnknownNameError: no operator is registered under the `type`.
+            ContractError: what is registered under the `type` is no operator.
+        """
         from invprob.operators.structure import STRUCTURES  # whose classes derive from this one
 
         if not isinstance(spec, Mapping):
@@ -103,22 +218,12 @@ class Operator(Recorded, nn.Module, ABC):
         return built
 
     def fingerprint(self) -> str:
-        """A sha256 of the spec and of every buffer and parameter, leaf by leaf in reading order.
+        """A sha256 of the spec and of all tensors, by which a measurement knows its operator.
 
         Numbers enter with sixteen significant bits and without their dtype: neither `.double()`,
-        the device, nor the last digits of another machine's FFT change the fingerprint, and caches
-        are no part of it.
+        the device, nor the last digits of another machine's FFT change the fingerprint.
         """
-        digests = [_digest(leaf) for leaf in self.leaves()]
-        whole = digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(digests)).digest()
-        return whole.hex()
-
-    @classmethod
-    def example(cls) -> "Operator":
-        """A small instance, at most 1,024 image elements: registering enters it into the tests."""
-        raise ContractError(
-            f"{cls.__name__} offers no example(); write a classmethod that returns a small instance"
-        )
+        return digest([(leaf.spec(), leaf) for leaf in self.leaves()])
 
     def extra_repr(self) -> str:
         """The shapes, as they appear in messages; a subclass adds its options."""
@@ -139,23 +244,47 @@ class Operator(Recorded, nn.Module, ABC):
 
 
 class LinearOperator(Operator):
-    """An operator with A(ax + bz) = aA(x) + bA(z), and therefore an adjoint."""
+    """An operator with A(ax + bz) = aA(x) + bA(z), and therefore an adjoint.
+
+    An author writes `forward` alone; override `adjoint`, `pinv` or `norm` where a faster or closed
+    form is known.
+
+    Args:
+        image_shape: shape of the images that it reads, such as (3, 128, 128).
+        measurement_shape: shape of one measurement, such as (492,).
+    """
 
     linear: ClassVar[bool] = True
 
     def adjoint(self, measurement: Measured) -> Images:
-        """The transpose: (batch, *measurement_shape) to (batch, *image_shape), differentiable.
+        """The transpose A'y, for which <Ax, y> = <x, A'y>.
 
-        By autograd, in the measurement's dtype and on its device. Override only for speed:
-        `check_operator` compares the two.
+        By default it is found by autograd, in the measurement's dtype and on its device. It can be
+        differentiated. An override begins with `self.check_measurement(measurement)`;
+        `check_operator` compares it with the default.
+
+        Args:
+            measurement: (batch, *measurement_shape).
+
+        Returns:
+            Images, (batch, *image_shape), not clipped to [-1, 1].
         """
         self.check_measurement(measurement)
         image: Images = _Transpose.apply(measurement, self)
         return image
 
     def check_measurement(self, measurement: Measured) -> None:
-        """Raise `ShapeError` unless the measurement is (batch, *measurement_shape)."""
-        _fit(measurement, self.measurement_shape, self, "has an adjoint that reads measurements")
+        """Check the shape of what is passed to the adjoint.
+
+        Args:
+            measurement: any tensor.
+
+        Raises:
+            ShapeError: it is not (batch, *measurement_shape).
+        """
+        _check_fit(
+            measurement, self.measurement_shape, self, "has an adjoint that reads measurements"
+        )
 
     @property
     def H(self) -> "LinearOperator":
@@ -173,52 +302,53 @@ class LinearOperator(Operator):
         return super().__matmul__(inner)
 
     def normal(self, image: Images) -> Images:
-        """A'A x."""
+        """The normal operator A'A.
+
+        Args:
+            image: (batch, *image_shape).
+
+        Returns:
+            A'A x, of the same shape.
+        """
         return self.adjoint(self(image))
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
     ) -> Images:
-        """The least-squares image of least norm, A⁺y, by conjugate gradients on A'Ax = A'y (CGLS).
+        """The pseudo-inverse A⁺y: of the images with the least ||Ax - y|| the one of least norm.
 
-        Each image of the batch has its own step sizes and stops when ||A'(y - Ax)|| is `tolerance`
-        times ||A'y||, or after `iterations`.
+        By default it is found by conjugate gradients on A'Ax = A'y (CGLS). An operator with a
+        closed form takes no notice of the two options.
+
+        Args:
+            measurement: (batch, *measurement_shape).
+            iterations: the most steps that are taken.
+            tolerance: an image is done when ||A'(y - Ax)|| is this share of ||A'y||.
+
+        Returns:
+            Images, (batch, *image_shape). Each has its own step sizes and does not depend on the
+            others of the batch.
         """
-        residual = measurement
-        gradient = self.adjoint(residual)
-        image = torch.zeros_like(gradient)
-        direction = gradient
-        power = _squared(gradient)
-        goal = tolerance**2 * power
-        for _ in range(iterations):
-            active = power > goal
-            if not bool(active.any()):
-                break
-            ahead = self(direction)
-            # A finished image takes no further step, so that it does not depend on its neighbours.
-            alpha = torch.where(active, _ratio(power, _squared(ahead)), 0.0)
-            image = image + _scaled(alpha, direction)
-            residual = residual - _scaled(alpha, ahead)
-            gradient = self.adjoint(residual)
-            previous, power = power, torch.where(active, _squared(gradient), power)
-            direction = gradient + _scaled(_ratio(power, previous), direction)
-        return image
+        return least_squares(self, self.adjoint, measurement, iterations, tolerance)
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
-        """The largest singular value, by power iteration in float64 until it hardly moves."""
+        """The largest singular value, ||A||.
+
+        By default it is found by power iteration in float64.
+
+        Args:
+            iterations: the most steps that are taken.
+            tolerance: the relative change between two steps at which it ends.
+            seed: of the random image that it starts from.
+
+        Returns:
+            The norm.
+        """
         double = copy.deepcopy(self).to(torch.float64)
         device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
         rng = torch.Generator().manual_seed(seed)
         start = torch.randn(1, *self.image_shape, generator=rng, dtype=torch.float64)
-        image, value = start.to(device), 0.0
-        with torch.no_grad():
-            for _ in range(iterations):
-                image = image / image.norm()
-                image = double.normal(image)
-                previous, value = value, math.sqrt(float(image.norm()))
-                if abs(value - previous) <= tolerance * value:
-                    break
-        return value
+        return largest_singular_value(double.normal, start.to(device), iterations, tolerance)
 
 
 class _Transpose(torch.autograd.Function):
@@ -238,73 +368,8 @@ class _Transpose(torch.autograd.Function):
         return ctx.operator(gradients[0]), None
 
 
-def seeded(seed: int) -> torch.Generator:
-    """The CPU generator of an operator's draws; raises `ArgumentError` unless 0 <= seed < 2**63."""
-    if not 0 <= seed < 2**63:
-        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed}")
-    return torch.Generator().manual_seed(seed)
-
-
-def checked_shape(name: str, shape: Iterable[int]) -> Shape:
-    """A shape as a tuple; raises `ArgumentError` unless it holds positive whole numbers."""
-    try:
-        checked = tuple(python_operator.index(length) for length in shape)
-    except TypeError:
-        raise ArgumentError(f"{name} must be whole, such as (3, 64, 64), got {shape!r}") from None
-    if any(length < 1 for length in checked):
-        raise ArgumentError(f"{name} must be positive, such as (3, 64, 64), got {checked}")
-    return checked
-
-
-def _fit(tensor: Tensor, shape: Shape, reader: Operator, reads: str) -> None:
+def _check_fit(tensor: Tensor, shape: Shape, reader: Operator, reads: str) -> None:
     if tuple(tensor.shape[1:]) != shape or tensor.ndim == 0:
         raise ShapeError(
             f"{reader!r} {reads} of shape (batch, {str(shape)[1:]}, got {tuple(tensor.shape)}"
         )
-
-
-def _digest(leaf: Operator) -> bytes:
-    digest = hashlib.sha256(json.dumps(_plain(leaf.spec()), sort_keys=True).encode())
-    for name, tensor in sorted(_tensors(leaf), key=lambda pair: pair[0]):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        values = tensor.detach().cpu()
-        if values.is_complex():
-            values = torch.view_as_real(values.resolve_conj())
-        if values.is_floating_point():
-            mantissa, exponent = torch.frexp(values.to(torch.float64))
-            digest.update((mantissa * 2**16).round().to(torch.int32).numpy().tobytes())
-            values = exponent
-        digest.update(values.to(torch.int64).numpy().tobytes())
-    return digest.digest()
-
-
-def _tensors(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Buffers and parameters by name; one that two parts share is two, as after a rebuild."""
-    only = module.fingerprinted if isinstance(module, Operator) else None
-    own = [*module.named_buffers(recurse=False), *module.named_parameters(recurse=False)]
-    yield from ((prefix + name, tensor) for name, tensor in own if only is None or name in only)
-    if only is None:
-        for name, child in module._modules.items():
-            if child is not None:
-                yield from _tensors(child, f"{prefix}{name}.")
-
-
-def _plain(value: Any) -> Any:
-    """JSON in which 10.0 and 10 are the same number."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _squared(tensor: Tensor) -> PerImage:
-    return tensor.flatten(1).square().sum(1)
-
-
-def _ratio(above: PerImage, below: PerImage) -> PerImage:
-    return torch.where(below > 0, above / torch.where(below > 0, below, 1.0), 0.0)
-
-
-def _scaled(factor: PerImage, tensor: Tensor) -> Tensor:
-    return factor.view(-1, *[1] * (tensor.ndim - 1)) * tensor

@@ -45,6 +45,11 @@ class GaussianBlur(Convolved):
         super().__init__(image_shape, torch.outer(profile, profile), border, remedy)
 
     @classmethod
+    def illustration(cls, image_shape: Shape) -> "GaussianBlur":
+        """With sigma a fortieth of the shorter side."""
+        return cls(image_shape, sigma=min(image_shape[1:]) / 40)
+
+    @classmethod
     def example(cls) -> "GaussianBlur":
         """With sigma 0.6, on 8 x 8 colour images."""
         return cls((3, 8, 8), sigma=0.6)
@@ -78,6 +83,11 @@ class MotionBlur(Convolved):
         # Enough to be refused; what does not fit is not computed.
         kernel = motion_kernel(min(self.length, 1.5 * (height + width)), self.degrees)
         super().__init__(image_shape, kernel, border, remedy)
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "MotionBlur":
+        """Over an eighth of the shorter side at 30 degrees."""
+        return cls(image_shape, length=min(image_shape[1:]) / 8, degrees=30.0)
 
     @classmethod
     def example(cls) -> "MotionBlur":
@@ -128,6 +138,13 @@ class Blur(Convolved):
     def carried(self) -> dict[str, str]:
         """The kernel itself, so that it can be rebuilt where its file is not."""
         return {"kernel": self._kernel}
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "Blur":
+        """A disc, as of a lens that is out of focus."""
+        radius = max(1, min(image_shape[1:]) // 30)
+        y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+        return cls(image_shape, kernel=(np.hypot(y, x) <= radius + 0.5).astype(float))
 
     @classmethod
     def example(cls) -> "Blur":

@@ -1,11 +1,42 @@
-"""What constructors of operators check alike."""
+"""What constructors of operators have in common: checks of their arguments, and the seed."""
 
 import math
 import numbers
+import operator as python_operator
+from collections.abc import Iterable
+
+import torch
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import checked_shape
 from invprob.types import Shape
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU for an operator's random draws.
+
+    Args:
+        seed: a whole number from 0 to 2**63 - 1.
+
+    Returns:
+        A generator that gives the same draws for the same seed.
+
+    Raises:
+        ArgumentError: the seed is outside the range.
+    """
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed}")
+    return torch.Generator().manual_seed(seed)
+
+
+def checked_shape(name: str, shape: Iterable[int]) -> Shape:
+    """A shape as a tuple; raises `ArgumentError` unless it holds positive whole numbers."""
+    try:
+        checked = tuple(python_operator.index(length) for length in shape)
+    except TypeError:
+        raise ArgumentError(f"{name} must be whole, such as (3, 64, 64), got {shape!r}") from None
+    if any(length < 1 for length in checked):
+        raise ArgumentError(f"{name} must be positive, such as (3, 64, 64), got {checked}")
+    return checked
 
 
 def pixel_axes(image_shape: Shape) -> tuple[int, int, int]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import LinearOperator, checked_shape
-from invprob.operators.checks import pixel_axes
+from invprob.operators.base import LinearOperator
+from invprob.operators.checks import checked_shape, pixel_axes
 from invprob.operators.lists import read_matrix
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import LinearOperator, checked_shape, seeded
-from invprob.operators.checks import part_of
+from invprob.operators.base import LinearOperator
+from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -60,6 +60,12 @@ class DenseGaussian(LinearOperator):
         self.check_measurement(measurement)
         flat = self.scale * (measurement @ self.matrix.to(measurement.dtype))
         return flat.view(len(flat), *self.image_shape)
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "DenseGaussian":
+        """A fifth of the elements of images of at most 32 x 32, as larger ones have no room."""
+        channels, height, width = pixel_axes(image_shape)
+        return cls((channels, min(height, 32), min(width, 32)), ratio=0.2)
 
     @classmethod
     def example(cls) -> "DenseGaussian":

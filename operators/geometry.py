@@ -66,6 +66,12 @@ class Translate(Resampled):
         )
 
     @classmethod
+    def illustration(cls, image_shape: Shape) -> "Translate":
+        """By a fifth of the width and an eighth of the height, upwards."""
+        _, height, width = pixel_axes(image_shape)
+        return cls(image_shape, dx=width // 5, dy=-(height // 8))
+
+    @classmethod
     def example(cls) -> "Translate":
         """By a pixel and a half, on 8 x 8 colour images."""
         return cls((3, 8, 8), dx=1.5, dy=-1.0)
@@ -198,6 +204,12 @@ class Crop(LinearOperator):
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
         """1."""
         return 1.0
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "Crop":
+        """The middle half of each side."""
+        _, height, width = pixel_axes(image_shape)
+        return cls(image_shape, height=max(1, height // 2), width=max(1, width // 2))
 
     @classmethod
     def example(cls) -> "Crop":

@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import checked_shape, seeded
+from invprob.operators.checks import checked_shape, seeded
 from invprob.operators.masks import Masked
 from invprob.registry import register
 from invprob.types import Shape

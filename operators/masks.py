@@ -10,14 +10,15 @@ import math
 from abc import ABC
 from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from invprob.arrays import Contents, carry, read_plane
 from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
-from invprob.operators.base import LinearOperator, seeded
-from invprob.operators.checks import part_of, pixel_axes
+from invprob.operators.base import LinearOperator
+from invprob.operators.checks import part_of, pixel_axes, seeded
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -209,6 +210,14 @@ class Mask(Masked):
     def carried(self) -> dict[str, str]:
         """The mask itself, so that it can be rebuilt where its file is not."""
         return {"mask": self._mask}
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "Mask":
+        """A disc in the middle is hidden."""
+        _, height, width = pixel_axes(image_shape)
+        y, x = np.ogrid[:height, :width]
+        distance = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2)
+        return cls(image_shape, mask=(distance > min(height, width) / 4).astype(float))
 
     @classmethod
     def example(cls) -> "Mask":

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
-from invprob.operators.base import LinearOperator, seeded
-from invprob.operators.checks import finite, pixel_axes
+from invprob.operators.base import LinearOperator
+from invprob.operators.checks import finite, pixel_axes, seeded
 from invprob.operators.frequencies import (
     as_complex,
     as_real,

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from invprob.fast.derived import Derived
-from invprob.operators.base import LinearOperator, checked_shape, seeded
-from invprob.operators.checks import part_of, pixel_axes
+from invprob.operators.base import LinearOperator
+from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
 from invprob.operators.lines import Line
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.operators.base import seeded
-from invprob.operators.checks import finite, pixel_axes
+from invprob.operators.checks import finite, pixel_axes, seeded
 from invprob.operators.geometry import linear_positions
 from invprob.operators.lists import Row, read_matrix
 from invprob.operators.sampling import Resampled, Sampling
@@ -137,6 +136,12 @@ class Elastic(Resampled):
         self.seed, self.sampling = seed, sampling
         field = _smooth_field(height, width, self.smoothness, seed) * self.amplitude
         super().__init__(image_shape, lambda x, y: (x + field[0], y + field[1]), sampling)
+
+    @classmethod
+    def illustration(cls, image_shape: Shape) -> "Elastic":
+        """By a fortieth of the shorter side or so, smooth over a tenth of it."""
+        side = min(image_shape[1:])
+        return cls(image_shape, amplitude=side / 40, smoothness=side / 10)
 
     @classmethod
     def example(cls) -> "Elastic":

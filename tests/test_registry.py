@@ -286,6 +286,7 @@ def test_options_without_annotations_come_from_the_defaults() -> None:
     ("settings", "message"),
     [
         ({"ratoi": 0.1}, "has no option 'ratoi'. Did you mean 'ratio'"),
+        ({"ratoi": 0.1}, r"Options: ratio, spectrum\.$"),
         ({}, "needs a value for 'ratio'"),
         ({"ratio": "0.1"}, "ratio must be a number, got '0.1'"),
         ({"ratio": True}, "ratio must be a number, got True"),
@@ -297,6 +298,12 @@ def test_options_without_annotations_come_from_the_defaults() -> None:
 def test_settings_are_checked(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         build("operator", "circulant", {"image_shape": (3, 8, 8), **settings})
+
+
+def test_what_is_not_an_option_is_not_offered_as_one() -> None:
+    with pytest.raises(ArgumentError, match=r"no option 'lr'\.") as caught:
+        build("method", "w-plus", {"lr": 0.1})
+    assert "setting" not in str(caught.value) and "learning_rate" in str(caught.value)
 
 
 def test_integers_serve_as_numbers() -> None:

@@ -13,8 +13,8 @@ from torch import Tensor
 from invprob.errors import ArgumentError, ShapeError
 from invprob.files import atomic_write
 from invprob.operators.base import LinearOperator, Operator
+from invprob.registry import register
 from invprob.report.drawing import FAINT, INK, PAPER, tile, write
-from invprob.run.build import build_example
 from invprob.types import Images
 
 SHEET = "gallery.png"
@@ -34,12 +34,12 @@ class Exhibit:
 
 
 def exhibit(name: str, image: Images) -> Exhibit:
-    """Apply an operator, with the options of its example, to one image (1, 3, height, width).
+    """Apply the illustration of an operator to one image (1, 3, height, width).
 
     Shows the measurement where it is a picture, else A⁺y, else the measurement's values in rows.
-    An operator that refuses the image's shape, or leaves a corner of it, is shown on its example's.
+    An operator that refuses the image's shape is shown on the images of its example.
     """
-    operator = _fitting(name, image)
+    operator = _illustration(name, image)
     image = _brought_to(image, operator)
     with torch.no_grad():
         measurement = operator(image)
@@ -95,13 +95,12 @@ def write_sheet(exhibits: Sequence[Exhibit], path: Path) -> None:
     _save(sheet, path)
 
 
-def _fitting(name: str, image: Images) -> Operator:
+def _illustration(name: str, image: Images) -> Operator:
+    entry = register.operator[name]
     try:
-        operator = build_example(name, image_shape=tuple(image.shape[1:]))
+        return entry.illustration(tuple(image.shape[1:]))
     except (ArgumentError, ShapeError):
-        return build_example(name)
-    corner = 8 * max(operator.measurement_shape[-2:]) < max(operator.image_shape)
-    return build_example(name) if corner and _is_picture(operator) else operator
+        return entry.example()
 
 
 def _is_picture(operator: Operator) -> bool:

@@ -1,6 +1,5 @@
 """Lists, help and the small commands."""
 
-import inspect
 import json
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from PIL import Image
 import invprob
 from invprob.cli.app import run
 from invprob.cli.parts_help import described
+from invprob.docstrings import without_arguments
 from invprob.registry import options_of, register
 from invprob.run.samples import samples
 
@@ -108,8 +108,7 @@ def test_each_is_described(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["operators", name]) == 0
     text = capsys.readouterr().out
     entry = register.operator.get(name) or register.noise[name]
-    documented = inspect.cleandoc(entry.__doc__ or "")
-    assert all(one in text for one in documented.partition("\nArgs:")[0].split("\n\n"))
+    assert without_arguments(entry.__doc__ or "") in text
     assert "Args:" not in text  # the options, which follow, say it
     for option in options_of(entry):
         assert f"--{option.name.replace('_', '-')} " in text

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError, ContractError, ShapeError, UnknownNameError
 from invprob.operators import (
+    GaussianNoise,
     Identity,
     LinearOperator,
     Luminance,
@@ -102,6 +104,27 @@ def test_composition_must_fit() -> None:
         compose([Identity(SHAPE), Luminance(SHAPE)])
     with pytest.raises(ArgumentError, match="at least one"):
         compose([])
+
+
+@pytest.mark.parametrize("other", [lambda image: image, torch.zeros(1, *SHAPE), 3], ids=repr)
+def test_only_operators_are_composed(other: object) -> None:
+    with pytest.raises(ArgumentError, match=r"^Identity @ … composes operators, got a \w+; write"):
+        Identity(SHAPE) @ other  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("entry", "given", "named", "message"),
+    [
+        (GaussianNoise, (0.05,), {}, r"too many positional.*; write GaussianNoise\(sigma=…\)$"),
+        (Rotate, (SHAPE,), {}, r"'degrees'; write Rotate\(image_shape, degrees=…\)$"),
+        (Rotate, (SHAPE, 3), {"fill": 0}, r"'fill'; write Rotate\(image_shape, degrees=…\)$"),
+    ],
+)
+def test_a_wrong_call_is_told_the_right_one(
+    entry: Any, given: tuple[Any, ...], named: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        entry(*given, **named)
 
 
 def test_composition_is_linear_only_if_both_are() -> None:

@@ -1,0 +1,66 @@
+"""Pseudo-inverse and norm of a linear map that is known only by its application."""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from invprob.types import Images, Measured, PerImage
+
+Map: TypeAlias = Callable[[Tensor], Tensor]
+
+
+def least_squares(
+    apply: Map, adjoint: Map, measurement: Measured, iterations: int, tolerance: float
+) -> Images:
+    """The least-squares image of least norm, by conjugate gradients on A'Ax = A'y (CGLS).
+
+    Source: Björck, Numerical Methods for Least Squares Problems, 1996, section 7.4. The names
+    are those of the textbook: x, r = y - Ax, s = A'r, p, q = Ap, γ = ||s||². Each image of the
+    batch has its own step sizes, and stops when ||s|| is `tolerance` times ||A'y||.
+    """
+    r = measurement
+    s = adjoint(r)
+    x = torch.zeros_like(s)
+    p = s
+    gamma = _squared(s)
+    goal = tolerance**2 * gamma
+    for _ in range(iterations):
+        active = gamma > goal
+        if not bool(active.any()):
+            break
+        q = apply(p)
+        # A finished image takes no further step, so that it does not depend on its neighbours.
+        alpha = torch.where(active, _ratio(gamma, _squared(q)), 0.0)
+        x = x + _scaled(alpha, p)
+        r = r - _scaled(alpha, q)
+        s = adjoint(r)
+        previous, gamma = gamma, torch.where(active, _squared(s), gamma)
+        p = s + _scaled(_ratio(gamma, previous), p)
+    return x
+
+
+def largest_singular_value(normal: Map, start: Images, iterations: int, tolerance: float) -> float:
+    """The largest singular value of A, by power iteration on A'A from an image of one's own."""
+    image, value = start, 0.0
+    with torch.no_grad():
+        for _ in range(iterations):
+            image = normal(image / image.norm())
+            previous, value = value, math.sqrt(float(image.norm()))
+            if abs(value - previous) <= tolerance * value:
+                break
+    return value
+
+
+def _squared(tensor: Tensor) -> PerImage:
+    return tensor.flatten(1).square().sum(1)
+
+
+def _ratio(above: PerImage, below: PerImage) -> PerImage:
+    return torch.where(below > 0, above / torch.where(below > 0, below, 1.0), 0.0)
+
+
+def _scaled(factor: PerImage, tensor: Tensor) -> Tensor:
+    return factor.view(-1, *[1] * (tensor.ndim - 1)) * tensor
