@@ -25,7 +25,7 @@ from invprob.types import Images, Measured, Shape, Spec
 class Operator(Recorded, nn.Module, ABC):
     """A deterministic, differentiable map from images to measurements, without noise.
 
-    A whole operator:
+    A whole operator::
 
         @invprob.register.operator("negative")
         class Negative(invprob.LinearOperator):

@@ -14,23 +14,27 @@ from invprob.operators.convolution import Border, Convolved
 from invprob.registry import register
 from invprob.types import Shape
 
-_BORDER = "the image repeated, the image mirrored, or only pixels that need neither"
+_BORDER = "beyond the border: the image repeated, mirrored, or nothing, which loses the margin"
 
 
 @register.operator("gaussian-blur")
 class GaussianBlur(Convolved):
     """Blur with a Gaussian.
 
-    y = kernel ⊛ x in each channel; kernel[i, j] ∝ exp(-(i² + j²) / 2σ²) for |i|, |j| ≤ r, the whole
-    part of 4σ + 1/2, of sum one. Measurements have the image's shape; with border "valid" they have
-    2r rows and columns less. Raises `ArgumentError` unless sigma is positive and the kernel fits
-    into the image.
+        y = kernel ⊛ x,   kernel[i, j] ∝ exp(-(i² + j²) / 2 sigma²) for |i|, |j| <= r
+
+    Each channel is convolved with the kernel, whose sum is 1 and whose radius r is the whole part
+    of 4 sigma + 1/2. Measurements have the shape of the image; with the border "valid" they have 2
+    r rows and columns less.
+
+    Raises:
+        ArgumentError: sigma is not above 0, or the kernel is larger than the image.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        sigma: Annotated[float, "standard deviation in pixels, above 0"],
+        sigma: Annotated[float, "standard deviation of the kernel in pixels, above 0"],
         border: Annotated[Border, _BORDER] = "reflect",
     ) -> None:
         _, height, width = pixel_axes(image_shape)
@@ -63,18 +67,23 @@ class GaussianBlur(Convolved):
 class MotionBlur(Convolved):
     """Blur by a straight, uniform motion of the camera.
 
-    y = kernel ⊛ x in each channel; kernel[i, j] is the mean over a segment of the given length and
-    angle, centred at (0, 0), of the bilinear weight max(0, 1 - |x - j|) · max(0, 1 - |y - i|): what
-    linear interpolation of the moving image gives, integrated exactly. Measurements have the
-    image's shape; with border "valid" they lose what the kernel overhangs. Raises `ArgumentError`
-    unless length is positive, degrees is finite and the kernel fits into the image.
+        y = kernel ⊛ x,   kernel[i, j] = mean over (u, v) on a segment of
+                                         max(0, 1 - |u - j|) · max(0, 1 - |v - i|)
+
+    The segment has the given length and angle and is centred at (0, 0). This is the mean of the
+    linearly interpolated image along the motion, integrated exactly. Measurements have the shape of
+    the image; with the border "valid" they have one row and column less than the kernel.
+
+    Raises:
+        ArgumentError: the length is not above 0, the angle is not finite, or the kernel is larger
+            than the image.
     """
 
     def __init__(
         self,
         image_shape: Shape,
         length: Annotated[float, "length of the motion in pixels, above 0"],
-        degrees: Annotated[float, "counter-clockwise angle of the motion, 0 is along the rows"] = 0,
+        degrees: Annotated[float, "angle of the motion, counter-clockwise from the rows"] = 0,
         border: Annotated[Border, _BORDER] = "reflect",
     ) -> None:
         _, height, width = pixel_axes(image_shape)
@@ -101,23 +110,28 @@ class MotionBlur(Convolved):
 
 @register.operator("blur")
 class Blur(Convolved):
-    """Blur with a kernel from a file.
+    """Blur with a kernel of your own.
 
-    y = kernel ⊛ x in each channel, a true convolution about the kernel's pixel (rows // 2,
-    columns // 2). The kernel is a `.npy` file, a picture (black is 0), nested lists, or an array;
-    it is divided by its sum unless `normalise` says otherwise, and read once: the spec carries it.
-    Measurements have the image's shape; with border "valid" they lose one row and column less than
-    the kernel has. Raises `ArgumentError` for a missing or unreadable file, a kernel that is larger
-    than the image, holds values that are not finite or is zero everywhere, and for a sum of zero.
+        y[i, j] = Σ kernel[k, l] · x[i + rows // 2 - k, j + columns // 2 - l]
+
+    This is a true convolution: a point becomes the kernel. The kernel is a `.npy` file, a picture
+    (black is 0, white is 1), nested lists, or an array. It is read once; the spec holds the kernel
+    itself, not the name of its file. Measurements have the shape of the image; with the border
+    "valid" they have one row and column less than the kernel.
+
+    Raises:
+        ArgumentError: the file is missing or unreadable; the kernel is larger than the image, holds
+            values that are not finite, or is zero everywhere; or its sum is zero and it is to be
+            divided by it.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        kernel: Annotated[Contents, ".npy file or picture"],
+        kernel: Annotated[Contents, ".npy file or picture that holds the kernel"],
         border: Annotated[Border, _BORDER] = "reflect",
         normalise: Annotated[
-            Literal["sum", "none"], "divide the kernel by its sum, or take it as it is"
+            Literal["sum", "none"], "divide the kernel by its sum, or use it as it is"
         ] = "sum",
     ) -> None:
         plane = read_plane("kernel", kernel)

@@ -16,24 +16,30 @@ from invprob.types import Images, Measured, Shape
 
 @register.operator("circulant")
 class PartialCirculant(LinearOperator):
-    """Keep a few samples of a circular convolution of the sign-flipped image (compressed sensing).
+    """Keep a few samples of a random convolution of the image (compressed sensing).
 
-    A x = c · (kernel ⊛ (signs ⊙ x))[indices], x the flattened (C, H, W) image of n elements and ⊛
-    the circular convolution; measurements are (m,), m = round(ratio · n). Scaled so that
+        A x = c · (kernel ⊛ (signs ⊙ x))[indices]
+
+    x is the image, flattened to n = C·H·W elements; ⊛ is the circular convolution, and ⊙ multiplies
+    element by element. Measurements have the shape (m,), m = round(ratio · n). The scale c makes
     E||Ax||² = ||x||².
 
-    - spectrum "gaussian": kernel ~ N(0, 1), c = 1/√m; what ILO (arXiv:2102.07364) and SPHInX
-      (ICML 2022) measure with, up to c.
-    - spectrum "sign": the signs of that kernel, c = 1/√m; every entry of A has the same modulus
-      (Bernoulli: Rauhut, Romberg and Tropp, Appl. Comput. Harmon. Anal. 32(2), 2012).
-    - spectrum "unit": every Fourier coefficient of that kernel divided by its modulus, c = √(n/m);
-      the rows are a tight frame, AA' = (n/m) I, so that pseudo-inverse and norm have closed forms
-      (random convolution: Romberg, SIAM J. Imaging Sciences 2(4), 2009).
+    `spectrum` chooses the kernel:
 
-    Drawn in this order from `torch.Generator().manual_seed(seed)` on the CPU: the kernel
-    (`randn`, float64), the signs (`randint` of 0 and 1, for -1 and +1), the indices (the first m of
-    `randperm(n)`, sorted). `kernel` stays float64 under `.to(dtype)`. Raises `ArgumentError` for a
-    ratio outside (0, 1] or one that leaves no measurement.
+    - "gaussian": kernel ~ N(0, 1), c = 1/√m. ILO (arXiv:2102.07364) and SPHInX (ICML 2022) measure
+      with it, up to the scale.
+    - "sign": the signs of the Gaussian kernel, +1 or -1, c = 1/√m. All entries of A have the same
+      modulus. Source: Rauhut, Romberg and Tropp, Appl. Comput. Harmon. Anal. 32(2), 2012.
+    - "unit": the Gaussian kernel with each Fourier coefficient divided by its modulus, c = √(n/m).
+      AA' = (n/m) I, so that pseudo-inverse and norm have closed forms. Source: Romberg, SIAM J.
+      Imaging Sciences 2(4), 2009.
+
+    Everything is drawn from `torch.Generator().manual_seed(seed)` on the CPU, in this order: the
+    kernel (`randn`, float64), the signs (`randint` of 0 and 1, for -1 and +1), the indices (the
+    first m of `randperm(n)`, sorted).
+
+    Raises:
+        ArgumentError: the ratio is outside (0, 1], or leaves no measurement.
     """
 
     exact = ("signs", "kernel")
@@ -45,11 +51,11 @@ class PartialCirculant(LinearOperator):
     def __init__(
         self,
         image_shape: Shape,
-        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        ratio: Annotated[float, "number of measurements per image element, in (0, 1]"],
         seed: int = 0,
         spectrum: Annotated[
             Literal["gaussian", "unit", "sign"],
-            "normal kernel, one that keeps all frequencies alike, or one of +1 and -1",
+            "the kernel: normal values, all frequencies equally strong, or values of +1 and -1",
         ] = "gaussian",
     ) -> None:
         n = math.prod(checked_shape("image_shape", image_shape))

@@ -18,10 +18,14 @@ REC_601 = (0.299, 0.587, 0.114)  # red, green, blue
 
 @register.operator("luminance")
 class Luminance(LinearOperator):
-    """Weigh red, green and blue into one grey channel (`--grey`).
+    """Turn a colour image into a grey one (`--grey`).
 
-    0.299 R + 0.587 G + 0.114 B (ITU-R BT.601); (3, H, W) to (1, H, W). Raises `ArgumentError`
-    unless images have three channels.
+        y = 0.299 R + 0.587 G + 0.114 B
+
+    The measurement of a (3, H, W) image is (1, H, W). Source of the weights: ITU-R BT.601.
+
+    Raises:
+        ArgumentError: images do not have three channels.
     """
 
     exact = ("weights",)
@@ -58,9 +62,13 @@ class Luminance(LinearOperator):
 class ChannelMix(LinearOperator):
     """Mix the channels of each pixel by a matrix: tints, swapped colours, spectral bands.
 
-    y[k] = Σ matrix[k][c] x[c]; (C, H, W) to (K, H, W) for a K x C matrix, written row by row as
-    "0 0 1; 0 1 0; 1 0 0". Middle grey stays zero and nothing is clipped. Raises `ArgumentError`
-    unless each row has one finite number for each channel.
+        y[k] = Σ_c matrix[k][c] · x[c]
+
+    A matrix of K rows and C columns turns a (C, H, W) image into (K, H, W). Values are those of
+    [-1, 1]: middle grey, 0, stays 0, and nothing is clipped.
+
+    Raises:
+        ArgumentError: the rows do not hold one finite number for each channel.
     """
 
     exact = ("matrix",)
@@ -71,7 +79,8 @@ class ChannelMix(LinearOperator):
         self,
         image_shape: Shape,
         matrix: Annotated[
-            str | Sequence[Sequence[float]], "row by row, a number for each channel: '1 0 0; 0 0 1'"
+            str | Sequence[Sequence[float]],
+            "the rows of the matrix, one number for each channel, such as '1 0 0; 0 0 1'",
         ],
     ) -> None:
         channels, height, width = pixel_axes(image_shape)

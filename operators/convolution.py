@@ -12,17 +12,20 @@ from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
 from invprob.types import Images, Measured, Shape
 
-# What lies beyond the border: the image again; the image mirrored about the centres of its outer
-# pixels, `dcb|abcd|cba`; or nothing, so that only pixels whose whole surroundings are known remain.
+# What lies beyond the border: the image again (periodic); the image mirrored about the centres of
+# its outer pixels, `dcb|abcd|cba` (reflect); or nothing, so that only those pixels are measured
+# whose whole surroundings are known (valid).
 Border: TypeAlias = Literal["periodic", "reflect", "valid"]
 
 
 class Convolved(LinearOperator, ABC):
     """An operator that convolves each channel with one kernel.
 
-    y[i] = Σ_j kernel[j] · x[i + centre - j], where centre is (rows // 2, columns // 2) of the
-    kernel: a true convolution, so that a point becomes the kernel. Measurements have the image's
-    shape; with the border "valid" they lose one row and column less than the kernel has.
+        y[i] = Σ_j kernel[j] · x[i + centre - j]
+
+    The centre is pixel (rows // 2, columns // 2) of the kernel. This is a true convolution, so that
+    a point becomes the kernel. Measurements have the shape of the image; with the border "valid"
+    they have one row and column less than the kernel.
     """
 
     exact = ("kernel",)

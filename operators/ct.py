@@ -19,21 +19,24 @@ from invprob.types import Images, Measured, Shape
 
 @register.operator("ct")
 class CT(LinearOperator):
-    """Integrate the image along parallel beams from several angles (Radon transform).
+    """Integrate the image along parallel beams from several angles (computed tomography).
 
-    y[c, v, j] = ∫ x[c] along the line X cos θ + Y sin θ = s, θ the angle of view v, s = j minus the
-    middle of the detector in pixels, X to the right and Y up from the centre: (C, H, W) to
-    (C, views, detectors). Lengths are in pixels, so that the norm is about √(views · H), and images
-    are zero outside. By default the detector covers the image's diagonal.
+        y[c, v, j] = ∫ x[c] along the line X cos θ + Y sin θ = s
 
-    Each line is followed along the axis that it is closer to, one sample for each row or column,
-    interpolated linearly between two pixels (Joseph, IEEE Trans. Medical Imaging 1(3), 1982). The
-    adjoint is the transpose of exactly this; `pinv` is the least-squares image, `fbp` the classical
-    reconstruction. Memory grows with image and sinogram only: a view's weights are computed when
-    it is reached.
+    θ is the angle of view v. X counts pixels to the right of the centre of the image, Y those above
+    it, and s is j minus the middle of the detector. The measurement of a (C, H, W) image is (C,
+    views, detectors). Lengths are in pixels, so that the norm is about √(views · H). Outside the
+    image the value is 0.
 
-    `views` spreads that many angles evenly over 180 degrees, from 0; `degrees` lists angles
-    instead. Raises `ArgumentError` unless exactly one of them is given and none is empty.
+    Give either `views` or `degrees`. A line is sampled once in each row, or in each column if it is
+    closer to the horizontal, and interpolated linearly between two pixels. `adjoint` is the exact
+    transpose, `pinv` the least-squares image, and `fbp` the classical filtered back-projection. The
+    weights of a view are computed when it is reached, so that memory grows with the image and the
+    measurement only. Source: Joseph, IEEE Trans. Medical Imaging 1(3), 1982.
+
+    Raises:
+        ArgumentError: `views` and `degrees` are both given or both left out, or one of the options
+            leaves no angle or no detector pixel.
     """
 
     degrees: tuple[float, ...]
@@ -41,9 +44,15 @@ class CT(LinearOperator):
     def __init__(
         self,
         image_shape: Shape,
-        views: Annotated[int | None, "number of angles, evenly over 180 degrees"] = None,
-        degrees: Annotated[str | Sequence[float] | None, "angles instead: '0 45 90'"] = None,
-        detectors: Annotated[int | None, "detector pixels; the diagonal by default"] = None,
+        views: Annotated[
+            int | None, "number of angles, spread evenly over 180 degrees from 0"
+        ] = None,
+        degrees: Annotated[
+            str | Sequence[float] | None, "the angles themselves, in degrees, such as '0 45 90'"
+        ] = None,
+        detectors: Annotated[
+            int | None, "number of detector pixels; by default they cover the diagonal"
+        ] = None,
     ) -> None:
         channels, height, width = pixel_axes(image_shape)
         angles = _angles(views, degrees)
@@ -65,12 +74,18 @@ class CT(LinearOperator):
         return image
 
     def fbp(self, measurement: Measured) -> Images:
-        """Filtered back-projection: the ramp filter along the detector, read where each pixel lies.
+        """Reconstruct by filtered back-projection, which is faster than `pinv` and less exact.
 
-        Band-limited ramp (Kak and Slaney, Principles of Computerized Tomographic Imaging, 1988,
-        equation 3.61), without window; linear interpolation; each view weighs half the angle
-        between its neighbours, modulo 180 degrees. Good with many views over the half circle,
-        streaked with few; faster than `pinv`, and not its equal.
+        Each view is convolved with the band-limited ramp, without a window, and read by linear
+        interpolation where each pixel lies. A view has the weight of half the angle between its
+        neighbours, modulo 180 degrees. Few views leave streaks. Source: Kak and Slaney, Principles
+        of Computerized Tomographic Imaging, 1988, equation 3.61.
+
+        Args:
+            measurement: (batch, channels, views, detectors).
+
+        Returns:
+            Images, (batch, channels, height, width).
         """
         self.check_measurement(measurement)
         channels, height, width = self.image_shape

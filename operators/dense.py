@@ -17,15 +17,21 @@ LARGEST = 2**26  # entries of the matrix: 256 MiB in float32
 
 @register.operator("dense-gaussian")
 class DenseGaussian(LinearOperator):
-    """Multiply the flattened image by a matrix of independent normal entries (compressed sensing).
+    """Multiply the image by a dense matrix of normal entries (compressed sensing).
 
-    A x = G x / √m with G ~ N(0, 1), x the flattened (C, H, W) image of n elements; measurements are
-    (m,), m = round(ratio · n), and E||Ax||² = ||x||² (Candès and Tao, IEEE Trans. Inf. Theory
-    52(12), 2006; CSGM: Bora et al., ICML 2017).
+        A x = G x / √m,   G[k, i] ~ N(0, 1)
 
-    Drawn from `torch.Generator().manual_seed(seed)` on the CPU: G (`randn` of (m, n), float32,
-    which `.to(dtype)` leaves as it is). Raises `ArgumentError` for a ratio outside (0, 1], one that
-    leaves no measurement, or a matrix of more than 67,108,864 entries.
+    x is the image, flattened to n = C·H·W elements. Measurements have the shape (m,), m =
+    round(ratio · n), and E||Ax||² = ||x||². Time and memory grow with m · n: take this operator for
+    small images, and `circulant` for larger ones. Sources: Candès and Tao, IEEE Trans. Inf. Theory
+    52(12), 2006; Bora et al. (CSGM), ICML 2017.
+
+    G is drawn from `torch.Generator().manual_seed(seed)` on the CPU (`randn` of (m, n), float32),
+    and stays float32 whatever `.to(dtype)` says.
+
+    Raises:
+        ArgumentError: the ratio is outside (0, 1] or leaves no measurement, or the matrix would
+            have more than 67,108,864 entries.
     """
 
     exact = ("matrix",)
@@ -35,7 +41,7 @@ class DenseGaussian(LinearOperator):
     def __init__(
         self,
         image_shape: Shape,
-        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        ratio: Annotated[float, "number of measurements per image element, in (0, 1]"],
         seed: int = 0,
     ) -> None:
         n = math.prod(checked_shape("image_shape", image_shape))

@@ -15,16 +15,22 @@ from invprob.types import Images, Measured, Shape
 
 @register.operator("rotate")
 class Rotate(Resampled):
-    """Rotate counter-clockwise about the centre, with zeros coming in from outside.
+    """Rotate the image counter-clockwise about its centre.
 
-    Measurements have the shape of the image. Multiples of 90 degrees are exact for square images.
-    Raises `ArgumentError` unless finite.
+        y(u, v) = x(u cos θ - v sin θ, u sin θ + v cos θ)
+
+    u counts pixels to the right of the centre, v those below it, and θ is the angle. Beyond the
+    border of the image its value is 0, mid-grey. Multiples of 90 degrees are exact for square
+    images. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: the angle is not finite.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        degrees: Annotated[float, "counter-clockwise angle"],
+        degrees: Annotated[float, "angle in degrees, counter-clockwise"],
         sampling: Sampling = "bilinear",
     ) -> None:
         self.degrees, self.sampling = finite("degrees", degrees), sampling
@@ -46,17 +52,22 @@ class Rotate(Resampled):
 
 @register.operator("translate")
 class Translate(Resampled):
-    """Shift to the right and down, with zeros coming in from outside.
+    """Shift the image.
 
-    Measurements have the shape of the image. Whole pixels are exact. Raises `ArgumentError` unless
-    both are finite.
+        y(u, v) = x(u - dx, v - dy)
+
+    u counts pixels to the right, v pixels downwards. Beyond the border of the image its value is 0,
+    mid-grey. Shifts by whole pixels are exact. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: dx or dy is not finite.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        dx: Annotated[float, "pixels to the right"] = 0.0,
-        dy: Annotated[float, "pixels down"] = 0.0,
+        dx: Annotated[float, "shift to the right, in pixels"] = 0.0,
+        dy: Annotated[float, "shift downwards, in pixels"] = 0.0,
         sampling: Sampling = "bilinear",
     ) -> None:
         self.dx, self.dy = finite("dx", dx), finite("dy", dy)
@@ -83,16 +94,22 @@ class Translate(Resampled):
 
 @register.operator("scale")
 class Scale(Resampled):
-    """Enlarge about the centre; a factor below 1 shrinks and surrounds with zeros.
+    """Enlarge or shrink the image about its centre.
 
-    Measurements have the shape of the image. Shrinking does not smooth first: below 1/2 pixels are
-    skipped. Raises `ArgumentError` unless the factor is finite and positive.
+        y(u, v) = x(u / factor, v / factor)
+
+    u and v count pixels from the centre. A factor below 1 shrinks the image and surrounds it by 0,
+    mid-grey. Nothing is smoothed before shrinking, so that a factor below 1/2 skips pixels; take
+    `area-downsample` for fewer pixels. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: the factor is not a finite number above 0.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        factor: Annotated[float, "enlargement, above 0"],
+        factor: Annotated[float, "enlargement, above 0; below 1 shrinks"],
         sampling: Sampling = "bilinear",
     ) -> None:
         self.factor, self.sampling = finite("factor", factor), sampling
@@ -113,17 +130,21 @@ class Scale(Resampled):
 
 @register.operator("flip")
 class Flip(LinearOperator):
-    """Mirror the image, left to right, top to bottom, or both.
+    """Mirror the image.
 
-    y[c, i, j] = x[c, i, W-1-j] for "horizontal"; an orthogonal permutation and its own inverse.
-    Measurements have the shape of the image.
+        y[c, i, j] = x[c, i, W - 1 - j]   (horizontal)
+        y[c, i, j] = x[c, H - 1 - i, j]   (vertical)
+
+    "both" does one after the other, which is half a turn. The operator is its own inverse and its
+    own adjoint. Measurements have the shape of the image.
     """
 
     def __init__(
         self,
         image_shape: Shape,
         direction: Annotated[
-            Literal["horizontal", "vertical", "both"], "left to right, top to bottom, or half turn"
+            Literal["horizontal", "vertical", "both"],
+            "left to right, top to bottom, or both (half a turn)",
         ] = "horizontal",
     ) -> None:
         pixel_axes(image_shape)
@@ -162,20 +183,27 @@ class Flip(LinearOperator):
 
 @register.operator("crop")
 class Crop(LinearOperator):
-    """Keep a rectangle of the image, of whole pixels.
+    """Keep a rectangle of the image.
 
-    y = x[:, top : top + height, left : left + width]; (C, H, W) to (C, height, width). Without
-    `top` or `left` the rectangle lies in the middle, half a pixel up or left where it must. Raises
-    `ArgumentError` unless the rectangle lies inside the image.
+        y = x[:, top : top + height, left : left + width]
+
+    Measurements have the shape (C, height, width). The adjoint surrounds the rectangle by zeros.
+
+    Raises:
+        ArgumentError: the rectangle does not lie inside the image.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        height: Annotated[int, "rows kept"],
-        width: Annotated[int, "columns kept"],
-        top: Annotated[int | None, "rows above; the middle by default"] = None,
-        left: Annotated[int | None, "columns to the left; the middle by default"] = None,
+        height: Annotated[int, "number of rows that are kept"],
+        width: Annotated[int, "number of columns that are kept"],
+        top: Annotated[
+            int | None, "number of rows above the rectangle; the default puts it in the middle"
+        ] = None,
+        left: Annotated[
+            int | None, "number of columns to its left; the default puts it in the middle"
+        ] = None,
     ) -> None:
         channels, rows, columns = pixel_axes(image_shape)
         self.top = _start("top", "height", top, height, rows)

@@ -14,18 +14,23 @@ from invprob.types import Shape
 
 @register.operator("hold-out")
 class HoldOut(Masked):
-    """Replace a random share of all elements by 0, each element by itself.
+    """Hide a random share of all elements, each element by itself.
 
-    Left out are k = max(1, round(share · n)) of n elements, the first k of `randperm(n)` from
-    `torch.Generator().manual_seed(seed)` on the CPU. What remains is not rescaled. As the outermost
-    operator of a chain it hides measurements. Raises `ArgumentError` for a share outside (0, 1) or
-    one that leaves nothing.
+        y[i] = x[i] where element i is kept, else 0
+
+    As the outermost operator of a chain it hides measurements, which can then judge what was
+    restored from the others (`--stop held-out`). Of n elements k = max(1, round(share · n)) are
+    hidden: the first k of `randperm(n)`, drawn from `torch.Generator().manual_seed(seed)` on the
+    CPU. What remains is not rescaled.
+
+    Raises:
+        ArgumentError: the share is outside (0, 1), or leaves no element.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        share: Annotated[float, "share of the elements that are left out, in (0, 1)"] = 0.05,
+        share: Annotated[float, "share of the elements that are hidden, in (0, 1)"] = 0.05,
         seed: int = 0,
     ) -> None:
         shape = checked_shape("image_shape", image_shape)

@@ -7,9 +7,11 @@ from invprob.types import Images, Measured, Shape
 
 @register.operator("identity")
 class Identity(LinearOperator):
-    """Measure the image itself: denoising, or inversion of a real image.
+    """Measure the image itself: for denoising, or to invert a photograph.
 
-    A x = x; measurements have the shape of the image.
+        A x = x
+
+    Measurements have the shape of the image.
     """
 
     def __init__(self, image_shape: Shape) -> None:

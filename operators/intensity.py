@@ -1,7 +1,7 @@
 """Operators that change each value by itself: brightness, gamma, clip, quantise, saturate.
 
-They are not linear. Formulas are written for u = (x + 1)/2, which is 0 at black and 1 at white;
-measurements have the shape of the image, any shape, and lie in its range: y = 2 v - 1.
+They are not linear. Formulas are written for u = (x + 1)/2, which is 0 at black and 1 at white, and
+give v; the measurement is y = 2 v - 1. Images may have any shape.
 """
 
 from typing import Annotated
@@ -20,17 +20,22 @@ TOE = 1 / 1024  # a quarter of a step of 8 bits
 
 @register.operator("brightness")
 class Brightness(Operator):
-    """Multiply the light by a factor, as a longer or shorter exposure does, without clipping.
+    """Multiply the light by a factor, as a longer or shorter exposure does.
 
-    v = factor · u, that is y = factor · (x + 1) - 1: affine in x, since black is -1, and therefore
-    not linear. Compose with `clip` or `saturate` for a sensor's limits. Raises `ArgumentError`
-    unless the factor is finite and positive.
+        v = factor · u,   that is   y = factor · (x + 1) - 1
+
+    Nothing is clipped. The operator is affine in x, because black is -1, and so it is not linear.
+    Compose it with `clip` or `saturate` for the limits of a sensor. Measurements have the shape of
+    the image.
+
+    Raises:
+        ArgumentError: the factor is not a finite number above 0.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        factor: Annotated[float, "light let in, above 0; 1 changes nothing"],
+        factor: Annotated[float, "factor of the light, above 0; 1 changes nothing"],
     ) -> None:
         super().__init__(image_shape, image_shape)
         self.factor = positive("factor", factor)
@@ -51,18 +56,23 @@ class Brightness(Operator):
 
 @register.operator("gamma")
 class Gamma(Operator):
-    """Bend the tone curve by a power.
+    """Bend the tone curve by a power (gamma correction).
 
-    v = u^exponent, and up to u = 1/1024 the straight line from black to there, continued below,
-    v = u · (1/1024)^(exponent - 1), so that the gradient is finite everywhere and images that reach
-    below black keep one; the levels of 8-bit images keep their exact powers. Raises `ArgumentError`
-    unless the exponent is finite and positive.
+        v = u^exponent                     for u >= 1/1024
+        v = u · (1/1024)^(exponent - 1)    below
+
+    The straight line near black keeps the gradient finite, and gives values to images that reach
+    below black. It changes none of the 256 levels of an 8-bit image. Measurements have the shape of
+    the image.
+
+    Raises:
+        ArgumentError: the exponent is not a finite number above 0.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        exponent: Annotated[float, "above 0; below 1 brightens, above 1 darkens"],
+        exponent: Annotated[float, "exponent, above 0; below 1 brightens, above 1 darkens"],
     ) -> None:
         super().__init__(image_shape, image_shape)
         self.exponent = positive("exponent", exponent)
@@ -86,17 +96,22 @@ class Gamma(Operator):
 
 @register.operator("clip")
 class Clip(Operator):
-    """Cut off what lies below or above two limits, given in the image's own range.
+    """Cut off values that lie below or above two limits.
 
-    y = min(max(x, low), high); the gradient is zero where something was cut off, for there the
-    measurement tells no more than that. Raises `ArgumentError` unless low is below high.
+        y = min(max(x, low), high)
+
+    The limits are given in the range of the image, [-1, 1]. The gradient is zero where a value was
+    cut off. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: low is not below high, or one of them is not finite.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        low: Annotated[float, "what is darker becomes this; black is -1"] = -1.0,
-        high: Annotated[float, "what is brighter becomes this; white is 1"] = 1.0,
+        low: Annotated[float, "lower limit; black is -1"] = -1.0,
+        high: Annotated[float, "upper limit; white is 1"] = 1.0,
     ) -> None:
         super().__init__(image_shape, image_shape)
         self.low, self.high = finite("low", low), finite("high", high)
@@ -119,16 +134,23 @@ class Clip(Operator):
 
 @register.operator("quantise")
 class Quantise(Operator):
-    """Round to few grey levels, evenly spaced from black to white.
+    """Round to a few grey levels, evenly spaced from black to white.
 
-    v = round(u · (levels - 1))/(levels - 1) after clipping u to [0, 1], halves to the even level.
-    The surrogate has the same values and the gradient of the identity (straight-through estimator:
-    Bengio et al., arXiv:1308.3432), also where values are clipped. Raises `ArgumentError` for
-    fewer than two levels.
+        v = round(u · (levels - 1)) / (levels - 1)
+
+    u is clipped to [0, 1] first, and halves are rounded to the even level. Rounding has no useful
+    gradient: the surrogate has the same values and the gradient of the identity (straight-through
+    estimator, Bengio et al., arXiv:1308.3432), also where values are clipped. Measurements have the
+    shape of the image.
+
+    Raises:
+        ArgumentError: there are fewer than two levels.
     """
 
     def __init__(
-        self, image_shape: Shape, levels: Annotated[int, "grey levels, at least 2; 256 for 8 bits"]
+        self,
+        image_shape: Shape,
+        levels: Annotated[int, "number of levels in each channel, at least 2; 256 for 8 bits"],
     ) -> None:
         super().__init__(image_shape, image_shape)
         if levels < 2:
@@ -166,17 +188,23 @@ class Quantise(Operator):
 class Saturate(Operator):
     """Expose more or less, and saturate smoothly where the sensor is full.
 
-    v = 1 - knee · log(1 + exp((1 - gain · u)/knee)), which follows gain · u in the dark and bends
-    into white around 1 within about `knee`; its limit for knee 0 is min(gain · u, 1). The gradient
-    never vanishes for a knee above 0. Raises `ArgumentError` unless the gain is positive and the
-    knee at least 0.
+        v = 1 - knee · log(1 + exp((1 - gain · u) / knee))
+
+    The curve follows gain · u in the dark, and bends into white within about `knee` of 1. Its limit
+    for knee 0 is min(gain · u, 1). Above 0 the gradient never vanishes. Measurements have the shape
+    of the image.
+
+    Raises:
+        ArgumentError: the gain is not a finite number above 0, or the knee is negative.
     """
 
     def __init__(
         self,
         image_shape: Shape,
         gain: Annotated[float, "exposure, above 0; above 1 saturates bright parts"] = 2.0,
-        knee: Annotated[float, "width of the bend, of white; 0 cuts off hard"] = 0.05,
+        knee: Annotated[
+            float, "width of the bend, as a share of the range from black to white; 0 cuts off hard"
+        ] = 0.05,
     ) -> None:
         super().__init__(image_shape, image_shape)
         self.gain, self.knee = positive("gain", gain), finite("knee", knee)

@@ -49,19 +49,24 @@ _Rounding = Callable[[Tensor], Tensor]
 
 @register.operator("jpeg")
 class JPEG(Operator):
-    """Compress as baseline JPEG and decode again (ISO/IEC 10918-1, JFIF), without the file.
+    """Compress the image as baseline JPEG and decode it again, without a file.
 
-    8-bit levels, luminance and colour differences (those averaged over 1, 2 or 4 pixels), 8 x 8
-    cosine transforms of which coefficient (i, j) becomes q[i, j] · round(coefficient / q[i, j]),
-    and the way back; every stage is rounded to whole levels. q are the standard's tables K.1 and
-    K.2, scaled to the quality as the Independent JPEG Group does. Measurements have the shape of
-    the image: three channels are red, green and blue, one is grey. Agrees with libjpeg up to its
-    fixed-point arithmetic: less than half a level on average at every quality.
+        coefficient (i, j) of a block of 8 x 8 becomes q[i, j] · round(coefficient / q[i, j])
 
-    The surrogate rounds coefficients by round(c) + (c - round(c))³ (Shin and Song, NIPS 2017
-    workshop on machine learning and computer security), nothing else, and clips with the gradient
-    of the identity. Raises `ArgumentError` for a quality outside 1 to 100 or another number of
-    channels.
+    Before that, values become 8-bit levels, and colours become luminance and two colour
+    differences, which are averaged over 1, 2 or 4 pixels. Then follow the cosine transforms of 8 x
+    8 blocks, and the way back. Every stage is rounded to whole levels. q holds the standard's
+    tables K.1 and K.2, scaled to the quality as the Independent JPEG Group does. Measurements have
+    the shape of the image. Three channels are red, green and blue; one channel is grey. The result
+    differs from libjpeg's by less than half a level on average, because libjpeg computes in fixed
+    point. Source: ISO/IEC 10918-1, JFIF.
+
+    Rounding has no useful gradient. The surrogate rounds only the coefficients, as round(c) + (c -
+    round(c))³ (Shin and Song, NIPS 2017 workshop on machine learning and computer security), and
+    clips with the gradient of the identity.
+
+    Raises:
+        ArgumentError: the quality is outside 1 to 100, or images have neither 1 nor 3 channels.
     """
 
     exact = ("tables", "cosines")
@@ -72,9 +77,10 @@ class JPEG(Operator):
     def __init__(
         self,
         image_shape: Shape,
-        quality: Annotated[int, "from 1, smallest file, to 100"] = 50,
+        quality: Annotated[int, "quality, from 1 (smallest file) to 100"] = 50,
         subsampling: Annotated[
-            Literal["4:4:4", "4:2:2", "4:2:0"], "one colour for each pixel, for two, or for four"
+            Literal["4:4:4", "4:2:2", "4:2:0"],
+            "one colour per pixel, per 2 pixels, or per 4 pixels",
         ] = "4:2:0",
     ) -> None:
         channels, _, _ = pixel_axes(image_shape)

@@ -24,7 +24,7 @@ from invprob.types import Images, Measured, Shape
 
 
 class Masked(LinearOperator, ABC):
-    """Pixels where `seen` is true, and 0 in place of the others: a projection."""
+    """Show some pixels, and 0 in place of the others: A x = seen ⊙ x, a projection."""
 
     seen: Tensor  # bool, (height, width) or the image's shape
 
@@ -64,20 +64,30 @@ class Masked(LinearOperator, ABC):
 
 @register.operator("box-mask")
 class BoxMask(Masked):
-    """Hide a box of pixels.
+    """Hide a box of pixels (inpainting).
 
-    The box has round(share · H) rows and round(share · W) columns; x and y place it, from 0 at the
-    left or top border to 1 at the right or bottom one. Measurements have the image's shape, zero in
-    the box. Raises `ArgumentError` for a share outside (0, 1) or that hides no or all pixels, and a
-    place outside [0, 1].
+        y[c, i, j] = x[c, i, j] outside the box, 0 inside
+
+    The box has round(share · H) rows and round(share · W) columns. Measurements have the shape of
+    the image.
+
+    Raises:
+        ArgumentError: the share is outside (0, 1), hides no pixel or all, or x or y is outside [0,
+            1].
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        share: Annotated[float, "the box's share of each side, in (0, 1)"] = 0.5,
-        x: Annotated[float, "place from left (0) to right (1)"] = 0.5,
-        y: Annotated[float, "place from top (0) to bottom (1)"] = 0.5,
+        share: Annotated[
+            float, "length of the box's sides, as a share of the image's sides, in (0, 1)"
+        ] = 0.5,
+        x: Annotated[
+            float, "horizontal place of the box, from 0 (left border) to 1 (right border)"
+        ] = 0.5,
+        y: Annotated[
+            float, "vertical place of the box, from 0 (top border) to 1 (bottom border)"
+        ] = 0.5,
     ) -> None:
         _, height, width = pixel_axes(image_shape)
         _share("share", share)
@@ -104,18 +114,22 @@ class BoxMask(Masked):
 
 @register.operator("random-mask")
 class RandomMask(Masked):
-    """See random pixels, the same ones in all channels.
+    """Show random pixels, the same ones in all channels (inpainting).
 
-    Seen are m = round(ratio · H·W) pixels, the first m of `randperm(H·W)` from
-    `torch.Generator().manual_seed(seed)` on the CPU. Measurements have the image's shape, zero
-    where nothing is seen; they are not rescaled, E||Ax||² = ratio · ||x||². Raises `ArgumentError`
-    for a ratio outside (0, 1] or one that leaves no pixel.
+        y[c, i, j] = x[c, i, j] where pixel (i, j) is shown, else 0
+
+    m = round(ratio · H·W) pixels are shown: the first m of `randperm(H·W)`, drawn from
+    `torch.Generator().manual_seed(seed)` on the CPU. Measurements have the shape of the image. They
+    are not rescaled, so that E||Ax||² = ratio · ||x||².
+
+    Raises:
+        ArgumentError: the ratio is outside (0, 1], or leaves no pixel.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        ratio: Annotated[float, "share of the pixels that are seen, in (0, 1]"],
+        ratio: Annotated[float, "share of the pixels that are shown, in (0, 1]"],
         seed: int = 0,
     ) -> None:
         _, height, width = pixel_axes(image_shape)
@@ -133,23 +147,29 @@ class RandomMask(Masked):
 
 @register.operator("stroke-mask")
 class StrokeMask(Masked):
-    """Hide free-form strokes, as a brush or a scratch would leave them.
+    """Hide free-form strokes, such as a brush or a scratch leaves (inpainting).
 
-    Each stroke is a random walk of eight straight pieces; hidden are the round(hidden · H·W) pixels
-    nearest to one of the strokes, so that the amount is exact and the brush as broad as it takes.
-    (The random walk: Yu et al., Free-Form Image Inpainting, arXiv:1806.03589.) A seed gives the
-    same strokes at every resolution. Measurements have the image's shape, zero where hidden.
+        y[c, i, j] = x[c, i, j] where pixel (i, j) is shown, else 0
 
-    Drawn from `torch.Generator().manual_seed(seed)` on the CPU, float64: (strokes, 2 + 2·8) uniform
-    numbers, for the start and for turn and length of each piece. Raises `ArgumentError` unless some
-    pixels are hidden and some are seen, and for fewer than 1 or more than 100 strokes.
+    A stroke is a random walk of eight straight pieces. The round(hidden · H·W) pixels that are
+    nearest to one of the strokes are hidden: the amount is exact, and the strokes are as broad as
+    it takes. A seed gives the same strokes at every resolution. Measurements have the shape of the
+    image. Source of the random walk: Yu et al., Free-Form Image Inpainting, arXiv:1806.03589.
+
+    The walks are drawn from `torch.Generator().manual_seed(seed)` on the CPU: (strokes, 2 + 2·8)
+    uniform numbers in float64, for the start of each stroke, and for the turn and length of each
+    piece.
+
+    Raises:
+        ArgumentError: no pixel or every pixel would be hidden, or there are fewer than 1 or more
+            than 100 strokes.
     """
 
     def __init__(
         self,
         image_shape: Shape,
         hidden: Annotated[float, "share of the pixels that are hidden, in (0, 1)"] = 0.2,
-        strokes: Annotated[int, "how many strokes, from 1 to 100"] = 4,
+        strokes: Annotated[int, "number of strokes, from 1 to 100"] = 4,
         seed: int = 0,
     ) -> None:
         _, height, width = pixel_axes(image_shape)
@@ -176,18 +196,23 @@ class StrokeMask(Masked):
 
 @register.operator("mask")
 class Mask(Masked):
-    """See the pixels that a mask shows: white, or 1, is seen, and black, or 0, is hidden.
+    """Show the pixels that a mask names (inpainting).
 
-    The mask is a picture or a `.npy` file of the image's height and width, nested lists, or an
-    array; values lie in [0, 1], and those of at least a half count as seen. It is read once: the
-    spec carries it. Measurements have the image's shape, zero where hidden. Raises `ArgumentError`
-    for a missing or unreadable file, another size, other values, or a mask that shows nothing.
+        y[c, i, j] = x[c, i, j] where mask[i, j] >= 1/2, else 0
+
+    The mask has the height and width of the image and values from 0 (black, hidden) to 1 (white,
+    shown). It is a picture, a `.npy` file, nested lists, or an array. It is read once; the spec
+    holds the mask itself, not the name of its file. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: the file is missing or unreadable, the mask has another size or values
+            outside [0, 1], or it shows no pixel.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        mask: Annotated[Contents, "picture or .npy file: white (1) is seen, black (0) hidden"],
+        mask: Annotated[Contents, "picture or .npy file: white (1) is shown, black (0) is hidden"],
     ) -> None:
         _, height, width = pixel_axes(image_shape)
         plane = read_plane("mask", mask)

@@ -28,19 +28,24 @@ from invprob.types import Images, Measured, Shape
 
 @register.operator("mri")
 class MRI(LinearOperator):
-    """Keep some columns of the image's two-dimensional Fourier transform (single-coil MRI).
+    """Measure some columns of the image's Fourier transform (single-coil MRI).
 
-    y[c, k, l] = (FFT of x[c])[k, lines[l]], orthonormal, frequency zero and the origin of the image
-    in the middle (row H // 2, column W // 2). Each channel is a real image of its own.
-    (C, H, W) to (C, H, lines, 2), the last axis real and imaginary part. Not rescaled by the
-    acceleration: the rows are those of an orthonormal transform.
+        y[c, k, l] = FFT(x[c])[k, lines[l]]
 
-    Lines are columns of k-space, L = round(W / acceleration) of them: the
-    round(centre_fraction · W) around frequency zero, the others drawn without replacement, as the
-    first of `torch.randperm` over the rest from `torch.Generator().manual_seed(seed)` on the CPU
-    (the random Cartesian mask of fastMRI, arXiv:1811.08839, with an exact count). The
-    pseudo-inverse has a closed form. Raises `ArgumentError` for an acceleration below 1 or a centre
-    that does not fit.
+    The transform is orthonormal and two-dimensional. Frequency zero and the origin of the image lie
+    in the middle, at row H // 2 and column W // 2. Each channel is a real image of its own. The
+    measurement of a (C, H, W) image is (C, H, L, 2); the last axis holds real and imaginary part.
+    It is not rescaled by the acceleration.
+
+    L = round(W / acceleration) columns are measured: the round(centre_fraction · W) around
+    frequency zero, and others that are drawn without replacement, as the first of `torch.randperm`
+    over the rest from `torch.Generator().manual_seed(seed)` on the CPU. The pseudo-inverse has a
+    closed form. Source: the random Cartesian mask of fastMRI, arXiv:1811.08839, here with an exact
+    count.
+
+    Raises:
+        ArgumentError: the acceleration is below 1 or leaves no column, or the centre has more
+            columns than are measured.
     """
 
     exact = ("phases",)
@@ -52,9 +57,11 @@ class MRI(LinearOperator):
     def __init__(
         self,
         image_shape: Shape,
-        acceleration: Annotated[float, "columns for each one measured, at least 1"] = 4.0,
+        acceleration: Annotated[
+            float, "number of columns per column that is measured, at least 1"
+        ] = 4.0,
         centre_fraction: Annotated[
-            float, "share of all columns, around frequency zero, that is always measured"
+            float, "share of all columns that is measured around frequency zero, from 0 to 1"
         ] = 0.08,
         seed: int = 0,
     ) -> None:
@@ -152,17 +159,22 @@ class MRI(LinearOperator):
 
 @register.operator("multicoil-mri")
 class MulticoilMRI(LinearOperator):
-    """Weigh the image by each coil's sensitivity, then keep some columns of its Fourier transform.
+    """Measure some columns of the Fourier transform, as several coils receive it (MRI).
 
-    y[s, c, k, l] = (FFT of sensitivities[s] · x[c])[k, lines[l]], in the conventions and with the
-    lines of `mri`. (C, H, W) to (coils, C, H, lines, 2).
+        y[s, c, k, l] = FFT(sensitivities[s] · x[c])[k, lines[l]]
 
-    Sensitivities are simulated: coils stand evenly on a circle of radius 1.5 around an image that
-    reaches from -1 to 1, and that of coil s is 1/(z - 1.5 exp(2πi s/coils)) at z = x + iy, the
-    transverse field of a straight wire (Biot-Savart; as in a birdcage array, magnitude falls with
-    the distance and phase turns around the coil), divided by the root of their sum of squares, so
-    that Σ|sensitivities|² = 1 in every pixel. Raises `ArgumentError` for less than one coil and
-    where `mri` does.
+    Transform and columns are those of `mri`. The measurement of a (C, H, W) image is (coils, C, H,
+    L, 2); the last axis holds real and imaginary part.
+
+    Sensitivities are simulated. Coils stand evenly on a circle of radius 1.5 around an image that
+    reaches from -1 to 1. The sensitivity of coil s at z = x + iy is 1/(z - 1.5 exp(2πi s/coils)),
+    the transverse field of a straight wire (Biot-Savart): as in a birdcage array, the magnitude
+    falls with the distance from the coil, and the phase turns around it. All are divided by the
+    root of their sum of squares, so that Σ |sensitivities|² = 1 in every pixel.
+
+    Raises:
+        ArgumentError: there is no coil, the acceleration is below 1 or leaves no column, or the
+            centre has more columns than are measured.
     """
 
     exact = ("phases", "sensitivities")
@@ -175,10 +187,12 @@ class MulticoilMRI(LinearOperator):
     def __init__(
         self,
         image_shape: Shape,
-        coils: Annotated[int, "receiver coils around the image"] = 8,
-        acceleration: Annotated[float, "columns for each one measured, at least 1"] = 4.0,
+        coils: Annotated[int, "number of receiver coils around the image, at least 1"] = 8,
+        acceleration: Annotated[
+            float, "number of columns per column that is measured, at least 1"
+        ] = 4.0,
         centre_fraction: Annotated[
-            float, "share of all columns, around frequency zero, that is always measured"
+            float, "share of all columns that is measured around frequency zero, from 0 to 1"
         ] = 0.08,
         seed: int = 0,
     ) -> None:

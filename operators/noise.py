@@ -1,4 +1,4 @@
-"""Noise: what an instrument adds to a measurement; kept apart from the operators."""
+"""Noise: the random part of a measurement, which an operator leaves out."""
 
 import math
 from abc import ABC, abstractmethod
@@ -18,36 +18,82 @@ Likelihood: TypeAlias = Literal["none", "flat", "smooth"]
 class Noise(Recorded, nn.Module, ABC):
     """A random disturbance of a measurement, drawn from a generator that the caller gives.
 
-    An author writes `forward`; `negative_log_likelihood` (with `likelihood`), `surrogate` and
-    `check` where there is something to say.
+    An author writes `forward`. A noise with a likelihood also writes `negative_log_likelihood` and
+    sets `likelihood`. One whose `forward` has no useful gradient writes `surrogate`. One that makes
+    sense of some measurements only writes `check`. A whole noise::
+
+        @invprob.register.noise("offset")
+        class OffsetNoise(invprob.Noise):
+            \"\"\"Add the same normal value to all elements.\"\"\"
+
+            def __init__(self, *, sigma: Annotated[float, "standard deviation"]) -> None:
+                super().__init__()
+                self.sigma = sigma
+
+            def forward(self, measurement: Tensor, rng: torch.Generator) -> Tensor:
+                return measurement + self.sigma * torch.randn((), generator=rng).to(measurement)
+
+    Attributes:
+        likelihood: "smooth" where the gradient of the likelihood leads to the clean measurement,
+            "flat" where it does not, "none" where there is no likelihood.
     """
 
     likelihood: ClassVar[Likelihood] = "none"
 
     @abstractmethod
     def forward(self, measurement: Measured, rng: torch.Generator) -> Measured:
-        """Disturb (batch, *measured), keeping shape, dtype and device.
+        """Disturb the measurements of a batch.
 
-        One disturbance is drawn for one image, on the CPU and in float64, and meets every image of
-        the batch: image b of a batch is what it would be alone.
+        Draw one disturbance, on the CPU and in float64, and apply it to all images of the batch, so
+        that each is disturbed as it would be alone.
+
+        Args:
+            measurement: (batch, *measured), without noise.
+            rng: a generator on the CPU, from which everything random is drawn.
+
+        Returns:
+            The noisy measurements, with the shape, dtype and device of the clean ones.
         """
 
     def surrogate(self, measurement: Measured, rng: torch.Generator) -> Measured:
-        """A differentiable stand-in for a `forward` that has no useful gradient."""
+        """A differentiable stand-in for a `forward` that has no useful gradient, such as counting.
+
+        By default it is `forward` itself.
+
+        Args:
+            measurement: (batch, *measured), without noise.
+            rng: a generator on the CPU, from which everything random is drawn.
+
+        Returns:
+            Noisy measurements or what is near to them, of the same shape.
+        """
         return self(measurement, rng)
 
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
-        """-log p(observed | clean) in nats, constants included, summed over each image's elements.
+        """-log p(observed | clean), constants included, which can be differentiated in `clean`.
 
-        Differentiable in `clean`. A noise that offers it says so by `likelihood`: "smooth" where
-        its gradient leads to the clean measurement, "flat" where it does not. Raises
-        `ArgumentError` where there is none.
+        Args:
+            clean: (batch, *measured), what would be measured without noise.
+            observed: (batch, *measured), what was measured.
+
+        Returns:
+            One number for each image, (batch,), in nats, summed over the elements.
+
+        Raises:
+            ArgumentError: this noise has no likelihood.
         """
         del clean, observed
         raise ArgumentError(f"{self!r} has no likelihood; compare with the data misfit instead")
 
     def check(self, measurement: Measured) -> None:
-        """Raise `ArgumentError` where such noise makes no sense of a clean measurement."""
+        """Refuse measurements of which such noise makes no sense; by default none.
+
+        Args:
+            measurement: (batch, *measured), without noise.
+
+        Raises:
+            ArgumentError: the values lie outside the range that the noise needs.
+        """
 
     def __call__(self, measurement: Measured, rng: torch.Generator) -> Measured:
         """Apply `forward`."""
@@ -56,7 +102,19 @@ class Noise(Recorded, nn.Module, ABC):
 
     @staticmethod
     def from_spec(spec: Spec) -> "Noise":
-        """Build the noise that `spec` names; raises `ArgumentError`, `UnknownNameError`."""
+        """Build the noise that a spec describes.
+
+        Args:
+            spec: what `spec()` returned, perhaps read from a JSON file: `type` and options.
+
+        Returns:
+            Noise with the same options.
+
+        Raises:
+            ArgumentError: the spec has no `type`, or an option is refused.
+            UnknownNameError: no noise is registered under the `type`.
+            ContractError: what is registered under the `type` is no `Noise`.
+        """
         settings = dict(spec)
         kind = settings.pop("type", None)
         if not isinstance(kind, str):
@@ -69,15 +127,20 @@ class Noise(Recorded, nn.Module, ABC):
 
 @register.noise("gaussian")
 class GaussianNoise(Noise):
-    """Add independent normal values to every element of the measurement as it stands.
+    """Add independent normal values to all elements of the measurement.
 
-    y + sigma·n with n ~ N(0, 1). Raises `ArgumentError` unless sigma is finite and not negative.
+        y + sigma · n,   n ~ N(0, 1)
+
+    Raises:
+        ArgumentError: sigma is negative or not finite.
     """
 
     likelihood = "smooth"
 
     def __init__(
-        self, *, sigma: Annotated[float, "standard deviation, in the measurement's own units"]
+        self,
+        *,
+        sigma: Annotated[float, "standard deviation, in the units of the measurement, at least 0"],
     ) -> None:
         super().__init__()
         self.sigma = _at_least_zero("sigma", sigma)
@@ -87,7 +150,7 @@ class GaussianNoise(Noise):
         return measurement + (self.sigma * _normal(measurement, rng)).to(measurement)
 
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
-        """(observed - clean)² / 2 sigma² + log(sigma √2π); `ArgumentError` where sigma is 0."""
+        """(observed - clean)² / 2 sigma² + log(sigma √(2π)); `ArgumentError` where sigma is 0."""
         spread = torch.full_like(clean, _above_zero("sigma", self.sigma))
         return _normal_nll(observed - clean, spread)
 
@@ -98,17 +161,22 @@ class GaussianNoise(Noise):
 
 @register.noise("uniform")
 class UniformNoise(Noise):
-    """Add independent uniform values to every element, as a coarse rounding does.
+    """Add independent uniform values to all elements, as coarse rounding does.
 
-    y + width·u with u uniform in [-1, 1). The likelihood is flat within `width` and infinite
-    outside, so that it cannot guide a solver. Raises `ArgumentError` unless width is finite and not
-    negative.
+        y + width · u,   u uniform in [-1, 1)
+
+    The likelihood is flat within `width` and zero outside, so that it cannot guide a solver.
+
+    Raises:
+        ArgumentError: width is negative or not finite.
     """
 
     likelihood = "flat"
 
     def __init__(
-        self, *, width: Annotated[float, "largest disturbance, in the measurement's own units"]
+        self,
+        *,
+        width: Annotated[float, "largest disturbance, in the units of the measurement, at least 0"],
     ) -> None:
         super().__init__()
         self.width = _at_least_zero("width", width)
@@ -131,17 +199,22 @@ class UniformNoise(Noise):
 
 @register.noise("speckle")
 class SpeckleNoise(Noise):
-    """Multiply the light of every element by a random factor, as coherent imaging does.
+    """Multiply the light of each element by a random factor, as coherent imaging does.
 
-    The light of a value y in [-1, 1] is (y + 1)/2, from none at -1 to full at 1; it becomes
-    (1 + sigma·n) times as much, n ~ N(0, 1): y + sigma·n·(y + 1). Raises `ArgumentError` unless
-    sigma is finite and not negative.
+        light · (1 + sigma · n),   light = (y + 1)/2,   n ~ N(0, 1)
+
+    A value of -1 is no light and 1 is full light, so that this is y + sigma · n · (y + 1).
+
+    Raises:
+        ArgumentError: sigma is negative or not finite.
     """
 
     likelihood = "smooth"
 
     def __init__(
-        self, *, sigma: Annotated[float, "standard deviation of the factor, whose mean is 1"]
+        self,
+        *,
+        sigma: Annotated[float, "standard deviation of the factor, whose mean is 1, at least 0"],
     ) -> None:
         super().__init__()
         self.sigma = _at_least_zero("sigma", sigma)
@@ -153,9 +226,9 @@ class SpeckleNoise(Noise):
         )
 
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
-        """That of a normal value of standard deviation sigma·(clean + 1).
+        """That of a normal value of standard deviation sigma · (clean + 1).
 
-        Light below a thousandth of full counts as a thousandth, so that black is not certain.
+        Light below a thousandth of full light counts as a thousandth, so that black is not certain.
         Raises `ArgumentError` where sigma is 0.
         """
         light = (clean + 1).clamp_min(2 * FAINT)
@@ -172,23 +245,27 @@ class SpeckleNoise(Noise):
 
 @register.noise("poisson")
 class PoissonNoise(Noise):
-    """Count photons: every element becomes a Poisson draw, scaled back to the measurement's range.
+    """Count photons: replace each element by a Poisson draw (shot noise).
 
-    A value y in [-1, 1] emits photons·(y + 1)/2 on average, none at -1 and `photons` at 1; a count
-    k is written as 2k/photons - 1. Values below -1 emit nothing. Raises `ArgumentError` unless
-    photons is finite and positive.
+        y becomes 2 k / photons - 1,   k ~ Poisson(photons · (y + 1)/2)
+
+    A value of -1 emits no photons, and 1 emits `photons` on average. Values below -1 emit none. The
+    surrogate has the gradient of the mean count.
+
+    Raises:
+        ArgumentError: photons is not a finite number above 0.
     """
 
     likelihood = "smooth"
 
     def __init__(
-        self, *, photons: Annotated[float, "mean count where the measurement is 1 (white)"]
+        self, *, photons: Annotated[float, "mean count where the measurement is 1 (white), above 0"]
     ) -> None:
         super().__init__()
         self.photons = _above_zero("photons", _at_least_zero("photons", photons))
 
     def forward(self, measurement: Measured, rng: torch.Generator) -> Measured:
-        """Count for each image from the same state of the generator."""
+        """Count the photons of each image, from the same state of the generator."""
         rates = (self.photons / 2 * (measurement.detach().cpu().double() + 1)).clamp_min(0)
         state = rng.get_state()
         counts = torch.empty_like(rates)
@@ -204,8 +281,9 @@ class PoissonNoise(Noise):
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
         """rate - k·log(rate) + log k!, with the rate and the count k of `clean` and `observed`.
 
-        Below a thousandth of a photon log(rate) goes on along its tangent, so that a prediction
-        that is too dark is led back; where nothing was counted, all below -1 is as good as -1.
+        Below a thousandth of a photon log(rate) continues as its tangent, so that the gradient
+        leads back from a prediction that is too dark. Where nothing was counted, values below -1
+        are as good as -1.
         """
         rate = self.photons / 2 * (clean + 1)
         count = (self.photons / 2 * (observed + 1)).clamp_min(0)
@@ -225,14 +303,19 @@ class PoissonNoise(Noise):
 
 @register.noise("salt-and-pepper")
 class SaltAndPepperNoise(Noise):
-    """Replace a share of the elements by -1 or 1, each as likely, as dead and hot pixels do.
+    """Replace a share of the elements by -1 or 1, as dead and hot pixels do.
 
-    Each element is replaced with probability `share`, whatever its channel; the others stay exactly
-    what they are, so that there is no likelihood. Raises `ArgumentError` unless the share lies in
-    [0, 1].
+        y becomes -1 or 1, each with probability share / 2, and stays y otherwise
+
+    Each element of each channel is replaced by itself. There is no likelihood.
+
+    Raises:
+        ArgumentError: the share is outside [0, 1].
     """
 
-    def __init__(self, *, share: Annotated[float, "probability of losing an element"]) -> None:
+    def __init__(
+        self, *, share: Annotated[float, "probability that an element is replaced, from 0 to 1"]
+    ) -> None:
         super().__init__()
         if not 0 <= share <= 1:
             raise ArgumentError(f"share must be from 0 to 1, got {share}")
@@ -249,7 +332,7 @@ class SaltAndPepperNoise(Noise):
         return f"share={self.share}"
 
 
-FAINT = 1e-3  # light (of full) or photons below which likelihoods are continued
+FAINT = 1e-3  # share of full light, or photons, below which likelihoods are continued
 
 _LOG_ROOT_TAU = math.log(2 * math.pi) / 2
 

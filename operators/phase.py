@@ -15,19 +15,27 @@ from invprob.types import Images, Measured, Shape
 
 @register.operator("phase-retrieval")
 class PhaseRetrieval(Operator):
-    """Magnitudes of the Fourier transform of the image on a dark ground (Fraunhofer diffraction).
+    """Measure the magnitudes of the Fourier transform alone (phase retrieval).
 
-    y[c] = |FFT(u[c] padded with zeros to H' x W')|, u = (x + 1)/2, orthonormal, frequency zero in
-    the middle; H' = ceil(oversampling · H), W' likewise; (C, H, W) to (C, H', W'), channels apart.
-    Twice oversampled, the magnitudes hold the autocorrelation of the image, and with it the image
-    up to shift, half turn and sign (Fienup, Applied Optics 21(15), 1982). The gradient is zero
-    where a magnitude is zero. Raises `ArgumentError` for an oversampling below 1.
+        y[c] = |FFT(u[c], padded with zeros to H' x W')|,   u = (x + 1)/2
+
+    H' = ceil(oversampling · H), and W' likewise. The transform is orthonormal, and frequency zero
+    lies in the middle. This is what a detector far behind an object on a dark ground sees
+    (Fraunhofer diffraction). The measurement of a (C, H, W) image is (C, H', W'), each channel by
+    itself. Twice oversampled, the magnitudes determine most images up to a shift, a half turn and
+    the sign. The gradient is zero where a magnitude is zero. Source: Fienup, Applied Optics 21(15),
+    1982.
+
+    Raises:
+        ArgumentError: the oversampling is below 1.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        oversampling: Annotated[float, "detector pixels for each image pixel and axis"] = 2.0,
+        oversampling: Annotated[
+            float, "detector pixels per image pixel along each axis, at least 1"
+        ] = 2.0,
     ) -> None:
         channels, *size = pixel_axes(image_shape)
         if finite("oversampling", oversampling) < 1:

@@ -1,7 +1,7 @@
-"""Super-resolution's operators: an image made smaller, by areas or by an antialiased cubic.
+"""Operators for super-resolution, which make an image smaller.
 
-Both work along the rows and along the columns, A x = R x C', with small matrices R and C; so the
-pseudo-inverse is R⁺ y C⁺' and the norm ||R|| · ||C||.
+They work along the rows and along the columns, A x = R x C', with small matrices R and C. So the
+pseudo-inverse is R⁺ y C⁺' and the norm is ||R|| · ||C||.
 """
 
 from abc import ABC
@@ -63,16 +63,22 @@ class _Separable(LinearOperator, ABC):
 
 @register.operator("area-downsample")
 class AreaDownsample(_Separable):
-    """Average over the area that each larger pixel covers (super-resolution).
+    """Shrink the image by averaging over areas (super-resolution).
 
-    Measurements have round(H / factor) rows and round(W / factor) columns; each is the mean over
-    its rectangle of the image, partly covered pixels weighted by what is covered. Where the factor
-    divides the sides these are the means over factor x factor blocks. Raises `ArgumentError` for a
-    factor below 1 or one that leaves no row or column.
+        y[c, i, j] = mean of x[c] over the rectangle that the larger pixel (i, j) covers
+
+    Measurements have round(H / factor) rows and round(W / factor) columns. A pixel that the
+    rectangle covers in part has the weight of the part. Where the factor divides both sides, the
+    rectangles are blocks of factor x factor pixels.
+
+    Raises:
+        ArgumentError: the factor is below 1, or leaves no row or no column.
     """
 
     def __init__(
-        self, image_shape: Shape, factor: Annotated[float, "how many times smaller, at least 1"]
+        self,
+        image_shape: Shape,
+        factor: Annotated[float, "how many times smaller each side becomes, at least 1"],
     ) -> None:
         _, height, width = pixel_axes(image_shape)
         self.factor = factor
@@ -91,16 +97,23 @@ class AreaDownsample(_Separable):
 
 @register.operator("bicubic-downsample")
 class BicubicDownsample(_Separable):
-    """Shrink with an antialiased bicubic filter, as Pillow and PyTorch do (super-resolution).
+    """Shrink the image with an antialiased bicubic filter (super-resolution).
 
-    Measurements have round(H / factor) rows and round(W / factor) columns. The weights are Keys'
-    cubic with a = -1/2 (IEEE Trans. ASSP 29(6), 1981), stretched by H over the number of rows and
-    W over that of columns; at the border those of missing pixels are left out, and the others made
-    to sum to one. Raises `ArgumentError` for a factor below 1 or one that leaves no row or column.
+        y[c] = R x[c] C',   R[i, k] ∝ cubic((k + 1/2)/s - (i + 1/2)),   s = H / rows of y
+
+    C is made in the same way from the columns, and the rows of both matrices sum to 1. cubic is
+    Keys' kernel with a = -1/2. Pillow and PyTorch (`antialias=True`) shrink in the same way.
+    Measurements have round(H / factor) rows and round(W / factor) columns. Source: Keys, IEEE
+    Trans. ASSP 29(6), 1981.
+
+    Raises:
+        ArgumentError: the factor is below 1, or leaves no row or no column.
     """
 
     def __init__(
-        self, image_shape: Shape, factor: Annotated[float, "how many times smaller, at least 1"]
+        self,
+        image_shape: Shape,
+        factor: Annotated[float, "how many times smaller each side becomes, at least 1"],
     ) -> None:
         _, height, width = pixel_axes(image_shape)
         self.factor = factor

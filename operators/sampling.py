@@ -1,9 +1,9 @@
-"""What the geometric transforms share: each output pixel is a weighted sum of input pixels.
+"""What geometric transforms have in common: an output pixel is a weighted sum of input pixels.
 
-Pixels are unit squares, the centre of the image is the centre of the grid (`align_corners=False`),
-channels are treated alike, and outside the image is zero, the middle grey of [-1, 1], so that the
-transforms stay linear. The transpose is the true one: it is not the reverse transform, which
-differs from it by the interpolation.
+Pixels are unit squares, and the centre of the image is the centre of the grid
+(`align_corners=False`). All channels are treated alike. Outside the image the value is 0, the
+middle grey of [-1, 1], so that the transforms are linear. The adjoint is the exact transpose. It is
+not the reverse transform, which differs from it by the interpolation.
 """
 
 from abc import ABC
@@ -18,7 +18,8 @@ from invprob.operators.checks import pixel_axes
 from invprob.types import Images, Measured, Shape
 
 Sampling: TypeAlias = Annotated[
-    Literal["bilinear", "bicubic"], "read 2 x 2 pixels, or 4 x 4 for sharper results"
+    Literal["bilinear", "bicubic"],
+    "interpolation between 2 x 2 pixels, or between 4 x 4 for sharper results",
 ]
 # Takes x and y of the output's pixels, gives those of the input at which to read: float64, counted
 # from the centre in pixels, x to the right and y down.

@@ -1,8 +1,8 @@
 """Subsampled orthogonal transforms: a few cosine, Hadamard or Fourier coefficients.
 
-Cosine and Hadamard transforms run along the flattened image, after random signs: all rows of the
-matrix are then alike, and no coefficient is reserved for the mean of the image. The Fourier
-transform keeps to the two axes of the image, as instruments do.
+Cosine and Hadamard transforms run along the flattened image, after random signs. The signs make all
+rows of the matrix alike: no coefficient is reserved for the mean of the image. The Fourier
+transform runs along the two axes of the image, as it does in instruments.
 """
 
 import math
@@ -81,22 +81,26 @@ class _Subsampled(LinearOperator, ABC):
 
 @register.operator("dct")
 class SubsampledDCT(_Subsampled):
-    """Keep a few coefficients of the discrete cosine transform, after random signs.
+    """Keep a few coefficients of a cosine transform, after random signs (compressed sensing).
 
-    A x = √(n/m) · DCT(signs ⊙ x)[indices], x the flattened (C, H, W) image of n elements and DCT
-    the orthonormal transform of type II, by one FFT (Makhoul, IEEE Trans. ASSP 28(1), 1980);
-    measurements are (m,), m = round(ratio · n). AA' = (n/m) I, so that E||Ax||² = ||x||² and
-    pseudo-inverse and norm have closed forms.
+        A x = √(n/m) · DCT(signs ⊙ x)[indices]
 
-    Drawn in this order from `torch.Generator().manual_seed(seed)` on the CPU: the signs (`randint`
-    of 0 and 1, for -1 and +1), the indices (the first m of `randperm(n)`, sorted). Raises
-    `ArgumentError` for a ratio outside (0, 1] or one that leaves no measurement.
+    x is the image, flattened to n = C·H·W elements. DCT is the orthonormal transform of type II.
+    Measurements have the shape (m,), m = round(ratio · n). AA' = (n/m) I, so that E||Ax||² =
+    ||x||², and pseudo-inverse and norm have closed forms. Source of the algorithm, one FFT:
+    Makhoul, IEEE Trans. ASSP 28(1), 1980.
+
+    Everything is drawn from `torch.Generator().manual_seed(seed)` on the CPU, in this order: the
+    signs (`randint` of 0 and 1, for -1 and +1), the indices (the first m of `randperm(n)`, sorted).
+
+    Raises:
+        ArgumentError: the ratio is outside (0, 1], or leaves no measurement.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        ratio: Annotated[float, "number of measurements per image element, in (0, 1]"],
         seed: int = 0,
     ) -> None:
         n = math.prod(checked_shape("image_shape", image_shape))
@@ -151,22 +155,26 @@ class SubsampledDCT(_Subsampled):
 
 @register.operator("hadamard")
 class SubsampledHadamard(_Subsampled):
-    """Keep a few coefficients of the Walsh-Hadamard transform, after random signs.
+    """Keep a few coefficients of a Hadamard transform, after random signs (compressed sensing).
 
-    A x = √(N/m) · (H P (signs ⊙ x))[indices], x the flattened (C, H, W) image of n elements; P
-    appends zeros up to N, the next power of two, and H is Sylvester's matrix of ±1/√N, applied in
-    N log N operations. Measurements are (m,), m = round(ratio · n); E||Ax||² = ||x||². Where n is a
-    power of two, AA' = (n/m) I, and pseudo-inverse and norm have closed forms.
+        A x = √(N/m) · (H P (signs ⊙ x))[indices]
 
-    Drawn in this order from `torch.Generator().manual_seed(seed)` on the CPU: the signs (`randint`
-    of 0 and 1, for -1 and +1), the indices (the first m of `randperm(N)`, sorted). Raises
-    `ArgumentError` for a ratio outside (0, 1] or one that leaves no measurement.
+    x is the image, flattened to n = C·H·W elements. P appends zeros up to N, the next power of two.
+    H is Sylvester's matrix of ±1/√N, applied in N log N operations. Measurements have the shape
+    (m,), m = round(ratio · n), and E||Ax||² = ||x||². Where n is a power of two, AA' = (n/m) I, and
+    pseudo-inverse and norm have closed forms.
+
+    Everything is drawn from `torch.Generator().manual_seed(seed)` on the CPU, in this order: the
+    signs (`randint` of 0 and 1, for -1 and +1), the indices (the first m of `randperm(N)`, sorted).
+
+    Raises:
+        ArgumentError: the ratio is outside (0, 1], or leaves no measurement.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        ratio: Annotated[float, "measurements for each image element, in (0, 1]"],
+        ratio: Annotated[float, "number of measurements per image element, in (0, 1]"],
         seed: int = 0,
     ) -> None:
         n = math.prod(checked_shape("image_shape", image_shape))
@@ -192,18 +200,23 @@ class SubsampledHadamard(_Subsampled):
 
 @register.operator("fourier")
 class SubsampledFourier(LinearOperator):
-    """Keep a few frequencies of each channel's two-dimensional Fourier transform.
+    """Keep a few frequencies of the Fourier transform of each channel (compressed sensing).
 
-    A x = √(N/m) · w ⊙ F(x)[frequencies], F orthonormal. Of the H·W frequencies of a real image only
-    N = ⌊H·W/2⌋ + 1 are free, one more where both sides are even: of two that are each other's
-    conjugate one is kept, with w = √2; w = 1 where a frequency is its own conjugate. Measurements
-    are (C, m, 2), real and imaginary part on the last axis, m = round(ratio · N), at the same
-    frequencies in all channels.
-    E||Ax||² = ||x||²; the rows are orthogonal, so that A⁺y = A'y · m/N and the norm is √(N/m).
+        A x = √(N/m) · w ⊙ F(x)[frequencies]
+
+    F is the orthonormal two-dimensional transform. Of the H·W frequencies of a real image only N =
+    ⌊H·W/2⌋ + 1 are free, and one more where both sides are even. Of two frequencies that are each
+    other's conjugate one is used, with w = √2; a frequency that is its own conjugate has w = 1. The
+    measurement is (C, m, 2), m = round(ratio · N), with the same frequencies in all channels; the
+    last axis holds real and imaginary part. E||Ax||² = ||x||². The rows of A are orthogonal, so
+    that A⁺y = (m/N) A'y, and the norm is √(N/m).
 
     Drawn from `torch.Generator().manual_seed(seed)` on the CPU: the first m of `randperm(N)`,
-    sorted, counting the free frequencies row by row. Raises `ArgumentError` for a ratio outside
-    (0, 1], one that leaves no frequency, or an image without height and width.
+    sorted, where free frequencies are counted row by row.
+
+    Raises:
+        ArgumentError: the ratio is outside (0, 1] or leaves no frequency, or images have no height
+            and width.
     """
 
     exact = ("weights",)
@@ -215,7 +228,7 @@ class SubsampledFourier(LinearOperator):
     def __init__(
         self,
         image_shape: Shape,
-        ratio: Annotated[float, "share of the frequencies, in (0, 1]"],
+        ratio: Annotated[float, "share of the free frequencies that is measured, in (0, 1]"],
         seed: int = 0,
     ) -> None:
         channels, height, width = pixel_axes(image_shape)

@@ -18,19 +18,23 @@ from invprob.types import Shape
 
 @register.operator("affine")
 class Affine(Resampled):
-    """Move each point of the image by an affine map: shear, stretch, turn and shift in one.
+    """Move the image by an affine map: shear, stretch, rotation and shift in one.
 
-    What lies at (x, y) comes to (a x + b y + c, d x + e y + f), given as "a b c; d e f", counted
-    from the centre in pixels, x to the right and y down; zeros come in from outside. Measurements
-    have the shape of the image. Raises `ArgumentError` unless the matrix is 2 x 3, finite and
-    invertible.
+        y(a u + b v + c, d u + e v + f) = x(u, v),   matrix = "a b c; d e f"
+
+    u counts pixels to the right of the centre, v those below it. Beyond the border of the image its
+    value is 0, mid-grey. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: the matrix is not 2 x 3, finite and invertible.
     """
 
     def __init__(
         self,
         image_shape: Shape,
         matrix: Annotated[
-            str | Sequence[Sequence[float]], "where points go, in pixels: '1 0.2 0; 0 1 3'"
+            str | Sequence[Sequence[float]],
+            "two rows of three numbers: where points go, in pixels, such as '1 0.2 0; 0 1 3'",
         ],
         sampling: Sampling = "bilinear",
     ) -> None:
@@ -58,14 +62,19 @@ class Affine(Resampled):
 
 @register.operator("perspective")
 class Perspective(Resampled):
-    """View the image from another side: a homography of the plane.
+    """View the image from another side (homography).
 
-    What lies at (u, v) comes to ((a u + b v + c)/w, (d u + e v + f)/w), w = g u + h v + i, given as
-    "a b c; d e f; g h i". Both coordinates run from -1 to 1 between the outer edges of the image,
-    u to the right and v down, so that one matrix serves every size. Zeros come in from outside and
-    from points at or behind the horizon, w <= 0. Measurements have the shape of the image. Raises
-    `ArgumentError` unless the matrix is 3 x 3, finite and invertible. Source: Hartley and
-    Zisserman, Multiple View Geometry, 2nd ed., chapter 2.
+        y((a u + b v + c)/w, (d u + e v + f)/w) = x(u, v),   w = g u + h v + i,
+        matrix = "a b c; d e f; g h i"
+
+    u and v run from -1 to 1 between the outer edges of the image, u to the right and v down, so
+    that a matrix serves images of every size. Beyond the border of the image its value is 0, mid-
+    grey, and so is that of points at or behind the horizon, where w <= 0. Measurements have the
+    shape of the image. Source: Hartley and Zisserman, Multiple View Geometry, 2nd edition, chapter
+    2.
+
+    Raises:
+        ArgumentError: the matrix is not 3 x 3, finite and invertible.
     """
 
     def __init__(
@@ -73,7 +82,7 @@ class Perspective(Resampled):
         image_shape: Shape,
         matrix: Annotated[
             str | Sequence[Sequence[float]],
-            "where points go, edges at -1 and 1: '1 0 0; 0 1 0; 0.2 0 1'",
+            "three rows of three numbers: where points go, such as '1 0 0; 0 1 0; 0.2 0 1'",
         ],
         sampling: Sampling = "bilinear",
     ) -> None:
@@ -108,21 +117,31 @@ class Perspective(Resampled):
 
 @register.operator("elastic")
 class Elastic(Resampled):
-    """Deform the image smoothly at random, as rubber or tissue would.
+    """Deform the image smoothly at random, as rubber or tissue deforms.
 
-    y(p) = x(p + d(p)) with zeros from outside; measurements have the shape of the image. Both
-    components of d are white noise smoothed by a Gaussian of `smoothness` pixels (periodically, by
-    FFT) and scaled to a root mean square of `amplitude` pixels (Simard et al., ICDAR 2003). Folds
-    are possible where amplitude exceeds smoothness. Drawn from
-    `torch.Generator().manual_seed(seed)` on the CPU: `randn(2, height, width)` in float64, across
-    first, then down. Raises `ArgumentError` unless amplitude is at least 0 and smoothness above 0.
+        y(p) = x(p + d(p))
+
+    Each of the two components of d is white noise, smoothed by a Gaussian (periodically, by FFT),
+    and scaled to a root mean square of `amplitude`. Beyond the border of the image its value is 0,
+    mid-grey. The image may fold over where the amplitude exceeds the smoothness. Measurements have
+    the shape of the image. Source: Simard, Steinkraus and Platt, ICDAR 2003.
+
+    The noise is drawn from `torch.Generator().manual_seed(seed)` on the CPU: `randn(2, H, W)` in
+    float64, the horizontal component first.
+
+    Raises:
+        ArgumentError: the amplitude is negative, or the smoothness is not above 0.
     """
 
     def __init__(
         self,
         image_shape: Shape,
-        amplitude: Annotated[float, "typical shift, in pixels"] = 2.0,
-        smoothness: Annotated[float, "how far neighbours move together, in pixels"] = 8.0,
+        amplitude: Annotated[
+            float, "root mean square of the shift in each direction, in pixels, at least 0"
+        ] = 2.0,
+        smoothness: Annotated[
+            float, "distance over which pixels move together, in pixels, above 0"
+        ] = 8.0,
         seed: int = 0,
         sampling: Sampling = "bilinear",
     ) -> None:

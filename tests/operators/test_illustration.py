@@ -18,11 +18,9 @@ def test_pictures_are_shown_at_their_own_size(name: str) -> None:
     assert measured.shape == (1, *operator.measurement_shape)
 
 
-@pytest.mark.parametrize(
-    ("name", "measured"), [("crop", (3, 32, 24)), ("mask", SHAPE), ("blur", SHAPE)]
-)
-def test_the_effect_grows_with_the_picture(name: str, measured: tuple[int, ...]) -> None:
-    operator = register.operator[name].illustration(SHAPE)
-    assert operator.measurement_shape == measured
-    changed = (operator(torch.ones(1, *SHAPE)) != 1).sum() if name == "mask" else None
-    assert changed is None or 0.1 < int(changed) / (3 * 64 * 48) < 0.5
+def test_the_effect_grows_with_the_picture() -> None:
+    crop = register.operator["crop"].illustration(SHAPE)
+    assert crop.measurement_shape == (3, 32, 24)
+    mask = register.operator["mask"].illustration(SHAPE)
+    hidden = (mask(torch.ones(1, *SHAPE)) == 0).double().mean()
+    assert 0.1 < float(hidden) < 0.5
