@@ -1,1 +1,1 @@
-"""The perceptual distance between images (LPIPS) and the networks it needs."""
+"""LPIPS, the perceptual distance between images: networks, weight files, and the distance."""

@@ -1,14 +1,13 @@
-"""LPIPS, the distance between two images that tracks how different they look (arXiv:1801.03924).
+"""LPIPS, a distance between two images that tracks how different they look (arXiv:1801.03924).
 
-A *trunk* (a classifier's first layers) describes both images, each pixel's description is scaled to
-length one, and a *head* says how much each channel of each layer counts. The heads are read as data
-from the installed `lpips` wheel; the trunks are large and come from the user's machine.
+A *trunk*, the first layers of a classifier, turns both images into features. The features of each
+pixel are scaled to length one, and a *head* weighs each channel of each compared layer. The heads
+are read as data from the installed `lpips` wheel. The trunks are large; they are pulled, or found
+where torch keeps its downloads.
 """
 
 import math
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -18,12 +17,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from invprob.errors import ArgumentError, FileError, PerceptualError, ShapeError, UnknownNameError
-from invprob.files import sha256_of
-from invprob.perceptual.trunks import NETWORKS, Network, in_wheel
+from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNameError
+from invprob.perceptual.files import load_weights
+from invprob.perceptual.trunks import NETWORKS, Network
 from invprob.registry import suggest
 from invprob.types import Images, PerImage, Spec
-from invprob.weights.catalogue import read_record
 
 CHOICES = ("auto", "none", *NETWORKS)
 _EPSILON = 1e-10  # added to the norm of a pixel's features
@@ -36,11 +34,22 @@ _SCALE = (0.458, 0.448, 0.450)
 
 @final
 class PerceptualDistance(nn.Module):
-    """A frozen LPIPS network; the description of a fixed target can be computed once and kept.
+    """A frozen LPIPS network. `find_perceptual` loads one.
 
-    Images have three channels in [-1, 1]. Where the longer side exceeds 256 pixels they are
-    area-averaged down to that; smaller ones are taken as they are. `name` is the network's,
-    `label` what tables should call the metric, `sha256` that of the weight file.
+    Images are (batch, 3, height, width) in [-1, 1]. Where the longer side exceeds 256 pixels, they
+    are area-averaged down to that. The features of a fixed target can be computed once and kept:
+
+        described = distance.features(target)
+        loss = distance.apart(image, described)    # equals distance(image, target)
+
+    Attributes: `name` of the network, `label` of the metric in tables, `sha256` of the weight file,
+    and `smallest`, the pixels that each side of an image must have.
+
+    Args:
+        network: The layers and which of them are compared.
+        trunk: The layers with their weights.
+        heads: Weights of the channels, (1, channels, 1, 1), for each compared layer.
+        record: What a run writes down of these weights, with the "sha256" of their file.
     """
 
     gain: Tensor
@@ -60,22 +69,29 @@ class PerceptualDistance(nn.Module):
         self.register_buffer("gain", 1 / scale)
         self.register_buffer("offset", -torch.tensor(_SHIFT).view(3, 1, 1) / scale)
         self.trunk = trunk.requires_grad_(False).eval()
-        # Both the convolutions and the sums over channels run up to a quarter faster on a CPU so.
+        # In this order convolutions and sums over channels are up to a quarter faster on a CPU.
         self.trunk.to(memory_format=torch.channels_last)
-        # Heads are never negative, so that their roots can weigh the features beforehand.
+        # Heads are never negative, so their roots can weigh the features before the square.
         self.roots = nn.ParameterList(
             nn.Parameter(head.clamp(min=0).sqrt().view(1, -1, 1, 1), requires_grad=False)
             for head in heads
         )
 
     def record(self) -> Spec:
-        """Say which weights these are, for the record of a run: network, file name, sha256."""
+        """Which weights these are, for the record of a run: network, file name, sha256."""
         return dict(self._record)
 
     def features(self, images: Images) -> list[Tensor]:
-        """Describe images: one `(batch, channel, height, width)` a layer, ready for `apart`.
+        """Compute the scaled and weighted features of images, which `apart` compares.
 
-        Raises ShapeError where the images are too small for the network or not of three channels.
+        Args:
+            images: (batch, 3, height, width) in [-1, 1].
+
+        Returns:
+            (batch, channels, h, w) for each compared layer.
+
+        Raises:
+            ShapeError: The images are too small for the network, or have not three channels.
         """
         described: list[Tensor] = []
         for hidden, weight in zip(self.activations(images, self._taps), self.roots, strict=True):
@@ -85,10 +101,18 @@ class PerceptualDistance(nn.Module):
         return described
 
     def activations(self, images: Images, layers: Sequence[int]) -> list[Tensor]:
-        """What layers of the trunk, by index and ascending, make of images fitted to its range.
+        """Compute the outputs of layers of the trunk.
 
-        A convolution's index would give what the activation behind it makes in the same place.
-        Raises what `features` raises.
+        Args:
+            images: (batch, 3, height, width) in [-1, 1].
+            layers: Ascending indices. Activations work in place, so the index of a convolution
+                gives the output of the activation that follows it.
+
+        Returns:
+            (batch, channels, h, w) for each of the layers.
+
+        Raises:
+            ShapeError: As `features`.
         """
         hidden = torch.addcmul(self.offset, self._fitted(images), self.gain)
         kept: list[Tensor] = []
@@ -99,9 +123,19 @@ class PerceptualDistance(nn.Module):
         return kept
 
     def apart(self, images: Images, described: Sequence[Tensor]) -> PerImage:
-        """Compare images with descriptions from `features`; that of one image serves all.
+        """Compute the distance of images to others of which `features` are known.
 
-        Cannot be differentiated twice. Raises what `features` raises.
+        It has no second derivative.
+
+        Args:
+            images: (batch, 3, height, width) in [-1, 1].
+            described: What `features` returned, for as many images or for one.
+
+        Returns:
+            (batch,): zero for equal images, about 0.5 for unrelated ones.
+
+        Raises:
+            ShapeError: As `features`.
         """
         hidden = self.activations(images, self._taps)
         layers: list[Tensor] = [
@@ -112,7 +146,18 @@ class PerceptualDistance(nn.Module):
         return torch.stack(layers).sum(0)
 
     def forward(self, image: Images, other: Images) -> PerImage:
-        """Compare images pair by pair; zero for equal images, about 0.5 for unrelated ones."""
+        """Compute the distance of each pair of images.
+
+        Args:
+            image: (batch, 3, height, width) in [-1, 1].
+            other: The same, or one image.
+
+        Returns:
+            (batch,): zero for equal images, about 0.5 for unrelated ones.
+
+        Raises:
+            ShapeError: As `features`.
+        """
         return self.apart(image, self.features(other))
 
     def _fitted(self, images: Images) -> Images:
@@ -134,12 +179,12 @@ class PerceptualDistance(nn.Module):
 
 
 def _root(weight: Tensor, hidden: Tensor) -> Tensor:
-    """What weighs each channel before squares are summed over channels and pixels."""
+    """The weight of each channel, before squares are summed over channels and pixels."""
     return weight / math.sqrt(hidden[0, 0].numel())
 
 
 class _Apart(torch.autograd.Function):
-    """Σ (root · x/‖x‖ - target)² of each image, ‖·‖ over channels, in few passes over memory.
+    """Σ (root · x/‖x‖ - target)² for each image, ‖·‖ over channels, in few passes over memory.
 
     With n = ‖x‖ and q the gradient of x/n, that of x is q/n - x (q · x)/n³.
     """
@@ -147,7 +192,8 @@ class _Apart(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, root: Tensor, target: Tensor) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        gap = (x / (norm + _EPSILON)).mul_(root).sub_(target)  # zero between equals: as `features`
+        # Rounded as in `features`, so that it is zero for equal images.
+        gap = (x / (norm + _EPSILON)).mul_(root).sub_(target)
         ctx.save_for_backward(x, norm, root, gap)
         ctx.target_shape = target.shape
         return gap.square().sum((1, 2, 3))
@@ -165,7 +211,7 @@ class _Apart(torch.autograd.Function):
             d_x = gap * (twice * root)
             along = (d_x * x).sum(1, keepdim=True)
             whole = norm + _EPSILON
-            # Where a norm is zero, so is what stands above it.
+            # Where a norm is zero, the numerator is zero as well.
             along.div_((norm * whole).clamp_min(torch.finfo(norm.dtype).tiny))
             d_x.addcmul_(x, along, value=-1).div_(whole)
         if ctx.needs_input_grad[2]:
@@ -175,7 +221,12 @@ class _Apart(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Absent:
-    """Why there is no perceptual network, in one line, and the command that would bring one."""
+    """Stands for a perceptual network that is not there.
+
+    Args:
+        reason: Why, in one line.
+        command: The shell command that gets one, if there is one.
+    """
 
     reason: str
     command: str | None = None
@@ -187,17 +238,23 @@ class Absent:
 def find_perceptual(
     choice: str = "auto", weights: str | Path | None = None
 ) -> PerceptualDistance | Absent:
-    """Load the perceptual network that `choice` names, from disk only: nothing is downloaded.
+    """Load a perceptual network from disk. Nothing is downloaded.
 
-    `auto` takes `weights` if given, else the first of alex, squeeze, vgg found in torch's cache or
-    ours: AlexNet is the field's usual yardstick, VGG (the paper's) is slow on a CPU and has to be
-    asked for where several are at hand. `none` leaves it out. `st-vgg` is another metric, ST-LPIPS
-    (arXiv:2207.13686), which the `stlpips_pytorch` wheel carries whole; `auto` never takes it.
-    `weights` is a state dict of a trunk, with or without its classifier; the network is recognised
-    from its shapes.
+    Args:
+        choice: "alex", "squeeze" or "vgg": LPIPS with that network. "st-vgg": ST-LPIPS
+            (arXiv:2207.13686), another metric, from the `stlpips_pytorch` wheel. "auto": `weights`
+            if given, else the first of alex, squeeze and vgg that is on disk; AlexNet is the usual
+            yardstick, and VGG is slow on a CPU. "none": no network.
+        weights: A file with the state dict of a trunk, with or without its classifier. Its shapes
+            tell which network it is.
 
-    Raises UnknownNameError for an unknown choice, and PerceptualError where a named network or file
-    cannot be loaded.
+    Returns:
+        The network, or the reason why there is none ("auto" and "none" only).
+
+    Raises:
+        UnknownNameError: There is no such choice.
+        ArgumentError: `weights` are given together with "none".
+        PerceptualError: The network or file asked for cannot be loaded.
     """
     if choice not in CHOICES:
         raise UnknownNameError(
@@ -207,8 +264,8 @@ def find_perceptual(
     if choice == "none":
         if weights is not None:
             raise ArgumentError(
-                f"weights {str(weights)!r} were given, but the perceptual network is 'none'; "
-                "give one or the other"
+                f"weights {str(weights)!r} are given, but the perceptual network is 'none'; "
+                "leave one of them out"
             )
         return Absent("the perceptual network was left out on request")
     if weights is not None:
@@ -231,101 +288,17 @@ def find_perceptual(
 
 
 def _first_on_disk() -> PerceptualDistance | Absent:
-    trouble = ""
+    problem = ""
     for name in ("alex", "squeeze", "vgg"):
         for path in filter(Path.is_file, NETWORKS[name].places()):
             try:
                 return _load(path)
             except PerceptualError as error:
-                # A spoilt cache must not stop a run that never asked for it, nor pass unmentioned.
-                trouble = f" ({error})"
+                # A damaged file must not stop a run that did not ask for it, but it is mentioned.
+                problem = f" ({error})"
     # The smallest download is the one to recommend.
-    return Absent(f"no perceptual network is on this machine{trouble}", NETWORKS["squeeze"].command)
-
-
-# ------------------------------------------------------------------------------------------ files
+    return Absent(f"no perceptual network is on this machine{problem}", NETWORKS["squeeze"].command)
 
 
 def _load(path: Path) -> PerceptualDistance:
-    """Recognise, check and load a trunk; raises PerceptualError, which names what is wrong."""
-    sha256 = _checked(path)
-    tensors = dict(_layers_of(_read(path)))
-    network = max(NETWORKS.values(), key=lambda known: known.fit(tensors))
-    if not network.fit(tensors):
-        raise PerceptualError(f"{path} holds no tensor of {', '.join(NETWORKS)}")
-    trunk = network.trunk()
-    wanted = {name: tuple(tensor.shape) for name, tensor in trunk.state_dict().items()}
-    heads = {name: tensors.pop(name) for name in list(tensors) if name.startswith("lin")}
-    _compare(path, network.name, {name: tuple(at.shape) for name, at in tensors.items()}, wanted)
-    for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
-            raise PerceptualError(f"{path}: tensor {name!r} has values that are no finite numbers")
-    trunk.load_state_dict(tensors)
-    if network.heads is not None:
-        heads = dict(_layers_of(_read(in_wheel(*network.heads))))
-    ordered = [heads[name] for name in sorted(heads)]
-    if len(ordered) != len(network.taps):
-        raise PerceptualError(f"{path}: {len(ordered)} heads for {len(network.taps)} layers")
-    record = {"network": network.name, "label": network.label, "file": path.name}
-    return PerceptualDistance(network, trunk, ordered, record | {"sha256": sha256})
-
-
-def _compare(
-    path: Path, name: str, found: Mapping[str, object], wanted: Mapping[str, object]
-) -> None:
-    what = f"{path} looks like {name!r}, but"
-    if missing := sorted(wanted.keys() - found.keys()):
-        raise PerceptualError(f"{what} tensor {missing[0]!r} is missing ({len(missing)} in all)")
-    if extra := sorted(found.keys() - wanted.keys()):
-        raise PerceptualError(f"{what} tensor {extra[0]!r} is unknown ({len(extra)} in all)")
-    for key, shape in wanted.items():
-        if found[key] != shape:
-            raise PerceptualError(f"{what} tensor {key!r} is {found[key]}, expected {shape}")
-
-
-def _checked(path: Path) -> str:
-    """The sha256 of a file, which must be the recorded one where the file was pulled."""
-    _require(path)
-    try:
-        sha256, pulled = sha256_of(path), read_record(path)
-    except FileError as error:
-        raise PerceptualError(str(error)) from error
-    if pulled is not None and pulled.sha256 != sha256:
-        raise PerceptualError(
-            f"{path} is not the file that was pulled; to get it again: {pulled.published.command}"
-        )
-    return sha256
-
-
-def _require(path: Path) -> None:
-    if not path.is_file():
-        raise PerceptualError(f"{path} is not a file; name a state dict of a perceptual trunk")
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Read a state dict without running anything that a pickle may carry."""
-    _require(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # how old a file's format is, is no news to its user
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers of foreign files raise nearly anything
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise PerceptualError(f"{path} cannot be read as weights: {first}") from error
-    if not isinstance(content, Mapping) or not content:
-        raise PerceptualError(f"{path} holds no named tensors, but a {type(content).__name__}")
-    for name, tensor in content.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            kind = type(tensor).__name__
-            raise PerceptualError(f"{path}: entry {name!r} is of type {kind}, not a tensor")
-    return dict(content)
-
-
-def _layers_of(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Name tensors as the trunks here do: `features.0.weight`, `net.slice1.0.weight` -> `0.weight`.
-
-    What follows a trunk (a classifier) or repeats what LPIPS fixes (its scaling) is passed over.
-    """
-    for name, tensor in state.items():
-        if not name.startswith(("classifier.", "scaling_layer.")):
-            yield re.sub(r"^(features|net\.slice\d+)\.", "", name), tensor
+    return PerceptualDistance(*load_weights(path))

@@ -1,7 +1,8 @@
-"""The trunks that LPIPS knows, in plain `torch.nn`: AlexNet, SqueezeNet 1.1, VGG16, blurred VGG16.
+"""The trunks for which LPIPS has heads: AlexNet, SqueezeNet 1.1, VGG16 and a blurred VGG16.
 
-The first three are named and shaped as torchvision's (arXiv:1404.5997, 1602.07360, 1409.1556), the
-last as in ST-LPIPS (arXiv:2207.13686).
+The first three have torchvision's names and shapes (arXiv:1404.5997, 1602.07360, 1409.1556), the
+last one those of ST-LPIPS (arXiv:2207.13686). Convolutions are `FrozenConv2d`, because the trunks
+are never trained.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,30 +31,42 @@ def in_wheel(package: str, name: str) -> Path:
 @final
 @dataclass(frozen=True)
 class Network:
-    """A trunk that LPIPS has heads for: its layers, which of them are compared, where it lies."""
+    """A trunk for which LPIPS has heads.
+
+    Args:
+        name: What `--perceptual` calls it.
+        label: What tables call the metric.
+        layers: Builds all layers.
+        taps: Indices of the layers that are compared.
+        smallest: Pixels that each side of an image must have.
+        pulled: The name under which `invprob pull` gets the weights, or None.
+        wheel: The package that contains the weights, and the path inside it, or None.
+        heads: The package that contains the heads, and the path inside it. None: they are in the
+            same file as the trunk.
+    """
 
     name: str
     label: str
     layers: Callable[[], list[nn.Module]]
     taps: tuple[int, ...]
-    smallest: int  # pixels a side
-    pulled: str | None = None  # the name that `invprob pull` knows it by, or else
-    wheel: tuple[str, str] | None = None  # the package and the path in it
-    heads: tuple[str, str] | None = None  # wheel and path; None: in the same file as the trunk
+    smallest: int
+    pulled: str | None = None
+    wheel: tuple[str, str] | None = None
+    heads: tuple[str, str] | None = None
 
     def trunk(self) -> nn.Sequential:
-        """Build the layers up to the last one compared, uninitialised."""
+        """The layers up to the last one compared, with uninitialised weights."""
         with torch.device("meta"):
             trunk = nn.Sequential(*self.layers()[: self.taps[-1] + 1])
         return trunk.to_empty(device="cpu")
 
     def fit(self, tensors: Mapping[str, Tensor]) -> int:
-        """Count the tensors that this network would know by name and shape."""
+        """The number of tensors that have the name and shape of one of this network's."""
         own = self.trunk().state_dict()
         return sum(name in own and own[name].shape == at.shape for name, at in tensors.items())
 
     def places(self) -> Iterator[Path]:
-        """List where the weights may lie, best first."""
+        """The files in which the weights may be, in order of preference."""
         if self.wheel is not None and find_spec(self.wheel[0]) is not None:
             yield in_wheel(*self.wheel)
         if self.pulled is not None:
@@ -63,7 +76,7 @@ class Network:
 
     @property
     def command(self) -> str:
-        """Give the shell command that brings the weights."""
+        """The shell command that gets the weights."""
         if self.wheel is not None:
             return f"pip install {self.wheel[0]}"
         return f"invprob pull {self.pulled}"
@@ -71,7 +84,7 @@ class Network:
 
 @final
 class Fire(nn.Module):
-    """SqueezeNet's block: few channels, then many through 1x1 and 3x3 side by side."""
+    """SqueezeNet's block: a 1x1 convolution to few channels, then 1x1 and 3x3 side by side."""
 
     def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -80,14 +93,14 @@ class Fire(nn.Module):
         self.expand3x3 = FrozenConv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Squeeze and expand; channels become `2 * expanded`."""
+        """(batch, channels, h, w) -> (batch, 2 · expanded, h, w)."""
         hidden = self.squeeze(hidden).relu()
         return torch.cat((self.expand1x1(hidden), self.expand3x3(hidden)), 1).relu()
 
 
 @final
 class BlurPool(nn.Module):
-    """Halve the size behind a stored low-pass filter, mirrored by two pixels (arXiv:2207.13686)."""
+    """Low-pass by a stored filter and keep every second pixel (arXiv:2207.13686)."""
 
     filt: Tensor
 
@@ -96,7 +109,7 @@ class BlurPool(nn.Module):
         self.register_buffer("filt", torch.empty(channels, 1, 3, 3))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Filter each channel by itself and keep every second pixel."""
+        """(batch, channels, h, w) -> half the height and width; the border is mirrored."""
         mirrored = functional.pad(hidden, (2, 2, 2, 2), mode="reflect")
         return functional.conv2d(mirrored, self.filt, stride=2, groups=len(self.filt))
 

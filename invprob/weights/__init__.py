@@ -1,1 +1,1 @@
-"""Published weight files: the catalogue of what there is, and how it is downloaded."""
+"""Weights that others publish: the list of them, downloads, and the files pulled so far."""

@@ -1,9 +1,10 @@
-"""One file over HTTP, which goes on where it stopped.
+"""Downloads of one file over HTTP that continue after an interruption.
 
-What has come lies in a partial file; beside it `FILE.state` says which version of the remote file
-it is a part of (RFC 9110: a strong ETag, or else Last-Modified). The rest is asked for by `Range`,
-on the condition `If-Range` that it is still that version; a server that sends the whole file
-instead is taken at its word. Proxies are those of the environment (HTTPS_PROXY, NO_PROXY, ...).
+The bytes received so far are in a partial file. Beside it, `FILE.state` records the version of the
+remote file that they belong to (RFC 9110: a strong ETag, or else Last-Modified). The next attempt
+asks for the rest by `Range`, with `If-Range` so that the server sends it only for that version. A
+server may send the whole file instead; then the download starts anew. Proxies are those of the
+environment (HTTPS_PROXY, NO_PROXY, ...).
 """
 
 import contextlib
@@ -25,16 +26,16 @@ from invprob.errors import FileError, PullError
 from invprob.files import atomic_write, file_error
 from invprob.version import __version__
 
-Progress = Callable[[int, int], None]  # bytes that are here, and of how many
+Progress = Callable[[int, int], None]  # bytes received, and bytes in all
 
 TIMEOUT = 30.0  # seconds without a byte
-PAUSES = (1.0, 4.0, 15.0)  # seconds before attempts that follow one that brought nothing new
+PAUSES = (1.0, 4.0, 15.0)  # seconds before each new attempt, after one that received nothing
 _BLOCK = 1 << 18
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers that another attempt may change
+_TEMPORARY = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another attempt helps
 
 
 class _BrokenOffError(Exception):
-    """An attempt ended early; the next one may go on from what is here."""
+    """An attempt ended early; the next one may continue from the bytes received."""
 
 
 def download(
@@ -45,11 +46,20 @@ def download(
     progress: Progress = lambda done, total: None,
     timeout: float | None = None,
 ) -> None:
-    """Bring the file at `address` to `part`, or what of it is not there yet; all of it at the end.
+    """Download what is still missing of a file.
 
-    `size` is that of the file, in bytes, where it is known. Attempts that break off are repeated;
-    what has come is kept. Raises `PullError` where the file cannot be had, with what to do next,
-    and `FileError` where it cannot be written.
+    Attempts that break off are repeated, and the bytes received are kept.
+
+    Args:
+        address: Its URL.
+        part: The partial file. It holds the whole file when this function returns.
+        size: The expected size in bytes, where it is known.
+        progress: Called with the number of bytes received and the number in all.
+        timeout: Seconds to wait for the next byte; None takes `TIMEOUT`.
+
+    Raises:
+        PullError: The file cannot be downloaded. The message says what to do next.
+        FileError: The partial file cannot be written.
     """
     pauses = iter(PAUSES)
     while True:
@@ -62,14 +72,14 @@ def download(
             pause = next(pauses, None)
             if pause is None:
                 raise PullError(
-                    f"{address} could not be had: {error}; {_length(part):,} bytes are kept, and "
-                    "the same command goes on from there"
+                    f"{address} could not be downloaded: {error}; {_length(part):,} bytes are "
+                    "kept, and the same command continues from there"
                 ) from None
             time.sleep(pause)
 
 
 def discard(part: Path) -> None:
-    """Forget what has come."""
+    """Delete a partial file and its state."""
     for path in (part, _state_path(part)):
         path.unlink(missing_ok=True)
 
@@ -77,9 +87,9 @@ def discard(part: Path) -> None:
 def _attempt(
     address: str, part: Path, size: int | None, progress: Progress, timeout: float
 ) -> None:
-    version, whole = _version(part, address)
+    version, complete = _version(part, address)
     start = _length(part) if version is not None else 0
-    if start and start == whole:
+    if start and start == complete:
         return
     headers = {"User-Agent": f"invprob/{__version__}", "Accept-Encoding": "identity"}
     if version is not None and start:
@@ -94,22 +104,22 @@ def _attempt(
 
 @contextlib.contextmanager
 def _open(request: Request, part: Path, timeout: float) -> Iterator[HTTPResponse]:
-    """Send the request; what is no file becomes an error that says whether to try again."""
+    """Send the request; `_BrokenOffError` where another attempt may succeed, else `PullError`."""
     address = request.full_url
     try:
         answer = build_opener(_Redirects).open(request, timeout=timeout)
     except HTTPError as error:
         error.close()
-        if error.code == 416:  # no such range: the remote file is shorter than what is here
+        if error.code == 416:  # no such range: the remote file is shorter than the partial one
             discard(part)
-            raise _BrokenOffError("the file there has changed") from None
+            raise _BrokenOffError("the file on the server has changed") from None
         said = f"the server answers {error.code} {error.reason}"
-        if error.code in _PASSING:
+        if error.code in _TEMPORARY:
             raise _BrokenOffError(said) from None
         if error.code < 400:
             said = "its redirects lead nowhere"
         raise PullError(
-            f"{address} cannot be had: {said}; look for the file elsewhere, and give it as "
+            f"{address} cannot be downloaded: {said}; get the file elsewhere and name it by "
             "--from FILE"
         ) from None
     except (URLError, HTTPException, OSError) as error:
@@ -128,35 +138,35 @@ def _open(request: Request, part: Path, timeout: float) -> Iterator[HTTPResponse
 def _offer(
     answer: HTTPResponse, part: Path, start: int, version: str | None, size: int | None
 ) -> tuple[int, int]:
-    """Where the body begins in the file, and how long the file is."""
+    """The position in the file at which the body begins, and the length of the file."""
     if answer.status != 206:
         length = answer.headers.get("Content-Length", str(size))
         if not length.isdigit():
             raise PullError(
-                f"{answer.url} does not say how long the file is, so that nobody could tell "
-                "whether all of it came"
+                f"{answer.url} does not say how long the file is, so that an incomplete download "
+                "could not be noticed"
             )
         return 0, int(length)
-    told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", "").strip())
+    span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.headers.get("Content-Range", "").strip())
     same = _validator(answer.headers) in (None, version)
-    if told is None or int(told[1]) != start or int(told[2]) + 1 != int(told[3]) or not same:
+    if span is None or int(span[1]) != start or int(span[2]) + 1 != int(span[3]) or not same:
         discard(part)
-        raise _BrokenOffError("the server answers with another part than was asked for")
-    return start, int(told[3])
+        raise _BrokenOffError("the server sends another part than the one asked for")
+    return start, int(span[3])
 
 
 def _refuse(answer: HTTPResponse, address: str, total: int, size: int | None) -> None:
     if answer.headers.get_content_type() == "text/html":
         raise PullError(
-            f"{address} answers with a web page, not with a file: open it in a browser, and give "
-            "what you save as --from FILE"
+            f"{address} is a web page, not a file; open it in a browser, download the file there, "
+            "and name it by --from FILE"
         )
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise PullError(f"{address} comes re-encoded, not as the file that was published")
+        raise PullError(f"{address} is sent re-encoded, not as the published file")
     if size is not None and total != size:
         raise PullError(
-            f"{address} has a file of {total:,} bytes, but {size:,} are published: it is another "
-            "file now"
+            f"{address} has {total:,} bytes, but {size:,} are published; the file there was "
+            "replaced"
         )
 
 
@@ -172,7 +182,7 @@ def _check_room(part: Path, needed: int) -> None:
 def _receive(answer: HTTPResponse, part: Path, start: int, total: int, progress: Progress) -> None:
     done = start
     try:
-        # Unbuffered: what an error leaves behind is what was counted.
+        # Unbuffered, so that after an error the file holds exactly the bytes counted.
         with part.open("ab" if start else "wb", buffering=0) as file:
             progress(done, total)
             for block in _blocks(answer):
@@ -204,7 +214,7 @@ def _write(file: IO[bytes], block: bytes) -> None:
 
 def _words(error: object) -> str:
     if isinstance(error, TimeoutError):
-        return "nothing came for too long"
+        return "the server sent nothing for too long"
     if isinstance(error, OSError):
         return error.strerror or str(error) or type(error).__name__
     return str(error) or type(error).__name__
@@ -212,22 +222,22 @@ def _words(error: object) -> str:
 
 @final
 class _Redirects(HTTPRedirectHandler):
-    """Follow as browsers do, but never from an encrypted address to one that is not."""
+    """Redirects are followed as browsers do, but never from https to an unencrypted address."""
 
-    http_error_308 = HTTPRedirectHandler.http_error_302  # unknown to Python 3.10
+    http_error_308 = HTTPRedirectHandler.http_error_302  # Python 3.10 does not know status 308
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
-        """Allow the next address, or refuse."""
+        """The request to the next address; raises `PullError` where that is not encrypted."""
         scheme = urlsplit(newurl).scheme
         if scheme not in ("http", "https") or (req.type == "https" and scheme != "https"):
             fp.close()
-            raise PullError(f"{req.full_url} leads on to {newurl}, which is not encrypted")
+            raise PullError(f"{req.full_url} redirects to {newurl}, which is not encrypted")
         return super().redirect_request(req, fp, 307 if code == 308 else code, msg, headers, newurl)
 
 
-# ---------------------------------------------------------------------------- what has come
+# ------------------------------------------------------------------------- the partial file
 
 
 def _length(part: Path) -> int:
@@ -244,13 +254,13 @@ def _validator(headers: Message) -> str | None:
 
 
 def _version(part: Path, address: str) -> tuple[str | None, int]:
-    """Which version of the file `part` belongs to, None where unknown, and that one's length."""
+    """The version of the remote file that `part` belongs to (None: unknown), and its length."""
     try:
         state = json.loads(_state_path(part).read_text("utf-8"))
         if state["address"] == address:
             return str(state["version"]), int(state["total"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # then it starts again from the first byte
+        pass  # the download starts anew
     return None, 0
 
 

@@ -1,4 +1,4 @@
-"""Bring a published file to this machine: licence, download, sha256, and only then its name."""
+"""Pull a published file: accept its licence, download it, compare its sha256, then name it."""
 
 import contextlib
 import json
@@ -27,36 +27,53 @@ def pull(
     progress: Progress = lambda done, total: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Pulled:
-    """Bring the file and return its record; one that is here and unchanged is left as it is.
+    """Make a published file available on this machine, unless it is there and unchanged.
 
-    `accept` is asked once for each licence, whose acceptance is remembered; `source` is the file
-    itself, brought by other means. The file gets its name when its sha256 is the published one, or
-    else the one of the first time. Raises `PullError` where it cannot be had, `FileError` where it
-    cannot be read or written.
+    The file gets its name only when its sha256 is the published one. Where none is published, the
+    first download is recorded, and every later one must equal it.
+
+    Args:
+        entry: The file to pull.
+        accept: Called with a licence that was not accepted before; returns whether the user accepts
+            it. The answer yes is remembered.
+        offline: Never use the network.
+        source: The file itself, if the user already has it; None downloads it.
+        progress: Called with the number of bytes that are here and the number in all.
+        say: Called with a line for the user.
+
+    Returns:
+        The record of the file.
+
+    Raises:
+        PullError: The file cannot be downloaded, is another file, or its licence was not accepted.
+        FileError: A file cannot be read or written.
     """
     folder = entry.path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise file_error(folder, error) from None
-    if (here := _here(entry)) is not None:
-        return here
+    if (record := _unchanged(entry)) is not None:
+        return record
     if entry.path.is_file():
         say(f"{str(entry.path)!r} is not the file {entry.name!r}; it will be replaced")
     if offline and source is None:
         raise PullError(
-            f"{entry.name!r} is not on this machine, and nothing is fetched while offline; it "
-            f"would be {str(entry.path)!r}, from {entry.address}: bring it, and give it as "
+            f"{entry.name!r} is not on this machine ({str(entry.path)!r}), and nothing is "
+            f"downloaded while offline; get {entry.address} by other means, then: "
             f"{entry.command} --from FILE"
         )
-    _agree(entry, accept)
+    _ensure_accepted(entry, accept)
     with _locked(entry, say):
-        return _here(entry) or _bring(entry, source, progress)
+        return _unchanged(entry) or _fetch(entry, source, progress)
 
 
 @contextlib.contextmanager
 def _locked(entry: Published, say: Callable[[str], None]) -> Iterator[None]:
-    """Let one process at a time work on the file; the operating system drops a dead one's lock."""
+    """Let one process at a time work on the file.
+
+    The operating system releases the lock of a process that ends.
+    """
     lock = FileLock(entry.path.with_name(f".{entry.path.name}.lock"))
     try:
         try:
@@ -72,37 +89,38 @@ def _locked(entry: Published, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def _here(entry: Published) -> Pulled | None:
-    """The file's record if the file is here, whole and unchanged."""
+def _unchanged(entry: Published) -> Pulled | None:
+    """The file's record if the file is here, complete and unchanged."""
     if not entry.path.is_file():
         return None
-    found, wanted = sha256_of(entry.path), _wanted(entry)
-    return _record(entry, entry.path, found) if found == wanted else None
+    found, expected = sha256_of(entry.path), _expected_sha256(entry)
+    return _record(entry, entry.path, found) if found == expected else None
 
 
-def _wanted(entry: Published) -> str | None:
-    """The published sha256, or else the one of the first time."""
+def _expected_sha256(entry: Published) -> str | None:
+    """The published sha256, or else that of the first download."""
     if entry.sha256 is not None:
         return entry.sha256
     record = read_record(entry.path)
     return None if record is None else record.sha256
 
 
-def _bring(entry: Published, source: Path | None, progress: Progress) -> Pulled:
+def _fetch(entry: Published, source: Path | None, progress: Progress) -> Pulled:
     part = entry.path.with_name(f".{entry.path.name}.part")
     if source is None:
         download(entry.address, part, size=entry.size, progress=progress)
     else:
         _copy(source, part)
-    found, wanted = sha256_of(part), _wanted(entry)
-    if wanted is not None and found != wanted:
+    found, expected = sha256_of(part), _expected_sha256(entry)
+    if expected is not None and found != expected:
         discard(part)
-        first = "" if entry.sha256 else ", recorded the first time it was pulled"
+        first = "" if entry.sha256 else ", recorded when it was first pulled"
         raise PullError(
             f"{source or entry.address} is not the file {entry.name!r}: its sha256 is {found}, "
-            f"expected is {wanted}{first}; it was thrown away"
+            f"but {expected} is expected{first}; it was deleted"
         )
-    # The record goes first: without it a file is unknown, with it the next attempt is compared.
+    # The record is written first: a file without one would be unknown. If the next line fails, the
+    # next attempt is compared with the record.
     record = _record(entry, part, found)
     try:
         part.replace(entry.path)
@@ -123,7 +141,7 @@ def _record(entry: Published, file: Path, sha256: str) -> Pulled:
 def _copy(source: Path, part: Path) -> None:
     discard(part)
     if not source.is_file():
-        raise FileError(f"{str(source)!r} is not a file; name the one that was brought")
+        raise FileError(f"{str(source)!r} is not a file; give the file that you downloaded")
     try:
         shutil.copyfile(source, part)
     except OSError as error:
@@ -135,22 +153,22 @@ def _copy(source: Path, part: Path) -> None:
 
 
 def accepted() -> dict[str, Any]:
-    """The licences that were accepted, by address, each with its name and when."""
+    """The accepted licences by address, each with its name and the time of acceptance."""
     try:
         content = json.loads(_licences().read_text("utf-8"))
     except (OSError, ValueError):
-        return {}  # then it is asked again
+        return {}  # the user is asked again
     return content if isinstance(content, dict) else {}
 
 
-def _agree(entry: Published, accept: Accept) -> None:
+def _ensure_accepted(entry: Published, accept: Accept) -> None:
     known, licence = accepted(), entry.licence
     if licence.address in known:
         return
     if not accept(licence):
         raise PullError(
-            f"{entry.name!r} comes under a licence that has to be accepted: {licence.name}, "
-            f"{licence.address}; where you agree: {entry.command} --accept-licence"
+            f"{entry.name!r} has a licence that you must accept first: {licence.name}, "
+            f"{licence.address}; to accept it: {entry.command} --accept-licence"
         )
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     known[licence.address] = {"name": licence.name, "accepted": now}

@@ -65,7 +65,7 @@ def test_a_spoilt_cache_does_not_stop_auto_but_is_mentioned(own_cache: Path) -> 
 
 def test_none_leaves_it_out() -> None:
     assert isinstance(find_perceptual("none"), Absent)
-    with pytest.raises(ArgumentError, match="one or the other"):
+    with pytest.raises(ArgumentError, match="leave one of them out"):
         find_perceptual("none", "some.pth")
 
 
@@ -103,7 +103,7 @@ def reshaped(state: State) -> object:
         (lambda state: state | {"epoch": 3}, "entry 'epoch' is of type int"),
         (lambda state: state | {"features.0.bias": torch.full((64,), torch.nan)}, "'0.bias'"),
         (lambda state: {"features.0.weight": torch.zeros(2, 2)}, "holds no tensor of alex"),
-        (lambda state: [1, 2], "no named tensors"),
+        (lambda state: [1, 2], "instead of named tensors"),
         (lambda state: Path("/"), "cannot be read as weights"),
     ],
 )

@@ -363,7 +363,7 @@ def test_what_came_from_one_address_is_not_continued_from_another(
 def test_silence_ends(site: Site, entry: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "TIMEOUT", 0.2)
     site.faults = [stall] * 3
-    refused(entry, "nothing came for too long")
+    refused(entry, "sent nothing for too long")
     assert parts() == BODY[:100_000]
 
 
@@ -380,7 +380,7 @@ def test_a_wrong_sha256_leaves_nothing(known: bool, site: Site, entry: Published
     site.body = BODY[:-1] + b"x"
     said = refused(entry, "is not the file 'mine'")
     assert hashlib.sha256(site.body).hexdigest() in said and SHA256 in said
-    assert ("recorded the first time" in said) is not known
+    assert ("recorded when it was first pulled" in said) is not known
     assert set(on_disk()) == (set() if known else {"mine.bin.json"})
     site.body = BODY
     bring(entry)
@@ -390,7 +390,7 @@ def test_a_wrong_sha256_leaves_nothing(known: bool, site: Site, entry: Published
 @pytest.mark.parametrize(
     ("fault", "message", "requests"),
     [
-        (status(404), "404 Not Found; look for the file elsewhere", 1),
+        (status(404), "404 Not Found; get the file elsewhere", 1),
         (status(403), "403 Forbidden", 1),
         (status(503), "answers 503", 3),
         (status(302, Location="/weights.bin"), "redirects lead nowhere", 5),
@@ -537,7 +537,7 @@ def test_two_at_once_fetch_once(site: Site, entry: Published) -> None:
 def test_a_spoilt_record_is_named(content: str, entry: Published) -> None:
     bring(entry)
     (cache_folder() / "generators" / "mine.bin.json").write_text(content, "latin-1")
-    with pytest.raises(FileError, match=r"mine\.bin\.json' is no record"):
+    with pytest.raises(FileError, match=r"mine\.bin\.json' is not a record"):
         find_pulled("generator", "mine")
 
 
@@ -551,7 +551,7 @@ def test_a_licence_is_asked_once(site: Site, entry: Published) -> None:
         asked.append(licence)
         return False
 
-    said = refused(entry, "licence that has to be accepted", accept=no)
+    said = refused(entry, "licence that you must accept first", accept=no)
     assert TERMS.name in said and TERMS.address in said and "--accept-licence" in said
     assert site.log == [] and on_disk() == {} and accepted() == {}
     bring(entry)
@@ -563,7 +563,7 @@ def test_a_licence_is_asked_once(site: Site, entry: Published) -> None:
 
 
 def test_offline_nothing_is_fetched(site: Site, entry: Published) -> None:
-    said = refused(entry, "nothing is fetched while offline", offline=True)
+    said = refused(entry, "nothing is downloaded while offline", offline=True)
     assert str(entry.path) in said and entry.address in said and "--from FILE" in said
     assert site.log == [] and on_disk() == {}
     bring(entry)
@@ -626,9 +626,9 @@ def a_list(path: Path, address: str, more: str = "", **changed: str) -> Path:
         ({"name": '"mine.pkl"'}, "the name 'mine.pkl'"),
         ({"kind": "picture"}, "kind must be one of generator, perceptual"),
         ({"licence": "other"}, "'other' is missing"),
-        ({"address": "file:///etc/passwd"}, "must be that of a file, https"),
-        ({"address": "https://example.org/"}, "must be that of a file, https"),
-        ({"address": "https://example.org/a b"}, "must be that of a file, https"),
+        ({"address": "file:///etc/passwd"}, "must be the URL of a file, https"),
+        ({"address": "https://example.org/"}, "must be the URL of a file, https"),
+        ({"address": "https://example.org/a b"}, "must be the URL of a file, https"),
         ({"address": "https://example.org:x/a"}, "x"),
         ({"more": "size = -3"}, "size must be"),
         ({"more": "size = true"}, "size must be"),
