@@ -1,11 +1,12 @@
-"""Time the loading of a 1024 px checkpoint beside `torch.load` of the same bytes, and its memory.
+"""Time the loading of a 1024 px checkpoint, beside `torch.load` of the same file, and its memory.
 
     python examples/benchmark_loading.py [--size 1024] [--rounds 5]
 
-The file is made here, random and in rosinality's names: 30 million parameters. `read` gives its
-tensors as they are; `load` gives the generator, every gain folded in and every value looked at.
-Both are timed in turn with `torch.load(weights_only=True)`. Memory is the peak of a process of its
-own over what it was before, by /proc (Linux). The time is the shortest of the rounds.
+The script makes the file itself: 30 million random parameters, named as rosinality's code names
+them. `read` returns the tensors as they are in the file. `load` returns the generator, with every
+gain folded into the weights and every value checked. Both take turns with
+`torch.load(weights_only=True)`; the time is the shortest of the rounds. The memory is the peak of a
+separate process, less what that process held before (from /proc, so Linux only).
 """
 
 import json
@@ -32,7 +33,7 @@ WAYS: dict[str, Callable[[Path], Any]] = {
 
 
 def write(path: Path, size: int) -> None:
-    """A random generator of the usual channels, 512 up to 64 px and then half at each size."""
+    """Write a random generator of the usual channels: 512 up to 64 px, then half at each size."""
     sizes = [4 << block for block in range(size.bit_length() - 2)]
     channels = tuple(min(512, 32768 // s) for s in sizes)
     generator = Generator(GeneratorConfig(size, channels, 512, 8))
@@ -42,7 +43,7 @@ def write(path: Path, size: int) -> None:
 
 
 def seconds(path: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each way, in turn; one round before is not counted."""
+    """Return the seconds of each way, taken in turn; the first round is not counted."""
     found: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(rounds + 1):
         for name, way in WAYS.items():
@@ -53,25 +54,25 @@ def seconds(path: Path, rounds: int) -> dict[str, list[float]]:
 
 
 def resident(field: str) -> int:
-    """Bytes of this process by a field of /proc/self/status: VmRSS now, VmHWM at most."""
+    """Return a field of /proc/self/status in bytes: VmRSS is held now, VmHWM was held at most."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
 def peak(path: Path, way: str) -> int:
-    """Bytes by which one loading makes a new process grow at most."""
+    """Return by how many bytes a new process grows at most while it loads the file."""
     command = [sys.executable, __file__, "--alone", way, "--file", str(path)]
     return int(json.loads(subprocess.run(command, capture_output=True, check=True).stdout))
 
 
 def main(
     size: Annotated[int, typer.Option(help="Pixels of the generator.")] = 1024,
-    rounds: Annotated[int, typer.Option(help="How often each is timed.")] = 5,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A small file, once.")] = False,
+    rounds: Annotated[int, typer.Option(help="How often each way is timed.")] = 5,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A small file, timed once.")] = False,
     alone: Annotated[str | None, typer.Option(hidden=True)] = None,
     file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Print ratios of one run."""
+    """Print the ratios of one run."""
     torch.set_num_threads(1)
     if alone is not None and file is not None:
         before = resident("VmRSS")

@@ -1,23 +1,25 @@
-"""Time the costly operators beside the FFTs they need, and beside deepinv's where it is installed.
+"""Time the costly operators beside the FFTs that they need, and beside deepinv's if installed.
 
     python examples/benchmark_operators.py [--size 1024] [--threads 2] [--only circulant]
 
-Every job of a row takes the same float32 image in turns within one run, so that ratios are fair on
-a busy machine too; each time is the median. Operators have the options of their examples, MRI its
-default acceleration of 4, and those that their row names; names that are not registered, or that
-refuse the image, are named and left out. What is compared with deepinv's:
+All jobs of a row take the same float32 image, in turns within one run, so that their ratios are
+fair on a busy machine too. Each time is a median. Operators have the options of their examples,
+except that MRI has its default acceleration of 4 and that some rows name others. Operators that are
+not registered, or that refuse the image, are named and left out.
 
-- circulant, dct, hadamard transform all elements in one line. deepinv's StructuredRandom does so of
-  a one-row image ("in one line": as many measurements, by a sine transform; zeros are appended up
-  to a length that suits its FFT), and, mixing less, row by row ("by rows": short transforms, about
-  as many measurements, from the middle of the image). A circulant needs two FFTs, theirs one.
-- blurs: both periodic and by FFT, as theirs is, in the rows that say so; without, the image is
-  mirrored at its borders, and padded.
-- mri: two channels, for us two real images and for deepinv one complex image: the same input, the
-  same lines, half a complex transform for each of our images. Ours gives the measured lines and
-  theirs the whole plane with zeros.
-- random-mask, area-downsample, bicubic-downsample, ct: the same input and as many measurements;
-  theirs reads other random pixels, and down-samples bicubically in both rows.
+What is compared with deepinv:
+
+- circulant, dct, hadamard: ours transform all elements in one line. deepinv's StructuredRandom does
+  the same with an image of one row ("in one line": as many measurements, by a sine transform, zeros
+  appended up to a length that suits its FFT). It also transforms row by row, which mixes less ("by
+  rows": short transforms, about as many measurements, from the middle of the image). A circulant
+  needs two FFTs, theirs needs one.
+- blurs: the rows that say so are periodic and use the FFT, as theirs do. The others mirror the
+  image at its borders, and pad it.
+- mri: two channels, which for us are two real images and for deepinv one complex image. The input
+  and the lines are the same. Ours returns the measured lines, theirs the whole plane with zeros.
+- random-mask, area-downsample, bicubic-downsample, ct: the same input and as many measurements.
+  Theirs reads other random pixels, and uses bicubic down-sampling in both rows.
 """
 
 import math
@@ -42,27 +44,27 @@ Job = Callable[[], object]
 
 
 def flat_ffts(operator: Operator, image: Tensor) -> Job:
-    """One transform of all elements in a row and its inverse: a convolution's."""
+    """Transform all elements in one line and back, as a convolution does."""
     del operator
     flat = image.flatten(1)
     return lambda: torch.fft.irfft(torch.fft.rfft(flat), n=flat.shape[1])
 
 
 def plane_ffts(operator: Operator, image: Tensor) -> Job:
-    """One transform of each channel and its inverse: a periodic blur's."""
+    """Transform each channel and back, as a periodic blur does."""
     del operator
     return lambda: torch.fft.irfft2(torch.fft.rfft2(image), s=image.shape[-2:])
 
 
 def one_fft(operator: Operator, image: Tensor) -> Job:
-    """One complex transform of each channel: a scanner's with one coil."""
+    """Transform each channel as a complex image, as a scanner with one coil does."""
     del operator
     complex_image = torch.complex(image, image)
     return lambda: torch.fft.fft2(complex_image)
 
 
 def coil_ffts(operator: Operator, image: Tensor) -> Job:
-    """One complex transform of each channel for each coil that measures it."""
+    """Transform each channel as a complex image once for each coil."""
     coils = max(1, operator.measurement_shape[0] // image.shape[1])
     if len(operator.measurement_shape) == 5:  # (channels, coils, height, width, 2)
         coils = operator.measurement_shape[1]
@@ -71,7 +73,7 @@ def coil_ffts(operator: Operator, image: Tensor) -> Job:
 
 
 def no_ffts(operator: Operator, image: Tensor) -> None:
-    """The operator needs none."""
+    """Do nothing: the operator needs no FFT."""
     del operator, image
 
 
@@ -160,7 +162,7 @@ COSTLY: dict[str, tuple[Floor, dict[str, Peer]]] = {
 
 
 def medians(jobs: dict[str, Job], repeats: int) -> dict[str, float]:
-    """Milliseconds of each job, the jobs taking turns, after one turn to warm up."""
+    """Return the milliseconds of each job. The jobs take turns; the first turn is not counted."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(repeats + 1):
         for name, job in jobs.items():
@@ -172,7 +174,7 @@ def medians(jobs: dict[str, Job], repeats: int) -> dict[str, float]:
 
 
 def row(title: str, image: Tensor, theirs: Any, repeats: int) -> str:
-    """Measure one operator and put the numbers in a line."""
+    """Measure one operator and return the numbers as a line."""
     name, _, variant = title.partition(", ")
     image = image[:, :2].contiguous() if variant == "two channels" else image
     settings: dict[str, Any] = {"border": "periodic"} if variant == "periodic" else {}
@@ -215,7 +217,7 @@ def row(title: str, image: Tensor, theirs: Any, repeats: int) -> str:
 
 
 def find_deepinv() -> Any:
-    """The package, or None where it is not installed."""
+    """Return the package, or None if it is not installed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -250,7 +252,7 @@ def main(
             continue
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # theirs are not ours to mend
+                warnings.simplefilter("ignore")  # warnings of deepinv, which we cannot mend
                 print(row(title, image, theirs, repeats))
         except InvprobError as error:
             print(f"{title:24s} is left out: {error}")

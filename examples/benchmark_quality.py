@@ -1,12 +1,13 @@
-"""PSNR over time: how soon presets come to the quality of a reference.
+"""How soon presets reach the quality of a reference: PSNR over time.
 
     python examples/benchmark_quality.py [--ratio 1] [--threads 1] [--clock cpu] \
         [--reference sphinx-official@5000] [--preset sphinx@400] [--preset sphinx:d=32@400]
 
-A preset is `METHOD[:option=value,...][@STEPS]`; without steps the method's own number. All shipped
-samples are solved at once, with the data term alone, and the reference first. Loop time leaves out
-what this script adds; with one thread, `--clock cpu` counts the process's own time, which is fair
-on a busy machine. `--ratio 1` observes the image itself, less takes random measurements.
+A preset is `METHOD[:option=value,...][@STEPS]`; without STEPS it takes the method's own number. All
+shipped samples are solved at once, with the data term alone. The reference comes first. The time is
+that of the loop, without what this script adds. `--clock cpu` counts the processor time of this
+process, which is fair on a busy machine if there is one thread. `--ratio 1` measures the image
+itself, a smaller ratio takes random measurements.
 """
 
 import time
@@ -31,7 +32,7 @@ from invprob.types import Images
 
 Clock = Callable[[], float]
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
-SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)  # of the steps, at which the curve is printed
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the steps at which the curve is printed
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def named(kind: str, text: str) -> tuple[str, dict[str, Any]]:
 
 
 class Curve(Callback):
-    """PSNR of the iterate at some shares of the run, and the seconds of the loop up to there."""
+    """Record the PSNR of the iterate at some shares of the run, and the seconds until then."""
 
     def __init__(self, truth: Images, clock: Clock) -> None:
         self.truth, self._clock = truth, clock
@@ -73,7 +74,7 @@ class Curve(Callback):
 
     @property
     def seconds(self) -> float:
-        """Loop time so far, without this callback's own."""
+        """Return the seconds of the loop so far, without those of this callback."""
         return self._clock() - self._began - self._own
 
     def on_step(self, iterate: Iterate) -> None:
@@ -86,7 +87,7 @@ class Curve(Callback):
 
 
 def operator_for(generator: Generator, ratio: float) -> LinearOperator:
-    """Random measurements, or the image itself for a ratio of 1."""
+    """Return random measurements, or the image itself if the ratio is 1."""
     if ratio == 1:
         return Identity(generator.image_shape)
     return PartialCirculant(generator.image_shape, ratio=ratio, seed=100)
@@ -114,20 +115,22 @@ def run(
 
 
 def main(
-    reference: Annotated[str, typer.Option(help="what the others are held against")] = (
+    reference: Annotated[str, typer.Option(help="preset that the others are compared with")] = (
         "sphinx-official@5000"
     ),
     preset: Annotated[list[str] | None, typer.Option(help="METHOD[:option=value,...][@STEPS]")] = (
         None
     ),
-    ratio: Annotated[float, typer.Option(help="share measured; 1 observes the image")] = 1.0,
+    ratio: Annotated[
+        float, typer.Option(help="share of the image that is measured; 1: the image itself")
+    ] = 1.0,
     prior: Annotated[str, typer.Option(help="generator, by name or file")] = "faces-128",
     sample: Annotated[list[str] | None, typer.Option(help="sample; default: all")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
     clock: Annotated[str, typer.Option(help="wall or cpu")] = "wall",
-    smoke: Annotated[bool, typer.Option(help="two steps each")] = False,
+    smoke: Annotated[bool, typer.Option(help="two steps of each preset")] = False,
 ) -> None:
-    """Print a curve for each preset, and its time and PSNR relative to the reference."""
+    """Print the curve of each preset, and its time and PSNR beside those of the reference."""
     torch.set_num_threads(threads)
     generator = load_generator(prior)
     names = sample or list(samples())

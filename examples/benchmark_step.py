@@ -1,25 +1,30 @@
-"""Time one step of the solver beside its floors and beside the step as it is usually published.
+"""Time one step of the solver, beside its floors and beside the step as it is usually published.
 
     python examples/benchmark_step.py [--size 128] [--batch 1] [--method NAME[:option=value,...]] \
         [--threads 2]
 
-Each row is one case: generator (128: the shipped one; 256 and 1024: random weights in the channels
-of StyleGAN2's config-f), images at once, method, perceptual network. The operator is the identity,
-so that `sphinx` trains both heads and the noise maps. Left out, `--method` is `sphinx` by Adam, as
-published, and by L-BFGS, as it is by default here. In turns, within one run, are timed, each three
-times on end, of which the first, which finds the caches full of another's data, does not count:
+Each row is one case: a generator (128: the shipped one; 256 and 1024: random weights in the
+channels of StyleGAN2's config-f), images at once, a method, and a perceptual network. The
+operator is the identity, so that `sphinx` trains both heads and the noise maps. Without
+`--method` there are two rows: `sphinx` by Adam, as it was published, and by L-BFGS, which is its
+default here.
+
+Three jobs take turns within one run. At each turn a job is done three times, and the first of
+these does not count, because it finds the caches full of another job's data:
 
 - floor: each convolution of generator and perceptual network alone, forward and backward to its
-  input, same shapes and threads, no elementwise work; channels first or last, whichever is faster;
-- step: one step of `invprob.solve`, all that happens between two calls of a callback;
+  input, with the same shapes and threads and no elementwise work; channels first or last, whichever
+  is faster;
+- step: one step of `invprob.solve`, that is, all that happens between two calls of a callback;
 - baseline: a straightforward step in the published style (`timing/published.py`).
 
-Times are medians, ratios those of medians. `roofline` is the arithmetic over the measured rate of
-matrix products, or the traffic over the measured rate of copies, whichever takes longer: the floor
-on a GPU. `first` is the time until the first step is done. With --memory-steps each case is solved
-once more in a process of its own: `peak` is what it holds at most after that many steps, less what
-it held before (on a GPU: allocated), `early` the same after three steps. `--clock cpu` reads the
-process's own time, which with one thread is fair on a busy machine.
+Times are medians, and ratios are those of medians. `roofline` is the arithmetic divided by the
+measured rate of matrix products, or the traffic divided by the measured rate of copies, whichever
+takes longer; on a GPU it is the floor. `first` is the time until the first step is done. With
+--memory-steps, each case is also solved in a process of its own: `peak` is what it holds at most
+after that many steps, less what it held before (on a GPU: allocated), and `early` is the same
+after three steps. `--clock cpu` reads the processor time of this process, which is fair on a busy
+machine if there is one thread.
 """
 
 import itertools
@@ -61,7 +66,7 @@ from invprob.run.memory import forget_peak, peak
 from invprob.run.precision import tensor_cores
 
 CONFIG_F = (512, 512, 512, 512, 512, 256, 128, 64, 32)  # channels at 4, 8, ..., 1024
-ON_END = 3  # times that a job is done before the next one's turn, as the steps of a run are
+ON_END = 3  # times that a job is done at each turn, because the steps of a run follow one another
 BASELINE_COPIES = 12  # tensors that the baseline keeps for each layer's output, or a little fewer
 
 
@@ -79,7 +84,7 @@ class Case:
     smoke: bool = False
 
     def generator(self) -> Generator:
-        """The shipped generator at 128 px, else random weights."""
+        """Return the shipped generator for 128 px, else one with random weights."""
         generator = self._generator()
         generator.memory = "low" if self.memory == "low" else "normal"
         generator.precision = "bf16" if self.precision == "bf16" else "float32"
@@ -93,12 +98,12 @@ class Case:
         return _random(GeneratorConfig(self.size, channels[:count], channels[0], 2))
 
     def recipe(self, generator: Generator, network: PerceptualDistance | None) -> methods.Recipe:
-        """The method on images of the generator."""
+        """Return the method's recipe for images of the generator."""
         name, options = named("method", self.method)
         return methods.make(name, generator, generator.image_shape, perceptual=network, **options)
 
     def network(self) -> PerceptualDistance | None:
-        """A network on disk by its name, or `NAME-random`: its layers with random weights."""
+        """Return a network on disk by name, or for `NAME-random` its layers with random weights."""
         if self.perceptual.endswith("-random"):
             return _random_network(NETWORKS[self.perceptual.removesuffix("-random")])
         found = find_perceptual(self.perceptual)
@@ -130,7 +135,7 @@ def _random(config: GeneratorConfig) -> Generator:
 
 
 class Setup:
-    """Everything a case solves with."""
+    """Everything that a case is solved with."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -148,7 +153,7 @@ class Setup:
         self.target = target.to(self.device)
 
     def solve(self, steps: int, callback: Callback) -> None:
-        """Take steps of the solver."""
+        """Take some steps of the solver."""
         (stage,) = self.recipe.stages
         invprob.solve(
             self.measurements,
@@ -162,12 +167,12 @@ class Setup:
         )
 
     def baseline(self) -> Job:
-        """The published step with the same variables."""
+        """Return the published step with the same variables."""
         prior = self.case.recipe(published(self.generator), None).prior
         return published_step(prior, self.target, self.network, 0.01)
 
     def convolutions(self) -> list[Convolution]:
-        """Those of generator and perceptual network."""
+        """Return the convolutions of generator and perceptual network."""
         found = synthesis_convolutions(self.generator)
         if self.network is not None:
             found += perceptual_convolutions(self.network, self.target[:1])
@@ -175,7 +180,7 @@ class Setup:
 
 
 class Turns(Callback):
-    """Time each step of a solve, and after some of them as many turns of every other job."""
+    """Time the steps of a solve, and after some of them as many turns of every other job."""
 
     def __init__(self, others: dict[str, Job], device: torch.device, clock: Callable[[], float]):
         self._others, self._device, self._clock = others, device, clock
@@ -200,7 +205,7 @@ class Turns(Callback):
         self._began = self._clock()
 
     def medians(self) -> dict[str, float]:
-        """Seconds of each job, but for the first time of each turn."""
+        """Return the median seconds of each job, without the first time of each turn."""
         return {
             name: statistics.median([time for i, time in enumerate(times) if i % ON_END])
             for name, times in self.seconds.items()
@@ -208,7 +213,7 @@ class Turns(Callback):
 
 
 class Memory(Callback):
-    """The most memory held so far, in GiB, after the third step and after the last."""
+    """Record the most memory held so far, in GiB, after the third step and after the last."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -223,7 +228,7 @@ class Memory(Callback):
 
 
 def probe(case: Case, steps: int, threads: int) -> Memory:
-    """Solve once in this process, and nothing else."""
+    """Solve once, in this process, and do nothing else."""
     torch.set_num_threads(threads)
     setup = Setup(case)
     memory = Memory(setup.device)
@@ -232,7 +237,7 @@ def probe(case: Case, steps: int, threads: int) -> Memory:
 
 
 def probed(case: Case, steps: int, threads: int) -> tuple[float, float]:
-    """The most memory in a process of its own, GiB: after three steps, and after all."""
+    """Return the peak memory of a separate process in GiB, after three steps and after all."""
     words = ["--probe", json.dumps(asdict(case)), "--memory-steps", str(steps)]
     done = subprocess.run(
         [sys.executable, __file__, *words, "--threads", str(threads)],
@@ -245,14 +250,14 @@ def probed(case: Case, steps: int, threads: int) -> tuple[float, float]:
 
 
 def available(device: torch.device) -> float:
-    """Bytes of memory that are free for use."""
+    """Return the bytes of memory that are free."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info()[0])
     return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machine) -> list[str]:
-    """The cells of a row, from `first` on."""
+    """Return the cells of a row, from `first` on."""
     setup = Setup(case)
     convolutions = setup.convolutions()
     others: dict[str, Job] = {
@@ -304,9 +309,11 @@ def main(
     repeats: Annotated[int, typer.Option(help="timed turns of each job; 0: only memory")] = 15,
     memory_steps: Annotated[int, typer.Option(help="steps of the memory runs; 0: none")] = 0,
     freed: Annotated[
-        str, typer.Option(help="memory that is freed: kept by the process, or returned")
+        str, typer.Option(help="what happens to freed memory: kept by the process, or returned")
     ] = "kept",
-    clock: Annotated[str, typer.Option(help="wall, or cpu: this process's own time")] = "wall",
+    clock: Annotated[
+        str, typer.Option(help="wall, or cpu: the processor time of this process")
+    ] = "wall",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     smoke: Annotated[bool, typer.Option(help="a random 32 px generator, two turns")] = False,
     probe_case: Annotated[str | None, typer.Option("--probe", hidden=True)] = None,

@@ -1,12 +1,13 @@
-"""What else could move the free variables: other optimisers, and coarse to fine.
+"""Compare optimisers, and searches that begin with small images (coarse to fine).
 
     python examples/compare_optimisers.py [--method sphinx] [--steps 400] [--only lion] \
         [--operator identity] [--noise gaussian:sigma=0.2] [--image FILE ...]
 
-Each line is a way to spend about the same time; the first, the method with Adam, is what the
-others are held against. All shipped samples, or the images given, are solved at once, with the data
-term alone, on one thread; seconds are the process's own. `SETTINGS.md` has the figures; of the
-optimisers Adam and L-BFGS, each of whose evaluations counts as a step, are in the package.
+Each line is a way to spend about the same time. The first way, the method with Adam, is the one
+that the others are compared with. All shipped samples, or the images given, are solved at once,
+with the data term alone, on one thread. Seconds are the processor time of this process.
+`SETTINGS.md` has the results. Of these optimisers, the package has Adam and L-BFGS; each
+evaluation of L-BFGS counts as a step.
 """
 
 import time
@@ -38,7 +39,7 @@ from invprob.types import Images, PerImage
 
 
 class ByTensor(Optimiser, Stepper):
-    """Moves each parameter by a rule of its own gradient and memory; one object is one solve."""
+    """Move each parameter by its own gradient and memory; one object serves one solve."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -67,14 +68,14 @@ class ByTensor(Optimiser, Stepper):
                     value.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Not kept: these runs are not resumed."""
+        """Return nothing, because these runs are not resumed."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing was kept."""
+        """Do nothing, because nothing was kept."""
 
     def adam(self, value: Tensor, gradient: Tensor, kept: dict[str, Tensor], rate: float) -> None:
-        """Adam's step, for what is no matrix."""
+        """Take a step of Adam, for parameters that are not matrices."""
         first = kept.setdefault("first", torch.zeros_like(gradient)).lerp_(gradient, 0.1)
         second = kept.setdefault("second", torch.zeros_like(gradient))
         second.lerp_(gradient.square(), 0.001)
@@ -141,13 +142,13 @@ def eigenbasis(factor: Tensor) -> Tensor:
 
 
 def is_matrix(value: Tensor) -> bool:
-    """Whether a parameter is the matrix of a head: no bias, no noise map (batch, 1, h, w)."""
+    """Whether a parameter is the matrix of a head, not a bias or a noise map (batch, 1, h, w)."""
     is_map = value.ndim == 4 and value.shape[1] == 1
     return value.ndim >= 3 and min(value.shape[-2:]) > 1 and not is_map
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Singular values brought near 1 by the quintic iteration of Muon."""
+    """Bring the singular values near 1, by the quintic iteration of Muon."""
     x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-12)
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
@@ -181,7 +182,7 @@ class Problem:
         self.steps, self.seed = steps, seed
 
     def recipe(self, coarse: int | None = None, **more: Any) -> Recipe:
-        """The method's recipe, by Adam unless it is told otherwise."""
+        """Return the method's recipe, with Adam unless it is told otherwise."""
         return make(
             self.method,
             self.generator,
@@ -195,22 +196,22 @@ class Problem:
         )
 
     def stage(self) -> Stage:
-        """The method's search at the full size at once."""
+        """Return the method's search, at the full size from the beginning."""
         (stage,) = self.recipe(coarse=self.generator.resolution).stages
         return stage
 
     def rate(self, stage: Stage) -> float:
-        """The method's own learning rate."""
+        """Return the method's own learning rate."""
         assert isinstance(stage.optimiser, Adam)
         return stage.optimiser.learning_rate
 
     def with_optimiser(self, make_one: Callable[[float], Optimiser]) -> Images:
-        """The method with another optimiser, given its learning rate."""
+        """Return the method with another optimiser, which is given the learning rate."""
         stage = self.stage()
         return self.solved(replace(stage, optimiser=make_one(self.rate(stage))))
 
     def solved(self, stage: Stage) -> Images:
-        """A solve of all steps."""
+        """Solve with all steps."""
         return solve(
             self.measurements,
             self.operator,
@@ -223,12 +224,12 @@ class Problem:
         ).image
 
     def by_lbfgs(self) -> Images:
-        """The method's own L-BFGS at the full size at once."""
+        """Solve by L-BFGS, at the full size from the beginning."""
         recipe = self.recipe(coarse=self.generator.resolution, optimiser="l-bfgs")
         return self.solved(recipe.stages[0])
 
     def coarse(self, size: int) -> Images:
-        """The method's search from `size` pixels on, half of the steps at each size."""
+        """Search from `size` pixels on, with half of the steps at each size."""
         recipe = self.recipe(coarse=size)
         steps = self.steps // 2 * len(recipe.stages)
         task = recipe.task(self.measurements, self.operator, steps=steps, seed=self.seed)
@@ -236,7 +237,7 @@ class Problem:
 
 
 def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
-    """Each way to solve, by name."""
+    """Return each way to solve, by name."""
 
     def optimiser(make_one: Callable[[float], Optimiser]) -> Callable[[], Images]:
         return lambda: problem.with_optimiser(make_one)
@@ -262,17 +263,19 @@ def ways(problem: Problem) -> dict[str, Callable[[], Images]]:
 
 def main(
     method: Annotated[
-        str, typer.Option(help="a method of one search: NAME[:option=value,...]")
+        str, typer.Option(help="a method of one stage: NAME[:option=value,...]")
     ] = "sphinx",
     steps: Annotated[int, typer.Option(help="steps of Adam")] = 400,
     operator: Annotated[str, typer.Option(help="NAME[:option=value,...]")] = "identity",
     noise: Annotated[str | None, typer.Option(help="NAME[:option=value,...]")] = None,
     image: Annotated[list[Path] | None, typer.Option(help="default: the samples")] = None,
-    seed: Annotated[int, typer.Option(help="of operator, noise and solver")] = 0,
-    only: Annotated[list[str] | None, typer.Option(help="ways whose name begins so")] = None,
+    seed: Annotated[int, typer.Option(help="seed of operator, noise and solver")] = 0,
+    only: Annotated[
+        list[str] | None, typer.Option(help="only ways whose name begins like this; may repeat")
+    ] = None,
     smoke: Annotated[bool, typer.Option(help="four steps for one image")] = False,
 ) -> None:
-    """Print PSNR and time of each way."""
+    """Print the PSNR and the time of each way."""
     torch.set_num_threads(1)
     paths = image or [sample.path for sample in samples().values()]
     if smoke:

@@ -1,9 +1,9 @@
-"""Compare settings of the methods on the samples: what the defaults were chosen by.
+"""Compare settings of the methods on the shipped samples: what the defaults were chosen by.
 
     python examples/compare_settings.py [--ratio 0.01] [--steps 200] [--seeds 2] [--prior faces-128]
 
-`--ratio 1` observes the image itself. Each line is a setting; PSNR in dB is the mean over the
-operator's seeds, for each sample. The four samples are solved at once, by Adam.
+`--ratio 1` measures the image itself. Each line is a setting; the PSNR of each sample, in dB, is
+the mean over the seeds of the operator. The four samples are solved at once, by Adam.
 """
 
 import time
@@ -36,21 +36,23 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
 
 
 def operator_for(generator: Generator, ratio: float, seed: int) -> invprob.LinearOperator:
-    """Random measurements, or the image itself for a ratio of 1."""
+    """Return random measurements, or the image itself if the ratio is 1."""
     if ratio == 1:
         return Identity(generator.image_shape)
     return PartialCirculant(generator.image_shape, ratio=ratio, seed=seed)
 
 
 def main(
-    ratio: Annotated[float, typer.Option(help="share measured; 1 observes the image")] = 0.01,
+    ratio: Annotated[
+        float, typer.Option(help="share of the image that is measured; 1: the image itself")
+    ] = 0.01,
     steps: Annotated[int, typer.Option(help="steps of each solve")] = 200,
-    seeds: Annotated[int, typer.Option(help="operator and solver seeds")] = 2,
+    seeds: Annotated[int, typer.Option(help="how many seeds of operator and solver")] = 2,
     prior: Annotated[str, typer.Option(help="generator, by name or file")] = "faces-128",
-    only: Annotated[str, typer.Option(help="methods whose name begins so")] = "",
+    only: Annotated[str, typer.Option(help="only methods whose name begins like this")] = "",
     smoke: Annotated[bool, typer.Option(help="two steps of two settings")] = False,
 ) -> None:
-    """Print one line a setting."""
+    """Print one line for each setting."""
     generator = load_generator(prior)
     names = list(samples())
     truth = torch.cat([load_sample(name, size=generator.resolution) for name in names])

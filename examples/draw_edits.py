@@ -2,7 +2,7 @@
 
     python examples/draw_edits.py [--prior faces-128] [--names smile,age,yaw] [--out edits.png]
 
-Each row moves one sample along one direction, from -2 to 2 standard deviations of the factor; the
+Each row moves one sample along one direction, from -2 to 2 standard deviations of the factor. The
 last rows go from one sample to another in W.
 """
 
@@ -25,10 +25,10 @@ NAMES = "smile,age,sex,yaw,pitch,light_azimuth,hair_brightness,darkness,mouth_op
 
 def main(
     prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
-    names: Annotated[str, typer.Option(help="Directions, by comma.")] = NAMES,
+    names: Annotated[str, typer.Option(help="Directions, separated by commas.")] = NAMES,
     paths: Annotated[int, typer.Option(help="Rows between two samples.")] = 3,
-    columns: Annotated[int, typer.Option(help="Images a row.")] = 9,
-    reach: Annotated[float, typer.Option(help="Standard deviations at the ends.")] = 2.0,
+    columns: Annotated[int, typer.Option(help="Images in each row.")] = 9,
+    reach: Annotated[float, typer.Option(help="Standard deviations at the ends of a row.")] = 2.0,
     truncation: Annotated[float, typer.Option(help="Of the samples.")] = 0.7,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     out: Annotated[Path, typer.Option(help="A PNG or WebP file.")] = Path("edits.png"),

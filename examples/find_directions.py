@@ -1,12 +1,13 @@
 """Find edit directions in W for the labelled factors of rendered faces, and measure them.
 
-    python examples/find_directions.py --assets FACES --renders renders --weights squeezenet.pth
+    python examples/find_directions.py --assets FACES --renders renders --weights squeezenet.pth \
         [--prior faces-128] [--out extras.npz]
 
-A direction is what w changes by, on average, where one factor is a standard deviation larger and
-all others are the same: a column of the regression of w on the factors that z stands for. Each is
-then tried: samples are edited by -1 and +1, and a predictor fitted to labelled renders says how far
-the factor moved and how far others did. The file lies beside the generator, statistics included.
+A direction is the average change of w where one factor grows by a standard deviation and all
+others stay the same. It is a column of the regression of w on the factors that z stands for. Each
+direction is then tried: samples are edited by -1 and +1, and a predictor that was fitted to
+labelled renders says how far the factor moved, and how far the others did. The result is written
+beside the generator, together with the statistics of W.
 """
 
 from pathlib import Path
@@ -39,17 +40,25 @@ NAMES = ("hair_colour", "hair_style", "eye_colour")
 
 def main(
     assets: Annotated[Path, typer.Option(help="Folder that holds render_faces.py.")],
-    renders: Annotated[Path, typer.Option(help="Its images from 0 on.")],
-    weights: Annotated[Path, typer.Option(help="Trunk of the predictor.")],
+    renders: Annotated[Path, typer.Option(help="Folder of its renders, from number 0 on.")],
+    weights: Annotated[Path, typer.Option(help="Weights of the predictor's trunk.")],
     prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
-    labelled: Annotated[int, typer.Option(help="Renders of the training.")] = 40_000,
-    fitted: Annotated[int, typer.Option(help="Renders the predictor is fitted to.")] = 12_000,
-    held_out: Annotated[int, typer.Option(help="Renders it is tested on, the last.")] = 1_000,
-    draws: Annotated[int, typer.Option(help="Draws of w for regression and statistics.")] = 100_000,
-    samples: Annotated[int, typer.Option(help="Samples that are edited.")] = 24,
-    out: Annotated[Path | None, typer.Option(help="File; default: beside the generator.")] = None,
+    labelled: Annotated[int, typer.Option(help="How many renders were trained on.")] = 40_000,
+    fitted: Annotated[
+        int, typer.Option(help="How many renders the predictor is fitted to.")
+    ] = 12_000,
+    held_out: Annotated[
+        int, typer.Option(help="How many renders, the last ones, it is tested on.")
+    ] = 1_000,
+    draws: Annotated[
+        int, typer.Option(help="How many w are drawn for regression and statistics.")
+    ] = 100_000,
+    samples: Annotated[int, typer.Option(help="How many samples are edited.")] = 24,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; default: beside the generator.")
+    ] = None,
 ) -> None:
-    """Print one line a direction and write them all."""
+    """Print one line for each direction, and write all of them."""
     generator = load_generator(prior)
     renderer = load_renderer(assets)
     codes = FaceCodes(renderer, 0, range(labelled), generator.style_width)
@@ -89,7 +98,7 @@ def main(
 def label_columns(
     codes: FaceCodes, tables: dict[str, dict[str, object]], colours: list[str], styles: list[str]
 ) -> dict[str, int]:
-    """Columns of `codes.features` by label; an indicator is called by its name and value."""
+    """Return the columns of `codes.features` by label; an indicator's label has its value."""
     known = {"hair_colour": colours, "hair_style": styles, "eye_colour": tables["eye_colours"]}
     columns = {name: codes.columns()[name][0] for name in NUMBERS}
     for name in NAMES:
@@ -101,7 +110,7 @@ def label_columns(
 
 @torch.no_grad()
 def directions_of(generator: Generator, codes: FaceCodes, draws: int) -> Tensor:
-    """(features, width): the regression of w on the features that z stands for."""
+    """Return (features, width): the regression of w on the features that z stands for."""
     z, features = codes.pairs(draws, np.random.default_rng(0))
     w = generator.mapping(z).double()
     x = torch.cat([features, torch.ones(draws, 1)], 1).double()
@@ -110,13 +119,13 @@ def directions_of(generator: Generator, codes: FaceCodes, draws: int) -> Tensor:
 
 
 def batches(paths: list[Path], size: int) -> list[Tensor]:
-    """Images in [-1, 1], 50 at a time."""
+    """Yield images in [-1, 1], 50 at a time."""
     return [part.float() / 127.5 - 1 for part in read_images(paths, size).split(50)]
 
 
 @torch.no_grad()
 def drawn(generator: Generator, w: Tensor) -> list[Tensor]:
-    """Images of one w for all layers, with the stored noise maps."""
+    """Draw images with one w for all layers and the stored noise maps."""
     rows = w[:, None].expand(-1, generator.num_layers, -1)
     return [generator.synthesis(part) for part in rows.split(16)]
 

@@ -1,11 +1,11 @@
 """Measure how far a generator's samples are from images, as a Fréchet distance.
 
-    python examples/frechet_distance.py --images held-out --others more [--prior faces-128]
+    python examples/frechet_distance.py --images held-out --others more [--prior faces-128] \
         --weights alexnet.pth --weights squeezenet.pth
 
-Three distances to the images of the first folder, in the feature space of each trunk: that of the
-generator's samples, that of the second folder (another part of the same data: the floor), and that
-of the images themselves after a blur of one pixel.
+There are three distances to the images of the first folder, in the feature space of each trunk:
+that of the generator's samples; that of the second folder, which holds other images of the same
+kind (the floor); and that of the first images after a blur of one pixel.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ BATCH = 25
 def main(
     images: Annotated[Path, typer.Option(help="Folder of images that were not trained on.")],
     others: Annotated[Path, typer.Option(help="Folder of other images of the same kind.")],
-    weights: Annotated[list[Path], typer.Option(help="Trunk; repeats.")],
+    weights: Annotated[list[Path], typer.Option(help="Weights of a trunk; may repeat.")],
     prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
-    count: Annotated[int, typer.Option(min=2, help="Images of each set.")] = 10_000,
+    count: Annotated[int, typer.Option(min=2, help="How many images of each set.")] = 10_000,
     truncation: Annotated[float, typer.Option(help="Of the samples.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
 ) -> None:
-    """Print one line a trunk."""
+    """Print one line for each trunk."""
     generator = load_generator(prior)
     size = generator.resolution
     here, there = (read_images(find_images(folder)[:count], size) for folder in (images, others))
@@ -56,12 +56,12 @@ def main(
 
 
 def pieces(images: Tensor) -> Iterator[Tensor]:
-    """uint8 images as float32 batches in [-1, 1]."""
+    """Yield uint8 images as float32 batches in [-1, 1]."""
     return (part.float() / 127.5 - 1 for part in images.split(BATCH))
 
 
 def blurred(images: Tensor) -> Tensor:
-    """Convolve with a Gaussian of one pixel standard deviation."""
+    """Blur with a Gaussian whose standard deviation is one pixel."""
     taps = torch.exp(-torch.arange(-3.0, 4.0).square() / 2)
     taps = taps / taps.sum()
     kernel = torch.outer(taps, taps).expand(3, 1, 7, 7)
@@ -70,7 +70,7 @@ def blurred(images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def sampled(generator: Generator, count: int, truncation: float, seed: int) -> Iterator[Tensor]:
-    """Samples as uint8 batches, what a file would hold; fresh noise maps for each batch."""
+    """Yield samples as uint8 batches, as files hold them, with fresh noise maps for each batch."""
     rng = stream(seed, "frechet samples")
     for start in range(0, count, BATCH):
         z = torch.randn(min(BATCH, count - start), generator.style_width, generator=rng)

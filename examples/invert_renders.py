@@ -2,9 +2,9 @@
 
     python examples/invert_renders.py --images held-out --weights squeezenet.pth [--prior faces-128]
 
-First W+ and (W+, S, B) on images of the generator's own kind that it was not trained on; then, for
-pictures of other kinds, the paper's comparison of SPHInX with and without noise maps against both.
-PSNR in dB, misfit + LPIPS, all images of a part solved at once.
+First, W+ and (W+, S, B) invert images of the generator's own kind that it was not trained on. Then,
+for pictures of other kinds, SPHInX with and without noise maps is compared with both, as in the
+paper. PSNR in dB, misfit + LPIPS, all images of a part solved at once.
 """
 
 import time
@@ -37,15 +37,20 @@ FOREIGN: list[tuple[str, str, dict[str, Any]]] = [
 
 def main(
     images: Annotated[Path, typer.Option(help="Folder of held-out images.")],
-    weights: Annotated[Path | None, typer.Option(help="LPIPS trunk; else what is on disk.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of the LPIPS trunk; default: what is on disk.")
+    ] = None,
     prior: Annotated[str, typer.Option(help="Generator, by name or file.")] = "faces-128",
-    count: Annotated[int, typer.Option(help="How many of the images; 0: none.")] = 16,
+    count: Annotated[
+        int, typer.Option(help="How many held-out images; 0: leave this part out.")
+    ] = 16,
     steps: Annotated[int, typer.Option(help="Steps of each solve.")] = 300,
     seeds: Annotated[
-        int, typer.Option(help="Solver seeds for pictures of other kinds; 0: none.")
+        int,
+        typer.Option(help="How many seeds for pictures of other kinds; 0: leave this part out."),
     ] = 2,
 ) -> None:
-    """Print one line a method."""
+    """Print one line for each method."""
     generator = load_generator(prior)
     network = find_perceptual("auto", weights)
     if not isinstance(network, PerceptualDistance):
@@ -81,7 +86,7 @@ def solved(
     steps: int,
     seed: int,
 ) -> tuple[Tensor, float]:
-    """PSNR of each image, and the seconds it took."""
+    """Return the PSNR of each image, and the seconds that it took."""
     begin = time.perf_counter()
     measurements = invprob.measure(truth, Identity(generator.image_shape))
     solution = invprob.restore(

@@ -1,9 +1,10 @@
-"""How far an encoder's domain reaches: samples that it never saw, renders, photographs.
+"""How far the domain of the encoders reaches: samples that they never saw, renders, photographs.
 
     python examples/score_encoders.py --prior faces-128 --images FOLDER
 
-For each set of pictures, the median PSNR (dB) of what is drawn again: from the style rows of the
-toolkit encoder, from the base codes of the other with those rows, and of the mean image.
+For each set of pictures there are three median PSNRs in dB: of the image that is drawn from the
+style rows of the toolkit encoder, of the one from these rows and the base codes of the other
+encoder, and of the mean image.
 """
 
 import argparse
@@ -24,7 +25,7 @@ PICTURES = (".png", ".jpg", ".jpeg")
 
 @torch.no_grad()
 def score(generator: Generator, images: Images) -> str:
-    """One row of the table."""
+    """Return one row of the table."""
     toolkit, base = (load_encoder(generator, kind) for kind in ("toolkit", "base-code"))
     rows = torch.cat([toolkit(part) for part in images.split(16)])
     mean = generator.synthesis(rows_of(generator, generator.mean_w[None])).expand_as(images)
@@ -37,8 +38,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prior", default="faces-128", help="a generator with encoders")
     parser.add_argument("--images", type=Path, help="a folder of pictures")
-    parser.add_argument("--count", type=int, default=256, help="held-out samples")
-    parser.add_argument("--smoke", action="store_true", help="two samples only")
+    parser.add_argument("--count", type=int, default=256, help="how many held-out samples")
+    parser.add_argument("--smoke", action="store_true", help="only two samples")
     options = parser.parse_args()
     count = 2 if options.smoke else options.count
     generator = load_generator(options.prior)
@@ -48,7 +49,7 @@ def main() -> None:
     ratio = distance_ratio(load_encoder(generator, "toolkit"), generator, w)
     print(f"mean ||E(G(w)) - w|| / mean ||mean w - w||, {count} held-out w: {ratio:.3f}\n")
     print("| images | toolkit | base code | mean image |\n|---|---|---|---|")
-    print(f"| {count} held-out samples | {score(generator, drawn)} |")
+    print(f"| {count} how many held-out samples | {score(generator, drawn)} |")
     names = [] if options.smoke else list(samples())
     for name in names:
         picture = load_sample(name, size=generator.resolution)

@@ -1,11 +1,11 @@
 """Put a trained generator where the package finds it by name.
 
-    python examples/ship_generator.py run/generator.safetensors --name faces-128
+    python examples/ship_generator.py run/generator.safetensors --name faces-128 \
         --purpose "synthetic human faces" --licence CC0-1.0 [--figures figures.json]
 
-Copies the file and its companion into `priors/data` and writes the card `NAME.json` beside them:
-configuration, sha256, purpose, and figures that were measured. Loader and tests read the card,
-so a better training replaces the file without touching code.
+The script copies the file and its companion into `priors/data` and writes the card `NAME.json`
+beside them: configuration, sha256, purpose, and measured figures. Loader and tests read the card,
+so a better training replaces the file without a change of code.
 """
 
 import json
@@ -25,11 +25,13 @@ DATA = Path(__file__).resolve().parent.parent / "priors" / "data"
 
 def main(
     generator: Annotated[Path, typer.Argument(help="Native generator file.")],
-    name: Annotated[str, typer.Option(help="Name it goes by.")],
-    purpose: Annotated[str, typer.Option(help="One line for lists.")],
+    name: Annotated[str, typer.Option(help="Name of the generator.")],
+    purpose: Annotated[str, typer.Option(help="What it draws, in one line.")],
     licence: Annotated[str, typer.Option(help="SPDX name of its licence.")],
-    figures: Annotated[Path | None, typer.Option(help="JSON: figure -> value.")] = None,
-    into: Annotated[Path, typer.Option(help="Folder of the cards.")] = DATA,
+    figures: Annotated[
+        Path | None, typer.Option(help="JSON file with figures and their values.")
+    ] = None,
+    into: Annotated[Path, typer.Option(help="Folder for generators and cards.")] = DATA,
 ) -> None:
     """Check the file and its companion, copy them, write the card."""
     try:
@@ -45,7 +47,7 @@ def ship(
 ) -> Path:
     """Copy `source` and its companion as `name` and write the card; returns the card's path."""
     loaded = load_generator(source)
-    load_extras(source, loaded)  # refuses a companion of other weights
+    load_extras(source, loaded)  # raises an error for a companion of other weights
     target = into / f"{name}.safetensors"
     for origin, copy in ((source, target), (extras_path(source), extras_path(target))):
         with atomic_write(copy) as temporary:

@@ -4,12 +4,13 @@
     python examples/train_faces.py --assets FACES --renders renders --out run --bf16
 
 Each factor of a render has coordinates of z (`training/factors.py`), so that G(z) has a known
-target. While the generator grows, w is an embedding of the factors (`training/embedding.py`);
-then the mapping network learns to give that embedding; then all of it is trained on, with a critic
-of classifier features beside the comparison with the renders (`training/critic.py`).
+target. While the generator grows, w is an embedding of the factors (`training/embedding.py`).
+Then the mapping network learns to reproduce that embedding. In the end, all of it is trained
+together, with a critic of classifier features beside the comparison with the renders
+(`training/critic.py`).
 
-Ctrl-C is safe: the same command goes on. `run/generator.safetensors` can be trained further by
-`train_generator.py --init`.
+Ctrl-C is safe: the same command continues. `train_generator.py --init` can train
+`run/generator.safetensors` further.
 """
 
 from pathlib import Path
@@ -45,26 +46,38 @@ def main(
     assets: Annotated[Path, typer.Option(help="Folder that holds render_faces.py.")],
     *,
     renders: Annotated[
-        Path | None, typer.Option(help="Its images from 0 on, as rendered with --render-seed.")
+        Path | None,
+        typer.Option(help="Folder of its renders, from number 0 on, made with --render-seed."),
     ] = None,
-    render_seed: Annotated[int, typer.Option(help="The seed they were rendered with.")] = 0,
-    labelled: Annotated[int, typer.Option(help="Renders whose factors are replayed.")] = 40_000,
-    held_out: Annotated[int, typer.Option(help="The last of those, never trained on.")] = 10_000,
+    render_seed: Annotated[int, typer.Option(help="Seed with which they were rendered.")] = 0,
+    labelled: Annotated[
+        int, typer.Option(help="How many renders to use; their factors are replayed.")
+    ] = 40_000,
+    held_out: Annotated[
+        int, typer.Option(help="How many of these, the last ones, are never trained on.")
+    ] = 10_000,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("faces-run"),
-    plan: Annotated[str, typer.Option(help="SIZE:STEPS:BATCH, rising, then finish.")] = PLAN,
-    rate: Annotated[float, typer.Option(help="Adam's rate; a third of it to finish.")] = 1e-2,
+    plan: Annotated[
+        str,
+        typer.Option(help="Stages as SIZE:STEPS:BATCH with rising sizes, then finish:STEPS:BATCH."),
+    ] = PLAN,
+    rate: Annotated[
+        float, typer.Option(help="Learning rate of Adam; the finish takes a third of it.")
+    ] = 1e-2,
     deceiving: Annotated[float, typer.Option(help="Weight of the critic in the finish.")] = 0.05,
-    mapping_steps: Annotated[int, typer.Option(help="Steps of fitting z -> w.")] = 8_000,
+    mapping_steps: Annotated[
+        int, typer.Option(help="Steps in which the mapping network z -> w is fitted.")
+    ] = 8_000,
     perceptual: Annotated[str, typer.Option(help="squeeze, alex, vgg, auto or none.")] = "auto",
-    weights: Annotated[Path | None, typer.Option(help="Weight file of that network.")] = None,
-    bf16: Annotated[bool, typer.Option(help="Convolutions in bfloat16.")] = False,
-    half: Annotated[bool, typer.Option(help="Export in half precision.")] = False,
+    weights: Annotated[Path | None, typer.Option(help="Weights of that network.")] = None,
+    bf16: Annotated[bool, typer.Option(help="Compute convolutions in bfloat16.")] = False,
+    half: Annotated[bool, typer.Option(help="Write the generator in half precision.")] = False,
     every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
     threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
-    seed: Annotated[int, typer.Option(help="Determines every draw of the training.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     smoke: Annotated[bool, typer.Option(help="A few renders, a tiny network, few steps.")] = False,
 ) -> None:
-    """Train on the CPU, stage by stage; each stage leaves a generator and its sheets."""
+    """Train on the CPU, stage by stage; each stage writes a generator and sheets of its samples."""
     channels, draws = default_channels(128), 100_000
     if smoke:
         plan, channels, draws = "32:4:4,64:2:4,finish:2:4", (16, 16, 12, 8, 8, 8), 2_000
@@ -131,7 +144,7 @@ class Run:
         self.every = every
 
     def train(self, stages: list[Stage], mapping_steps: int) -> Generator:
-        """Go through the stages, from the checkpoint on where there is one; return the average."""
+        """Go through the stages, from the checkpoint on if there is one; return the average."""
         first = stages[0].size
         config = GeneratorConfig(
             first, self.channels[: first.bit_length() - 2], WIDTH, MAPPING_LAYERS
@@ -206,7 +219,7 @@ class Run:
 
 
 def parse_plan(plan: str, rate: float, deceiving: float) -> list[Stage]:
-    """Stages of a plan such as 32:6000:8,64:8000:8,finish:2000:12; raises `ArgumentError`."""
+    """Read a plan such as 32:6000:8,64:8000:8,finish:2000:12; raises `ArgumentError`."""
     stages: list[Stage] = []
     for part in plan.split(","):
         name, *numbers = part.split(":")
@@ -229,7 +242,7 @@ def parse_plan(plan: str, rate: float, deceiving: float) -> list[Stage]:
 def _images(
     renderer: Any, folder: Path | None, seed: int, size: int, count: int, *, smoke: bool
 ) -> Tensor:
-    """(at most `count`, 3, size, size) uint8; image i shows face i of the renderer's series."""
+    """Return (at most `count`, 3, size, size) uint8; image i shows face i of the series."""
     if folder is not None:
         paths = find_images(folder)[:count]
         if [path.stem for path in paths] != [f"{index:06d}" for index in range(len(paths))]:

@@ -1,10 +1,10 @@
 """Train a StyleGAN2 on a folder of images, in as many pieces as it takes.
 
     python examples/train_generator.py photographs/ --out run --size 64 --minutes 30
-    python examples/train_generator.py photographs/ --out run --size 64 --minutes 30    # goes on
+    python examples/train_generator.py photographs/ --out run --size 64 --minutes 30    # continues
 
-The second command finds `run/checkpoint.pt` and continues bit by bit as if it had never stopped.
-`run/generator.safetensors` is then a prior: `invprob solve ... --prior run/generator.safetensors`.
+The second command finds `run/checkpoint.pt` and continues bit for bit as if it had never stopped.
+`run/generator.safetensors` can then be used: `invprob solve ... --prior run/generator.safetensors`.
 """
 
 import math
@@ -43,34 +43,47 @@ console = Console()
 
 
 def main(
-    folder: Annotated[Path | None, typer.Argument(help="Images, also in sub-folders.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of images, sub-folders included.")
+    ] = None,
     *,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("training-run"),
-    size: Annotated[int, typer.Option(help="Pixels: a power of two from 32.")] = 128,
+    size: Annotated[int, typer.Option(help="Pixels a side: a power of two, at least 32.")] = 128,
     width: Annotated[int, typer.Option(help="Width of z and w.")] = 256,
     channels: Annotated[
-        str, typer.Option(help="Channels at 4, 8, ... px, by commas; default by size.")
+        str,
+        typer.Option(help="Channels at 4, 8, ... px, separated by commas; default: by the size."),
     ] = "",
-    mapping_layers: Annotated[int, typer.Option(help="Layers of z -> w.")] = 4,
+    mapping_layers: Annotated[int, typer.Option(help="Layers of the mapping network z -> w.")] = 4,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the whole training.")] = 100_000,
-    minutes: Annotated[float, typer.Option(help="End this piece after so long.")] = 1e9,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 16,
+    minutes: Annotated[float, typer.Option(help="End this piece after so many minutes.")] = 1e9,
+    batch: Annotated[int, typer.Option(help="Images in each step.")] = 16,
     rate: Annotated[float, typer.Option(help="Learning rate of both networks.")] = 2.5e-3,
-    gamma: Annotated[float, typer.Option(help="Weight of R1; 0 takes 2e-4·pixels/batch.")] = 0.0,
-    path_weight: Annotated[float, typer.Option(help="Weight of the path length; 0: none.")] = 2.0,
-    mixing: Annotated[float, typer.Option(help="Chance of two styles in an image.")] = 0.9,
-    average: Annotated[float, typer.Option(help="Half-life of the average, images.")] = 10_000.0,
+    gamma: Annotated[float, typer.Option(help="Weight of R1; 0: 2e-4 · pixels / batch.")] = 0.0,
+    path_weight: Annotated[
+        float, typer.Option(help="Weight of the path length; 0: leave it out.")
+    ] = 2.0,
+    mixing: Annotated[
+        float, typer.Option(help="Probability that an image mixes two styles.")
+    ] = 0.9,
+    average: Annotated[
+        float, typer.Option(help="Half-life of the averaged generator, in images.")
+    ] = 10_000.0,
     flip: Annotated[bool, typer.Option(help="Mirror half of the images.")] = False,
     bf16: Annotated[bool, typer.Option(help="Convolutions in bfloat16.")] = False,
-    half: Annotated[bool, typer.Option(help="Export in half precision.")] = False,
-    seed: Annotated[int, typer.Option(help="Determines every draw.")] = 0,
+    half: Annotated[bool, typer.Option(help="Write the generator in half precision.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of every random draw.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     init: Annotated[Path | None, typer.Option(help="Generator file to start from.")] = None,
-    init_discriminator: Annotated[Path | None, typer.Option(help="And its discriminator.")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Steps between sheets, checkpoints.")] = 1_000,
+    init_discriminator: Annotated[
+        Path | None, typer.Option(help="Discriminator file to start from.")
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Steps between checkpoints and sheets of samples.")
+    ] = 1_000,
     smoke: Annotated[bool, typer.Option(help="A tiny network for a few steps.")] = False,
 ) -> None:
-    """Train a generator; run again to continue, with more --steps to go further."""
+    """Train a generator; run it again to continue, with more --steps to go further."""
     if smoke:
         size, width, channels, mapping_layers = 32, 32, "16,16,12,8", 2
         batch, steps, every = 4, min(steps, 6), min(every, 3)
@@ -87,7 +100,7 @@ def main(
             path_weight=path_weight,
             mixing=mixing,
             average_images=average,
-            # A generator that comes trained is not to be forgotten within a few images.
+            # A trained generator to start from must not be forgotten within a few images.
             average_ramp=0.05 if init is None else float("inf"),
             dtype="bfloat16" if bf16 else "float32",
         )
@@ -162,7 +175,7 @@ def _train(
     every: int,
     flip: bool,
 ) -> None:
-    """Take steps until `steps` are taken, `seconds` over or Ctrl-C; a checkpoint is left."""
+    """Take steps until all are taken, the time is over or Ctrl-C comes; write a checkpoint."""
     settings, device = trainer.settings, trainer.path_mean.device
     end = time.monotonic() + seconds
     marks = deque([(trainer.taken, time.monotonic())], maxlen=50)
@@ -177,7 +190,9 @@ def _train(
             losses.update(trainer.step(real))
             marks.append((trainer.taken, time.monotonic()))
             due = trainer.taken % every == 0
-            if due or trainer.taken % 10 == 0 or trainer.taken == steps:  # reading losses waits
+            if (
+                due or trainer.taken % 10 == 0 or trainer.taken == steps
+            ):  # reading losses waits for the device
                 (first, since), (last, now) = marks[0], marks[-1]
                 speed = settings.batch * (last - first) / max(now - since, 1e-9)
                 progress.update(
@@ -194,7 +209,7 @@ def _train(
 
 @contextmanager
 def _interrupts() -> Iterator[Event]:
-    """Let Ctrl-C and a request to end finish the step, so that no half step is kept."""
+    """Let the step be finished after Ctrl-C or a request to end, so that no half step is kept."""
     asked = Event()
     former = {
         number: signal.signal(number, lambda *_: asked.set())
@@ -208,7 +223,7 @@ def _interrupts() -> Iterator[Event]:
 
 
 def _read(losses: Mapping[str, Tensor], taken: int) -> str:
-    """The losses in words; raises before a diverged network overwrites the last checkpoint."""
+    """Return the losses in words; raise before a diverged network overwrites the checkpoint."""
     values = {name: value.item() for name, value in losses.items()}
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:

@@ -46,7 +46,7 @@ def draw_batch(images: Tensor, batch: int, rng: torch.Generator, *, flip: bool) 
 
 
 def write_sheet(images: Tensor, path: Path, columns: int = 8) -> None:
-    """Save images in [-1, 1] as one grid; empty places stay black."""
+    """Write images in [-1, 1] as one grid; empty places stay black."""
     count, _, height, width = images.shape
     rows = -(-count // columns)
     grid = torch.zeros(rows * columns, 3, height, width, dtype=torch.uint8)

@@ -1,8 +1,8 @@
 """From factors to w: an embedding trained beside the synthesis, and the mapping that succeeds it.
 
-A generator that must find out both what z means and how to draw it does neither for long. So the
-synthesis first learns from an embedding of the factors themselves; the mapping network z -> w then
-learns to reproduce that embedding, from as many draws of z as one likes.
+A generator that has to find out both what z means and how to draw it learns neither for a long
+time. So the synthesis first learns from an embedding of the factors themselves. Then the mapping
+network z -> w learns to reproduce that embedding, from as many draws of z as it needs.
 """
 
 import copy
@@ -26,7 +26,7 @@ class FactorEmbedding(nn.Module):
     """
 
     importance: Tensor
-    offset: Tensor  # what the mapping network gives too much; see `start_mapping`
+    offset: Tensor  # what the mapping network adds to w; see `start_mapping`
 
     def __init__(self, importance: Tensor, width: int, seed: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class FactorEmbedding(nn.Module):
 
 
 def importance_of(features: Tensor, images: Tensor, ridge: float = 1e-3) -> Tensor:
-    """How much each feature shows in (count, 3, h, w) images, about 1; the root of its effect.
+    """Return how much each feature shows in (count, 3, h, w) images, about 1: the root of its effect.
 
     The effect is the norm of a feature's coefficients in a linear regression of the pixels.
     """
@@ -66,7 +66,7 @@ def importance_of(features: Tensor, images: Tensor, ridge: float = 1e-3) -> Tens
 
 @torch.no_grad()
 def start_mapping(generator: Generator, z: Tensor, w: Tensor, seed: int) -> Tensor:
-    """Set the mapping network to the best linear map from z to w, plus an offset, and return that.
+    """Set the mapping network to the best linear map from z to w, plus an offset; return the offset.
 
     Hidden layers are near the identity, with biases that keep most of their inputs where the
     activation is linear; the last is solved for. So that its activation does not bend w about zero,

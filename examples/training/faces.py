@@ -143,7 +143,7 @@ class FaceTrainer:
         """What the trunk sees, each pixel's description scaled to length one."""
         network = self.perceptual
         assert network is not None
-        if images.shape[2] < 64:  # the network sees little in smaller images
+        if images.shape[2] < 64:  # in smaller images the network sees little
             images = F.interpolate(images, scale_factor=2.0, mode="bilinear")
         taps, seen = NETWORKS[network.name].taps, []
         hidden = torch.addcmul(network.offset, images, network.gain)

@@ -80,7 +80,7 @@ def export_generator(
 
 
 def export_discriminator(discriminator: Discriminator, folder: Path) -> None:
-    """Write `discriminator.safetensors` in half precision: it only serves a warm start."""
+    """Write `discriminator.safetensors` in half precision, which is enough for a warm start."""
     half = {
         name: value.detach().to("cpu", torch.float16).contiguous()
         for name, value in discriminator.state_dict().items()
@@ -91,7 +91,7 @@ def export_discriminator(discriminator: Discriminator, folder: Path) -> None:
 
 @torch.no_grad()
 def write_samples(generator: Generator, path: Path, *, count: int, truncation: float) -> None:
-    """A sheet of images from always the same z, w drawn towards its mean by `truncation`."""
+    """Write a sheet of images, always of the same z, with w moved towards its mean by `truncation`."""
     device, width = generator.constant.device, generator.style_width
     z = torch.randn(count, width, generator=stream(0, "sheet")).to(device)
     many = torch.randn(2_000, width, generator=stream(0, "sheet mean")).to(device)

@@ -103,7 +103,7 @@ def likeness(drawn: Tensor, real: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def start_quietly(generator: Generator, blocks: int = 0) -> None:
-    """Make styles of all `blocks` from that number on hardly depend on w, and their RGB small.
+    """Let the styles of the blocks from that number on hardly depend on w, and make their RGB small.
 
     A generator whose layers all vary at random with all factors must first unlearn nearly all of
     it. One that starts from a mean image learned as much in 1,000 steps as the other in 3,000.
@@ -137,7 +137,7 @@ def grow(generator: Generator, resolution: int, channels: Sequence[int], seed: i
 
 
 def fixed_noise_strengths(generator: Generator) -> None:
-    """Set noise to a little everywhere and keep it: a pixel loss would only learn to remove it."""
+    """Fix the noise at a small strength, because a pixel loss would only learn to remove it."""
     for name, strength in generator.named_parameters():
         if name.endswith("noise_strength"):
             strength.requires_grad_(False).fill_(0.1)

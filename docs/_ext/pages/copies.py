@@ -16,7 +16,8 @@ def write_pages(target: Path) -> None:
         "examples/sweeps/README.md",
         *(str(path.relative_to(ROOT)) for path in (ROOT / "examples/results").glob("*.md")),
     ]:
-        write(target / "repository" / note, (ROOT / note).read_text("utf-8"))
+        text = (ROOT / note).read_text("utf-8").replace("](docs/", "](/")
+        write(target / "repository" / note, text)
     for folder in ("examples/figures", "examples/results"):
         for picture in (ROOT / folder).rglob("*.*"):
             if picture.suffix in {".png", ".webp"}:
