@@ -49,7 +49,7 @@ def main() -> None:
     ratio = distance_ratio(load_encoder(generator, "toolkit"), generator, w)
     print(f"mean ||E(G(w)) - w|| / mean ||mean w - w||, {count} held-out w: {ratio:.3f}\n")
     print("| images | toolkit | base code | mean image |\n|---|---|---|---|")
-    print(f"| {count} how many held-out samples | {score(generator, drawn)} |")
+    print(f"| {count} held-out samples | {score(generator, drawn)} |")
     names = [] if options.smoke else list(samples())
     for name in names:
         picture = load_sample(name, size=generator.resolution)

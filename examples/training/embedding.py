@@ -52,7 +52,7 @@ class FactorEmbedding(nn.Module):
 
 
 def importance_of(features: Tensor, images: Tensor, ridge: float = 1e-3) -> Tensor:
-    """Return how much each feature shows in (count, 3, h, w) images, about 1: the root of its effect.
+    """Return how much each feature shows in (count, 3, h, w) images, about 1: its effect's root.
 
     The effect is the norm of a feature's coefficients in a linear regression of the pixels.
     """
@@ -66,7 +66,7 @@ def importance_of(features: Tensor, images: Tensor, ridge: float = 1e-3) -> Tens
 
 @torch.no_grad()
 def start_mapping(generator: Generator, z: Tensor, w: Tensor, seed: int) -> Tensor:
-    """Set the mapping network to the best linear map from z to w, plus an offset; return the offset.
+    """Set the mapping network to the best linear map from z to w; return the offset it adds.
 
     Hidden layers are near the identity, with biases that keep most of their inputs where the
     activation is linear; the last is solved for. So that its activation does not bend w about zero,

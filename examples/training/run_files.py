@@ -91,7 +91,7 @@ def export_discriminator(discriminator: Discriminator, folder: Path) -> None:
 
 @torch.no_grad()
 def write_samples(generator: Generator, path: Path, *, count: int, truncation: float) -> None:
-    """Write a sheet of images, always of the same z, with w moved towards its mean by `truncation`."""
+    """Write a sheet of images of the same z as ever, w moved to its mean by `truncation`."""
     device, width = generator.constant.device, generator.style_width
     z = torch.randn(count, width, generator=stream(0, "sheet")).to(device)
     many = torch.randn(2_000, width, generator=stream(0, "sheet mean")).to(device)

@@ -103,7 +103,7 @@ def likeness(drawn: Tensor, real: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def start_quietly(generator: Generator, blocks: int = 0) -> None:
-    """Let the styles of the blocks from that number on hardly depend on w, and make their RGB small.
+    """Let the styles of the `blocks` from that one on hardly depend on w, with a small RGB.
 
     A generator whose layers all vary at random with all factors must first unlearn nearly all of
     it. One that starts from a mean image learned as much in 1,000 steps as the other in 3,000.
