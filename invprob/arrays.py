@@ -1,7 +1,7 @@
-"""Small arrays as arguments: read once from a file, carried as text inside a spec from then on.
+"""Small arrays as arguments: read once from a file, and kept as text in a spec from then on.
 
-A measurement file travels to machines that have neither the mask nor the kernel it was made with;
-so an operator reads its array at construction, and its spec holds what was read.
+A file of measurements is opened on machines that have neither the mask nor the kernel with which it
+was made. So an operator reads its array when it is built, and its spec holds what was read.
 """
 
 import base64
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from invprob.errors import ArgumentError, FileError
 from invprob.files import file_error
 
-# What a constructor takes: a file's name, the text that `carry` wrote, nested lists, an array.
+# What a constructor takes: the name of a file, a text that `carry` wrote, nested lists, an array.
 Contents: TypeAlias = str | os.PathLike[str] | Sequence[Any] | NDArray[Any]
 Plane: TypeAlias = NDArray[np.float64]
 
@@ -29,12 +29,20 @@ _CARRIED = re.compile(r"array:(bits|float64):(\d{1,9})x(\d{1,9}):([A-Za-z0-9+/]*
 
 
 def read_plane(name: str, source: Contents) -> Plane:
-    """Read rows and columns of finite numbers; pictures become grey values from 0 to 1.
+    """Read rows and columns of finite numbers.
 
-    `source` is a `.npy` file, a picture (PNG, TIFF, WebP, JPEG; colours are mixed to grey), nested
-    lists (as text `[[0, 1], [1, 0]]` too), an array, or what `carry` wrote. Raises `ArgumentError`
-    that names the argument `name`: a file that is missing or unreadable, other than two axes,
-    nothing in it, values that are no finite numbers.
+    Args:
+        name: the name of the argument, for messages.
+        source: a `.npy` file; a picture (PNG, TIFF, WebP, JPEG), whose colours are mixed to grey
+            values from 0 (black) to 1 (white); nested lists, or a text such as "[[0, 1], [1, 0]]";
+            an array; or a text that `carry` wrote.
+
+    Returns:
+        The numbers, (rows, columns) in float64.
+
+    Raises:
+        ArgumentError: the file is missing or unreadable, the array is empty or has other than two
+            axes, or its values are not finite real numbers.
     """
     if isinstance(source, os.PathLike):
         source = os.fspath(source)
@@ -56,7 +64,14 @@ def read_plane(name: str, source: Contents) -> Plane:
 
 
 def carry(plane: Plane) -> str:
-    """Write a plane as text that `read_plane` reads back exactly: bits where only 0 and 1 occur."""
+    """Write a plane as a text that `read_plane` reads back exactly.
+
+    Args:
+        plane: (rows, columns); values that are all 0 or 1 take one bit each.
+
+    Returns:
+        A text such as "array:bits:8x8:qlWrV69fv38=".
+    """
     rows, columns = plane.shape
     if np.isin(plane, (0.0, 1.0)).all():
         kind, raw = "bits", np.packbits(plane.astype(bool)).tobytes()

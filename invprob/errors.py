@@ -1,5 +1,7 @@
 """The one tree of exceptions; each is also the builtin that a caller would expect."""
 
+from collections.abc import Iterable
+
 
 class InvprobError(Exception):
     """The root of every error that this package raises on purpose."""
@@ -59,3 +61,11 @@ class PullError(InvprobError, RuntimeError):
 
 class ContractError(InvprobError, AssertionError):
     """An operator or a prior breaks a law of its contract."""
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """Say " Did you mean 'x'?" where a known name is near, else nothing."""
+    import difflib  # only once something went wrong
+
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""What was built can be rebuilt: constructors whose arguments are kept as JSON."""
+"""Objects that can be rebuilt: their constructors keep the arguments as JSON."""
 
 import functools
 import inspect
@@ -11,14 +11,14 @@ from invprob.errors import ArgumentError, UnknownNameError
 from invprob.registry import parameters_of, registered_name
 
 _SHOWN = 32  # characters of an argument in a description
-_NOT_DESCRIBED = ("image_shape", "seed")  # of the image and the run, not options of their own
+_NOT_DESCRIBED = ("image_shape", "seed")  # they come from the image and from the run
 
 
 class Recorded:
-    """A class whose constructor's arguments, defaults included, are kept for `spec`.
+    """A base class whose constructors keep their arguments, defaults included, for `spec`.
 
-    Arguments that hold a number, a word or a choice are checked against the signature on the way
-    in, so that every author's constructor refuses `degrees="ten"` with the same `ArgumentError`.
+    Arguments that hold a number, a word or a choice are checked against the signature first, so
+    that every constructor refuses `degrees="ten"` with the same `ArgumentError`.
     """
 
     _arguments: dict[str, Any]
@@ -29,10 +29,14 @@ class Recorded:
             setattr(cls, "__init__", _recording(vars(cls)["__init__"]))  # noqa: B010
 
     def spec(self) -> dict[str, Any]:
-        """JSON from which `from_spec` builds an equal object: `type` and constructor arguments.
+        """A JSON table from which `from_spec` builds an equal object.
 
-        Raises `UnknownNameError` if the class is not registered, `ArgumentError` if an argument
-        is not JSON.
+        Returns:
+            The registered name as `type`, and the arguments of the constructor.
+
+        Raises:
+            UnknownNameError: the class is not registered.
+            ArgumentError: an argument cannot be written as JSON.
         """
         kind = registered_name(type(self))
         arguments = {**self._arguments, **self.carried()}
@@ -45,14 +49,22 @@ class Recorded:
         return {"type": kind, **arguments}
 
     def carried(self) -> dict[str, str]:
-        """Arguments whose contents were read from elsewhere, as the text that carries them."""
+        """Arguments that were read from a file, each as a text that holds its contents.
+
+        An operator that reads a mask overrides it, so that its spec does not depend on the file.
+
+        Returns:
+            The texts by the names of the arguments, such as `carry` in `invprob.arrays` writes.
+        """
         return {}
 
     def describe(self) -> str:
-        """The name and the options that differ from their defaults, such as `rotate(degrees=20)`.
+        """Describe it in one short line, for captions and lists.
 
-        One short line for captions and lists: long words and lists are shortened, arrays become
-        their size, and `image_shape` and `seed` are left out.
+        Returns:
+            The name, and the options that differ from their defaults: `rotate(degrees=20)`. Long
+            words and lists are shortened, an array is given by its size, and `image_shape` and
+            `seed` are left out.
         """
         defaults = inspect.signature(type(self)).parameters
         arguments = {**self._arguments, **self.carried()}
@@ -64,7 +76,7 @@ class Recorded:
         return f"{_name(self)}({', '.join(options)})" if options else _name(self)
 
     def names(self) -> tuple[str, ...]:
-        """The words that stand for it in the name of a folder."""
+        """The words that stand for it in the name of a folder, such as ("rotate",)."""
         return (_name(self),)
 
 
@@ -103,7 +115,7 @@ def _recording(init: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(init)
     def constructor(self: Any, *args: Any, **keywords: Any) -> None:
-        # Only the most derived constructor knows with what the object can be built again.
+        # Only the most derived constructor has the arguments with which to build the object again.
         if type(self).__init__ is not constructor:
             init(self, *args, **keywords)
             return

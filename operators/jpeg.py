@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
 from invprob.operators.checks import pixel_axes
+from invprob.operators.colour import REC_601
 from invprob.operators.frequencies import working
 from invprob.operators.intensity import straight_through
 from invprob.registry import register
@@ -34,10 +35,11 @@ CHROMINANCE = (
     *[(99,) * 8] * 4,
 )
 # JFIF: red, green, blue to luminance and two colour differences; its inverse goes back.
+_RED, _GREEN, _BLUE = REC_601
 TO_YCBCR = (
-    (0.299, 0.587, 0.114),
-    (-0.299 / 1.772, -0.587 / 1.772, 0.5),
-    (0.5, -0.587 / 1.402, -0.114 / 1.402),
+    REC_601,
+    (-_RED / 1.772, -_GREEN / 1.772, 0.5),
+    (0.5, -_GREEN / 1.402, -_BLUE / 1.402),
 )
 # How many rows and columns share a colour difference.
 SHARED = {"4:4:4": (1, 1), "4:2:2": (1, 2), "4:2:0": (2, 2)}

@@ -115,7 +115,7 @@ def test_long_texts_are_wrapped() -> None:
 def test_registering_documents_the_options_once() -> None:
     before = PartialCirculant.__doc__ or ""
     assert before.count("Args:") == 1
-    assert "\n    ratio: measurements for each image element, in (0, 1]." in before
+    assert "\n    ratio: number of measurements per image element, in (0, 1]." in before
     register.operator("circulant")(PartialCirculant)
     assert PartialCirculant.__doc__ == before
 
@@ -134,4 +134,4 @@ def test_the_command_line_lists_each_option_once(capsys: pytest.CaptureFixture[s
     assert run(["operators", "mri"]) == 0
     text = capsys.readouterr().out
     assert "Args:" not in text
-    assert text.count("columns for each one measured, at least 1") == 1
+    assert text.count("number of columns per column that is measured, at least 1") == 1

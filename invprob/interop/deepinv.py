@@ -1,4 +1,4 @@
-"""deepinv, both ways: our operators under its solvers, its physics as operators of ours.
+"""deepinv in both directions: an operator as a physics, and a physics as an operator.
 
     physics = to_deepinv(operator)        # A, A_adjoint, A_dagger; without noise by default
     operator = from_deepinv(physics)      # the noiseless part of a physics
@@ -35,7 +35,7 @@ _PROBED = 4096  # elements of a measurement that enter a wrapped physics' finger
 
 
 class OperatorPhysics(Physics):  # type: ignore[misc]
-    """One of our operators as a physics; made by `to_deepinv`."""
+    """An operator that is not linear as a deepinv physics. Made by `to_deepinv`."""
 
     def __init__(self, operator: Operator, noise_model: NoiseModel) -> None:
         super().__init__(noise_model=noise_model)
@@ -54,7 +54,7 @@ class OperatorPhysics(Physics):  # type: ignore[misc]
 
 
 class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
-    """One of our linear operators as a linear physics; made by `to_deepinv`."""
+    """A linear operator as a linear deepinv physics. Made by `to_deepinv`."""
 
     def __init__(self, operator: LinearOperator, noise_model: NoiseModel) -> None:
         noise: Any = noise_model  # deepinv annotates the parameter by its default's class
@@ -80,9 +80,14 @@ class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
 def to_deepinv(
     operator: Operator, noise_model: NoiseModel | None = None
 ) -> OperatorPhysics | LinearOperatorPhysics:
-    """Our operator as a deepinv physics, linear if it is; `noise_model` None adds no noise.
+    """Make a deepinv physics from an operator.
 
-    The physics holds this very operator: what moves one to another device or dtype moves the other.
+    Args:
+        operator: the operator. The physics holds it, not a copy: `.to(device)` moves both.
+        noise_model: deepinv's noise; None adds no noise.
+
+    Returns:
+        A linear physics if the operator is linear.
     """
     noise = ZeroNoise() if noise_model is None else noise_model  # deepinv's default one is shared
     if isinstance(operator, LinearOperator):
@@ -91,7 +96,7 @@ def to_deepinv(
 
 
 class WrappedPhysics(External):
-    """A physics that is not linear as an operator of ours; made by `from_deepinv`."""
+    """A deepinv physics as an operator. Made by `from_deepinv`."""
 
     exact = fingerprinted = ("probe",)  # a physics may change its buffers whenever it is used
 
@@ -119,16 +124,26 @@ class WrappedPhysics(External):
 
 
 class WrappedLinearPhysics(WrappedPhysics, LinearOperator):
-    """A linear physics as an operator of ours; made by `from_deepinv`."""
+    """A linear deepinv physics as a linear operator. Made by `from_deepinv`."""
 
 
 def from_deepinv(physics: Physics, image_shape: Shape | None = None) -> WrappedPhysics:
-    """A deepinv physics, without its noise, as an operator of ours: linear if the physics is.
+    """Make an operator from the noiseless part of a deepinv physics.
 
-    `image_shape` None takes the physics' `img_size`. Complex measurements get a last axis of 2. The
-    adjoint is the transpose by autograd, exact also where `A_adjoint` is an approximation. No file
-    can rebuild a physics: measurements of it are solved in the program that made it. Raises
-    `ArgumentError` where the image's shape is not known, or the measurement is no tensor.
+    The adjoint is the transpose by autograd, which is exact even where `A_adjoint` is an
+    approximation. No file can rebuild a physics: its measurements are solved in the program that
+    made it.
+
+    Args:
+        physics: the physics; its noise is left out.
+        image_shape: shape of the images without the batch axis, such as (3, 64, 64); None takes
+            the physics' own `img_size`.
+
+    Returns:
+        A `LinearOperator` if the physics is linear. Complex measurements have a last axis of 2.
+
+    Raises:
+        ArgumentError: the shape of the images is not known, or the measurement is no tensor.
     """
     shape = getattr(physics, "img_size", None) if image_shape is None else image_shape
     if shape is None:

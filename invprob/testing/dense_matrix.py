@@ -1,4 +1,4 @@
-"""The matrix of a small linear operator and its singular values: the oracle of the laws."""
+"""The matrix of a small linear operator and its singular values, which laws are checked against."""
 
 import copy
 import functools
@@ -16,11 +16,18 @@ from invprob.operators.base import Operator
 
 _COLUMNS = 256  # basis images measured at once
 NEGLIGIBLE = 1e-10  # singular values below this share of the largest count as zero
-SMALL = 1e-3  # below this share, measurements tell little that rounding does not drown
+SMALL = 1e-3  # below this share of the largest, rounding drowns what a singular value determines
 
 
 def dense(operator: Operator) -> Tensor:
-    """The matrix (measurement elements, image elements) of a small linear operator, in float64."""
+    """The matrix of a small linear operator.
+
+    Args:
+        operator: a linear operator with images of a few thousand elements at most.
+
+    Returns:
+        (measurement elements, image elements) in float64, on the CPU.
+    """
     double = copy.deepcopy(operator).to("cpu", torch.float64)
     elements = math.prod(operator.image_shape)
     columns = []
@@ -42,10 +49,10 @@ class _Block:
 
 
 class Decomposition:
-    """The singular value decomposition of a matrix, one independent block after the other.
+    """The singular value decomposition of a matrix, block by block.
 
-    Rows and columns that no element joins are decomposed apart, which is the same and much less
-    work: an operator that treats channels alike falls into one block a channel.
+    Rows and columns that no element joins are decomposed separately, which gives the same with much
+    less work: an operator that treats channels alike falls into one block for each channel.
     """
 
     def __init__(self, matrix: Tensor) -> None:
@@ -66,16 +73,16 @@ class Decomposition:
             image[:, block.columns] = shares @ block.right[kept]
         return image
 
-    def well_told(self, measurement: Tensor) -> Tensor:
-        """Flattened measurements without what only small singular values tell, the rest as it is.
+    def well_determined(self, measurement: Tensor) -> Tensor:
+        """Flattened measurements without the components that belong to small singular values.
 
         Their A⁺y is small and well determined, however badly conditioned the matrix is.
         """
-        told = measurement.clone()
+        kept = measurement.clone()
         for block in self._blocks:
             weak = block.left[:, block.values < SMALL * self.norm]
-            told[:, block.rows] -= measurement[:, block.rows] @ weak @ weak.T
-        return told
+            kept[:, block.rows] -= measurement[:, block.rows] @ weak @ weak.T
+        return kept
 
 
 def _decomposed(matrix: Tensor, rows: Tensor, columns: Tensor) -> _Block:

@@ -1,7 +1,7 @@
-"""The laws of the contracts as functions, for authors everywhere: `check_operator(mine)`.
+"""The laws of an operator's contract, as functions that authors run on their own operators.
 
-Everything is examined in float64 with seeded inputs. For small linear operators the dense matrix,
-built one basis image a column, is the oracle.
+Everything is examined in float64 with seeded inputs. Small linear operators are compared with their
+dense matrix, which has a column for each basis image.
 """
 
 import copy
@@ -29,7 +29,13 @@ DENSE_LIMIT = 4096  # image elements, above which the dense matrix takes too lon
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one law: `kept` is None where it could not be examined, `detail` says why."""
+    """What became of one law.
+
+    Args:
+        law: its name, such as "adjoint".
+        kept: whether the operator keeps it; None where it could not be examined.
+        detail: what was found, or why it could not be examined.
+    """
 
     law: str
     kept: bool | None
@@ -37,7 +43,20 @@ class Verdict:
 
 
 def check_operator(operator: Operator) -> None:
-    """Examine all laws of an operator; raises `ContractError` that names each one broken."""
+    """Examine all laws of an operator's contract.
+
+    Every operator: shapes and dtypes are those declared; two calls agree; images of a batch do not
+    mix; copies, checkpoints and specs give the same operator. A linear one: A(2x - 3z) = 2Ax - 3Az,
+    <Ax, y> = <x, A'y>, `adjoint` is the transpose by autograd and can be differentiated, `norm` and
+    `pinv` agree with the dense matrix. Any other: the gradient is that of the values, or, where a
+    `surrogate` stands in, steps along its gradient help.
+
+    Args:
+        operator: an operator, best with images of at most 1,024 elements.
+
+    Raises:
+        ContractError: a law is broken; the message names each one.
+    """
     broken = [verdict for verdict in examine_operator(operator) if verdict.kept is False]
     if broken:
         reasons = "; ".join(f"{verdict.law}: {verdict.detail}" for verdict in broken)
@@ -45,7 +64,14 @@ def check_operator(operator: Operator) -> None:
 
 
 def examine_operator(operator: Operator) -> Iterator[Verdict]:
-    """Yield the verdict on each law of an operator's contract, linear or not."""
+    """Examine the laws of an operator's contract one after the other; see `check_operator`.
+
+    Args:
+        operator: an operator, best with images of at most 1,024 elements.
+
+    Yields:
+        The verdict on each law.
+    """
     linear = isinstance(operator, LinearOperator)
     laws = _LAWS | (_linear_laws(operator) if linear else _CURVED_LAWS)
     for name, law in laws.items():
@@ -62,10 +88,11 @@ def examine_operator(operator: Operator) -> Iterator[Verdict]:
 
 
 class _NotExamined(Exception):
-    """A law does not apply here."""
+    """A law cannot be examined for this operator."""
 
 
 def _shapes(operator: Operator) -> str:
+    """Shapes and dtypes are as declared, for an empty batch too; other shapes are refused."""
     double = _double(operator)
     for batch in (0, 1, 2):
         image = _images(operator, batch)
@@ -99,6 +126,7 @@ def _shapes(operator: Operator) -> str:
 
 
 def _determinism(operator: Operator) -> str:
+    """Two calls give the same, and leave the global random generator alone."""
     double, image = _double(operator), _images(operator)
     state = torch.get_rng_state()
     _demand(torch.equal(double(image), double(image)), "two calls differ")
@@ -107,6 +135,7 @@ def _determinism(operator: Operator) -> str:
 
 
 def _batch(operator: Operator) -> str:
+    """An image of a batch is measured as it would be alone."""
     double, image = _double(operator), _images(operator)
     _independent("an image measured", double, image)
     if isinstance(double, LinearOperator):
@@ -117,11 +146,12 @@ def _batch(operator: Operator) -> str:
 
 
 def _copying(operator: Operator) -> str:
+    """Copies, pickles, checkpoints and `.to(dtype)` keep the operator and its fingerprint."""
     double, image = _double(operator), _images(operator)
     expected, fingerprint = double(image), operator.fingerprint() if _named(operator) else ""
     copies = {"deepcopy": copy.deepcopy(operator), ".to(float64)": double}
     copies["state_dict"] = _reloaded(operator)
-    foreign = _foreign(operator)  # made by others, by other laws
+    foreign = _foreign(operator)  # the parts of other packages have laws of their own
     kept = [value for part in operator.modules() for value in vars(part).values()]
     _demand(
         foreign or not any(isinstance(value, torch.Generator) for value in kept),
@@ -137,6 +167,7 @@ def _copying(operator: Operator) -> str:
 
 
 def _spec(operator: Operator) -> str:
+    """The spec is JSON and builds an equal operator."""
     try:
         spec = operator.spec()
     except UnknownNameError as error:
@@ -151,6 +182,7 @@ def _spec(operator: Operator) -> str:
 
 
 def _linearity(operator: Operator) -> str:
+    """A(2x - 3z) = 2Ax - 3Az."""
     _demand(operator.linear, "a LinearOperator says that it is not linear")
     double, x, z = _double(operator), _images(operator), _images(operator, seed=1)
     error = (double(2 * x - 3 * z) - 2 * double(x) + 3 * double(z)).norm()
@@ -158,6 +190,7 @@ def _linearity(operator: Operator) -> str:
 
 
 def _adjoint(operator: Operator) -> str:
+    """<Ax, y> = <x, A'y>."""
     double, x, y = _linear(operator), _images(operator), _measurements(operator)
     measured = double(x)
     _demand(torch.equal(double.H.H(x), measured), "A.H.H is not A")
@@ -166,31 +199,36 @@ def _adjoint(operator: Operator) -> str:
 
 
 def _vjp(operator: Operator) -> str:
+    """The gradient of <Ax, y> in x is A'y."""
     double, y = _linear(operator), _measurements(operator)
     gradient = _gradient(double, _images(operator), y)
     return _small((gradient - double.adjoint(y)).norm(), gradient.norm(), EXACT)
 
 
 def _adjoint_gradient(operator: Operator) -> str:
+    """The gradient of <x, A'y> in y is Ax."""
     double, x = _linear(operator), _images(operator)
     gradient = _gradient(double.adjoint, _measurements(operator), x)
     return _small((gradient - double(x)).norm(), gradient.norm(), EXACT)
 
 
 def _norm(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
+    """The norm is the largest singular value of the dense matrix."""
     reference, value = oracle().norm, _linear(operator).norm()
     return _small(torch.tensor(value - reference), torch.tensor(reference), 1e-3)
 
 
 def _pinv(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
+    """The pseudo-inverse is that of the dense matrix, as far as it is well determined."""
     decomposed, shape = oracle(), operator.measurement_shape
-    told = decomposed.well_told(_measurements(operator).flatten(1))
-    image = _linear(operator).pinv(told.view(-1, *shape), iterations=8000, tolerance=1e-12)
-    reference = decomposed.pinv(told)
+    flat = decomposed.well_determined(_measurements(operator).flatten(1))
+    image = _linear(operator).pinv(flat.view(-1, *shape), iterations=8000, tolerance=1e-12)
+    reference = decomposed.pinv(flat)
     return _small((image.flatten(1) - reference).norm(), reference.norm(), 1e-4)
 
 
 def _differentiable(operator: Operator) -> str:
+    """The gradient of <A(x), y> is its slope by central differences, in three directions."""
     _demand(not operator.linear, "it says that it is linear, but is no LinearOperator")
     double, x, y = _double(operator), _images(operator), _measurements(operator)
     gradient = _gradient(double.surrogate, x, y)
@@ -211,7 +249,7 @@ def _differentiable(operator: Operator) -> str:
 
 
 def _ascends(operator: Operator, x: Tensor, y: Tensor, gradient: Tensor) -> str:
-    """A surrogate's gradient is not that of `forward`, which has none: but its steps must help."""
+    """Steps along the surrogate's gradient change the measurement as they should."""
     _demand(bool(gradient.any()), "the surrogate's gradient is zero")
     measured = operator.surrogate(x)
     _demand(measured.shape == operator(x).shape, f"the surrogate gives {tuple(measured.shape)}")
@@ -309,7 +347,7 @@ def _stands_in(operator: Operator) -> bool:
 
 
 def _reloaded(operator: Operator) -> Operator:
-    """A copy that lost what its checkpoint holds, and got it back."""
+    """A copy whose state was set to zero and then loaded from a checkpoint."""
     state = {name: value.clone() for name, value in operator.state_dict().items()}
     copied = copy.deepcopy(operator)
     copied.load_state_dict({name: torch.zeros_like(value) for name, value in state.items()})

@@ -12,11 +12,17 @@ BATCH = 3
 
 
 def check_prior(prior: Prior) -> None:
-    """Examine the contract of a prior; raises `ContractError` at the first law broken.
+    """Examine the laws of a prior's contract.
 
-    Free variables carry a leading batch axis and start alike; images have the declared shape,
-    repeat with the same draws, and depend on their own variables only; groups hold every variable
-    once; what `realise` keeps renders the same image again.
+    Free variables have a leading batch axis and start alike for all images. Images have the
+    declared shape, are the same for the same draws, and depend on their own variables only.
+    `groups` lists every variable once. `render` draws the same image from what `realise` keeps.
+
+    Args:
+        prior: a prior, best with a small generator.
+
+    Raises:
+        ContractError: a law is broken; the message names the first one.
     """
     code = prior.start(BATCH, _rng(0))
     _start(prior, code)

@@ -306,14 +306,14 @@ def test_the_decomposition_is_that_of_the_whole_matrix() -> None:
     assert found.norm == pytest.approx(np.linalg.norm(matrix.numpy(), 2), rel=1e-12)
     inverse = np.linalg.pinv(matrix.numpy())
     np.testing.assert_allclose(found.pinv(y).numpy(), y.numpy() @ inverse.T, atol=1e-12)
-    assert torch.equal(found.well_told(y), y)
+    assert torch.equal(found.well_determined(y), y)
     assert Decomposition(torch.zeros(3, 4, dtype=torch.float64)).norm == 0
 
 
-def test_what_is_told_badly_is_left_out() -> None:
+def test_what_is_badly_determined_is_left_out() -> None:
     matrix = torch.diag(torch.tensor([1.0, 0.5, 1e-5, 0.0], dtype=torch.float64))
-    told = Decomposition(matrix).well_told(torch.ones(1, 4, dtype=torch.float64))
-    assert told.tolist() == [[1.0, 1.0, 0.0, 1.0]]
+    kept = Decomposition(matrix).well_determined(torch.ones(1, 4, dtype=torch.float64))
+    assert kept.tolist() == [[1.0, 1.0, 0.0, 1.0]]
 
 
 def test_the_dense_matrix_is_built_by_columns() -> None:
