@@ -1,6 +1,8 @@
 """`invprob operators`, `priors`, `methods` and `samples`: lists of what there is."""
 
 import dataclasses
+import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,9 @@ import typer
 from invprob.cli.common import AsJson, load_plugins
 from invprob.cli.printing import print_json
 from invprob.cli.run_options import Given, takes_settings
+
+# The sections of a docstring that are for callers in Python; the options are listed instead.
+_SECTIONS = re.compile(r"^(?:Args|Returns|Raises):$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,10 @@ def _describe_operator(name: str, as_json: bool) -> None:
 def _describe(name: str, kind: str, entry: Any, command: str, as_json: bool) -> None:
     """Print an entry's docstring, its options, its source, and a command that uses it."""
     from invprob.cli.options import describe
-    from invprob.docstrings import without_arguments
     from invprob.registry import options_of
 
     options = options_of(entry)
-    about = without_arguments(entry.__doc__ or "")  # the options say it
+    about = _SECTIONS.split(inspect.cleandoc(entry.__doc__ or ""))[0].strip()
     source = f"{entry.__module__}.{entry.__qualname__}"
     if as_json:
         described = [

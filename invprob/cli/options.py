@@ -157,7 +157,10 @@ def describe(option: Option) -> str:
     if option.auto and not option.choices:
         kind = f"{AUTO}|{kind}"
     default = "required" if option.required else f"default {option.default}"
-    return f"{_dashed(option.name)} {kind}".rstrip() + f"  {option.help} ({default})".rstrip()
+    about = option.help  # of None as the default, the help says what it stands for
+    if option.required or option.default is not None or not about:
+        about = f"{about} ({default})"
+    return f"{_dashed(option.name)} {kind}".rstrip() + f"  {about}".rstrip()
 
 
 def example_command(name: str, options: Sequence[Option], settings: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from invprob.types import Shape
 
 Descent = Annotated[DescentName, "adam, or l-bfgs, which has no learning rate; for smooth losses"]
 Rate = Annotated[float, "maximum learning rate of Adam"]
-Steps = Annotated[int, "optimisation steps"]
+Steps = Annotated[int, "optimisation steps at full size; coarse to fine: half of them at each size"]
 Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
 
 ON_DATA = (

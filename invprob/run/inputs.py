@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ from invprob.errors import FileError
 from invprob.files import file_error
 from invprob.measurements import Measurements, measure
 from invprob.run.build import build_noise, make_operator, make_transform
-from invprob.run.config import RunConfig
+from invprob.run.config import SETTINGS, RunConfig
 from invprob.run.images import read_image
 from invprob.run.samples import sample_path
 from invprob.run.score import grading_record
@@ -104,16 +105,16 @@ def load_truth(config: RunConfig, size: int) -> Inputs:
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
-    """Make paths independent of the folder the program was started in."""
+    """The settings with paths that do not depend on the folder the program was started in."""
+    named = {one.name: getattr(config, one.name) for one in SETTINGS.values() if one.about.file}
+    paths: dict[str, Any] = {
+        name: _absolute(value) for name, value in named.items() if value is not None
+    }
+    return dataclasses.replace(config, **{**paths, "images": expand(config.images)})
 
-    def absolute(path: str | None) -> str | None:
-        return None if path is None else str(Path(path).resolve())
 
-    return dataclasses.replace(
-        config,
-        images=expand(config.images),
-        measurements=absolute(config.measurements),
-        lpips_weights=absolute(config.lpips_weights),
-        prior=str(Path(config.prior).resolve()) if Path(config.prior).is_file() else config.prior,
-        plugins=tuple(str(Path(path).resolve()) for path in config.plugins),
-    )
+def _absolute(name: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """The absolute path of a file, or of several; a name that is no file stays as it is."""
+    if isinstance(name, tuple):
+        return tuple(str(_absolute(one)) for one in name)
+    return str(Path(name).resolve()) if Path(name).is_file() else name

@@ -1,5 +1,6 @@
 """Lists, help and the small commands."""
 
+import inspect
 import json
 import shlex
 import subprocess
@@ -13,7 +14,6 @@ from PIL import Image
 import invprob
 from invprob.cli.app import run
 from invprob.cli.parts_help import described
-from invprob.docstrings import without_arguments
 from invprob.registry import options_of, register
 from invprob.run.samples import samples
 
@@ -108,8 +108,11 @@ def test_each_is_described(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["operators", name]) == 0
     text = capsys.readouterr().out
     entry = register.operator.get(name) or register.noise[name]
-    assert without_arguments(entry.__doc__ or "") in text
-    assert "Args:" not in text  # the options, which follow, say it
+    about = inspect.cleandoc(entry.__doc__ or "")
+    for section in ("Args", "Returns", "Raises"):  # the options, which follow, say it
+        about = about.partition(f"\n{section}:")[0]
+        assert f"{section}:" not in text
+    assert about.strip() in text
     for option in options_of(entry):
         assert f"--{option.name.replace('_', '-')} " in text
     assert f"{entry.__module__}.{entry.__qualname__}" in text

@@ -214,7 +214,7 @@ def test_what_fails_after_the_last_step_repeats_no_step(prior: str, tmp_path: Pa
 def test_auto_says_what_it_found_before_the_start(prior: str, tmp_path: Path) -> None:
     told = Messages()
     start(settings(prior, None), out=tmp_path / "auto", display=told)
-    assert "an image takes about" in told.texts[0]
+    assert any("an image takes about" in text for text in told.texts)
     lines = (tmp_path / "auto/trace.jsonl").read_text().splitlines()
     assert len(lines) == 4 and "first" not in json.loads(lines[0])  # all three at once
 
