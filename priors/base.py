@@ -1,4 +1,8 @@
-"""The contract of a prior: free variables in, images out."""
+"""The contract of a prior: a model of images, searched by moving its free variables.
+
+An author writes a `Code`, which holds the free variables, and a `Prior` with two methods: `start`
+makes the variables, `decode` draws images from them.
+"""
 
 import operator
 from abc import ABC, abstractmethod
@@ -16,21 +20,27 @@ from invprob.types import Images, PerImage, Shape, Spec
 
 
 class Code(nn.Module):
-    """The free variables of some independent solves: what the optimiser moves, and nothing else.
+    """The free variables of some independent solves.
 
-    Every parameter has a leading batch axis; parameters of different images never mix.
+    Its parameters are what the optimiser moves. Each has a leading batch axis, and parameters of
+    different images never mix. Buffers are kept with them in checkpoints and solutions.
     """
 
     @torch.no_grad()
-    def take_(self, before: Mapping[str, Tensor]) -> None:
-        """Go on from the state of a smaller code: its tensors become the first rows of these.
+    def load_smaller_(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from a smaller code, as a search from coarse to fine does.
 
-        What it does not name stays. Raises `PriorError` where a tensor is larger than here.
+        Args:
+            state: the smaller code's `state_dict`. Each of its tensors becomes the first entries,
+                along every axis, of the tensor of that name. All other values stay.
+
+        Raises:
+            PriorError: a tensor of the state is larger than the one of that name.
         """
         for name, value in self.state_dict().items():
-            if name not in before:
+            if name not in state:
                 continue
-            old = before[name]
+            old = state[name]
             if old.ndim != value.ndim or any(map(operator.gt, old.shape, value.shape)):
                 raise PriorError(
                     f"{name} is {tuple(value.shape)}, which cannot go on from {tuple(old.shape)}"
@@ -40,7 +50,13 @@ class Code(nn.Module):
 
 @dataclass(frozen=True)
 class ParamGroup:
-    """Parameters of one learning rate: `lr_scale` of the optimiser's, ramped if `scheduled`."""
+    """Parameters with a learning rate of their own.
+
+    Attributes:
+        parameters: free variables of a code.
+        lr_scale: factor of the optimiser's learning rate, positive.
+        scheduled: whether the learning-rate schedule applies.
+    """
 
     parameters: Sequence[nn.Parameter]
     lr_scale: float = 1.0
@@ -53,8 +69,12 @@ C = TypeVar("C", bound=Code, default=Any)
 class Prior(nn.Module, ABC, Generic[C]):
     """A model of images that is searched by moving a `Code`.
 
-    An author writes `start` and `decode`; the other methods have defaults that suit a prior whose
-    images depend on the code alone.
+    An author writes `start` and `decode`. The other methods have defaults that suit a prior whose
+    images depend on the code alone. `Prior[MyCode]` tells type checkers which code these methods
+    take.
+
+    Args:
+        image_shape: shape of the images without the batch axis, such as (3, 128, 128).
     """
 
     image_shape: Shape
@@ -65,21 +85,42 @@ class Prior(nn.Module, ABC, Generic[C]):
 
     @abstractmethod
     def start(self, batch: int, rng: torch.Generator) -> C:
-        """Make the free variables at which `batch` independent solves begin, alike for all."""
+        """Make the free variables at which a solve begins.
+
+        Args:
+            batch: number of independent images.
+            rng: source of all random numbers; the same numbers serve every image.
+
+        Returns:
+            A code whose parameters have `batch` equal entries along the first axis.
+        """
 
     @abstractmethod
     def decode(self, code: C, rng: torch.Generator) -> Images:
-        """Draw (batch, *image_shape) in about [-1, 1], differentiable in the code.
+        """Draw the images of a code, as every step does.
 
-        What is drawn afresh at each step comes from `rng` and is shared by the batch.
+        Args:
+            code: what `start` made, perhaps moved since.
+            rng: source of what is drawn afresh at this step; the batch shares the draws.
+
+        Returns:
+            Images (batch, *image_shape) in about [-1, 1], differentiable in the code.
         """
 
     def groups(self, code: C) -> list[ParamGroup]:
-        """The parameters with their learning-rate scales; by default one scheduled group."""
+        """The parameters with their learning rates; by default one group with the schedule.
+
+        Returns:
+            Groups that hold each parameter of the code once.
+        """
         return [ParamGroup(list(code.parameters()))]
 
     def regularisers(self, code: C) -> Mapping[str, PerImage]:
-        """Terms of the code that are added to the loss, by name; by default none."""
+        """Terms of the code that are added to the loss; by default none.
+
+        Returns:
+            By name one value for each image, weighted.
+        """
         del code
         return {}
 
@@ -88,17 +129,24 @@ class Prior(nn.Module, ABC, Generic[C]):
         del code
 
     def anneal_(self, code: C, progress: float) -> None:
-        """Set in the code what changes over a stage; called before each step, `progress` in [0, 1).
+        """Set in the code what changes during a stage; by default nothing does.
 
-        By default nothing does.
+        Args:
+            code: the code that the next step will decode.
+            progress: share of the stage's steps that are done, in [0, 1).
         """
         del code, progress
 
     def adopt_(self, code: C, realised: Mapping[str, Tensor]) -> None:
-        """Move the code in place to where another prior's solution stands, as near as it can.
+        """Move the code in place to another prior's solution, or as near to it as it can.
 
-        What `realised` does not name stays where it is. Raises `PriorError` where this prior cannot
-        go on from such a solution; by default it cannot from any.
+        Args:
+            code: what `start` made.
+            realised: what the other prior's `realise` returned, or an encoder found. Variables
+                stay where it names nothing of theirs.
+
+        Raises:
+            PriorError: this prior cannot go on from such a solution. By default it cannot from any.
         """
         del code
         raise PriorError(
@@ -107,24 +155,46 @@ class Prior(nn.Module, ABC, Generic[C]):
         )
 
     def realise(self, code: C, rng: torch.Generator) -> dict[str, Tensor]:
-        """What a solution keeps so that it can be drawn again; by default the image itself."""
+        """What a solution keeps of the code, so that its image can be drawn again.
+
+        Args:
+            code: the code at the end of a solve.
+            rng: source of random numbers, with which the last step has decoded.
+
+        Returns:
+            Tensors by name; by default the image itself.
+        """
         return {"image": self.decode(code, rng)}
 
     def render(self, realised: Mapping[str, Tensor]) -> Images:
-        """Draw what `realise` kept: the same tensors give the same image, bit for bit."""
+        """Draw the images of a solution.
+
+        Args:
+            realised: what `realise` returned, perhaps read from a file.
+
+        Returns:
+            Images (batch, *image_shape): the same for the same tensors, bit for bit.
+        """
         return realised["image"]
 
     def mean_image(self) -> Images | None:
-        """The prior's guess without any measurement, (1, *image_shape), where it has one."""
+        """The prior's guess without any measurement, (1, *image_shape); by default None."""
         return None
 
     def spec(self) -> dict[str, Any]:
-        """JSON from which `from_spec` builds a prior that renders the same."""
+        """JSON values from which `from_spec` builds a prior that renders the same."""
         return {"type": registered_name(type(self))}
 
     @classmethod
     def from_spec(cls, spec: Spec) -> "Prior":
-        """Build the prior that `spec` names; dispatches on its registered type."""
+        """Build the prior of a spec.
+
+        Args:
+            spec: what `spec` returned. Its "type" is the registered name of the prior.
+
+        Raises:
+            UnknownNameError: no prior has that name.
+        """
         kind: Any = register.prior[spec["type"]]
         prior: Prior = kind.from_spec(spec)
         return prior

@@ -1,4 +1,7 @@
-"""Deep image prior: an untrained network whose shape alone prefers natural images."""
+"""Deep image prior: an untrained network, which fits natural images sooner than noise.
+
+Ulyanov, Vedaldi & Lempitsky, CVPR 2018. Every image has a network of its own.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,10 +17,10 @@ from invprob.types import Images, Shape, Spec
 
 INPUT_CHANNELS = 16
 INPUT_RANGE = 0.1  # the fixed input is uniform in [0, 0.1]
-SHAKE = 1 / 30  # standard deviation of what is added to it at every step
+SHAKE = 1 / 30  # standard deviation of the noise added to the input at every step
 SKIP_CHANNELS = 4
-WIDTHS = (16, 32, 64, 64)  # filters a level, of which each halves the size
-SMALLEST = 8  # pixels of the shorter side at the bottom
+WIDTHS = (16, 32, 64, 64)  # filters of each level; each level halves the size
+SMALLEST = 8  # pixels of the shorter side at the lowest level
 
 
 class Convolution(nn.Module):
@@ -49,7 +52,7 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolve, bring each channel to mean 0 and variance 1, scale, leaky ReLU."""
+    """Convolution, normalisation of each channel to mean 0 and variance 1, scale, leaky ReLU."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int, batch: int, rng: torch.Generator, like: Tensor
@@ -66,7 +69,7 @@ class Block(nn.Module):
 
 
 class Level(nn.Module):
-    """One size of the hourglass: down, what lies below, up, and a thin skip around it all."""
+    """One level of the hourglass: down, the levels below, up, with a thin skip around them."""
 
     def __init__(
         self, inputs: int, widths: Sequence[int], batch: int, rng: torch.Generator, like: Tensor
@@ -92,7 +95,7 @@ class Level(nn.Module):
 
 
 class HourglassCode(Code):
-    """The networks of a batch, and the fixed input (1, channel, height, width) that they share."""
+    """The networks of a batch, and the fixed input (1, channels, height, width) that they share."""
 
     fixed: Tensor
 
@@ -104,12 +107,12 @@ class HourglassCode(Code):
 
 @register.prior("deep-image-prior")
 class DeepImagePrior(Prior[HourglassCode]):
-    """I = tanh(network(fixed noise)), where the network's weights are free (CVPR 2018).
+    """I = tanh(network(fixed noise)), where the network's weights are free.
 
-    Ulyanov, Vedaldi & Lempitsky: encoder and decoder with thin skips; at each step N(0, 1/30²) is
-    added to the input, which a solution leaves out. Narrower than theirs (16 to 64 filters on four
-    levels instead of 128 on five), so that 128 pixels take a CPU; normalised over each image, which
-    for their batch of one is what batch normalisation does.
+    Encoder and decoder with thin skips (Ulyanov, Vedaldi & Lempitsky, CVPR 2018). At each step
+    N(0, 1/30²) is added to the input; a solution leaves it out. The network is narrower than theirs
+    (16 to 64 filters on four levels instead of 128 on five), so that 128 pixels suit a CPU. It is
+    normalised over each image, which equals their batch normalisation for one image.
     """
 
     origin: Tensor
@@ -122,7 +125,7 @@ class DeepImagePrior(Prior[HourglassCode]):
         self.widths = WIDTHS[:levels]
 
     def start(self, batch: int, rng: torch.Generator) -> HourglassCode:
-        """Fresh weights, the same for all images, and the input."""
+        """Random weights and the input."""
         size = self.image_shape[1:]
         fixed = INPUT_RANGE * torch.rand(1, INPUT_CHANNELS, *size, generator=rng)
         body = Level(INPUT_CHANNELS, self.widths, batch, rng, self.origin)
@@ -130,7 +133,7 @@ class DeepImagePrior(Prior[HourglassCode]):
         return HourglassCode(body, last, fixed.to(self.origin))
 
     def decode(self, code: HourglassCode, rng: torch.Generator) -> Images:
-        """The network at the shaken input."""
+        """The network at the input with fresh noise."""
         shake = torch.randn(code.fixed.shape, generator=rng).to(code.fixed)
         return _draw(code, code.fixed + SHAKE * shake)
 

@@ -69,7 +69,7 @@ class DomainPenalty(Penalty):
         super().__init__(weight)
         self.generator, self.encoder = generator, encoder
 
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
         del origin
         seen: Tensor = self.encoder(self.generator.synthesis(value))
         return mean_square(value - seen)

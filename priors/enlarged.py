@@ -1,7 +1,7 @@
-"""What another prior draws, enlarged: how a search begins with small images."""
+"""Another prior's images, enlarged: how a search begins with small images."""
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +16,15 @@ from invprob.types import Images, PerImage, Shape, Spec
 @final
 @register.prior("enlarged")
 class Enlarged(Prior):
-    """The images of a prior, enlarged bilinearly to (channels, height, width).
+    """The images of a prior, enlarged bilinearly. The free variables are those of that prior.
 
-    Its free variables are those of `prior`. Raises `ShapeError` for another number of channels.
+    Raises:
+        ShapeError: the shape has another number of channels than the prior's images.
     """
 
-    def __init__(self, prior: Prior, image_shape: Shape) -> None:
+    def __init__(
+        self, prior: Annotated[Prior, "the prior of the small images"], image_shape: Shape
+    ) -> None:
         super().__init__(image_shape)
         if len(image_shape) != 3 or image_shape[0] != prior.image_shape[0]:
             raise ShapeError(
@@ -31,49 +34,49 @@ class Enlarged(Prior):
         self.prior = prior
 
     def start(self, batch: int, rng: torch.Generator) -> Code:
-        """The variables of the prior."""
+        """The variables of the small prior."""
         code: Code = self.prior.start(batch, rng)
         return code
 
     def decode(self, code: Code, rng: torch.Generator) -> Images:
-        """What the prior draws, enlarged."""
+        """The images of the small prior, enlarged."""
         return self._enlarged(self.prior.decode(code, rng))
 
     def groups(self, code: Code) -> list[ParamGroup]:
-        """Those of the prior."""
+        """Those of the small prior."""
         return self.prior.groups(code)
 
     def regularisers(self, code: Code) -> Mapping[str, PerImage]:
-        """Those of the prior."""
+        """Those of the small prior."""
         return self.prior.regularisers(code)
 
     def project_(self, code: Code) -> None:
-        """As the prior does."""
+        """As the small prior does."""
         self.prior.project_(code)
 
     def anneal_(self, code: Code, progress: float) -> None:
-        """As the prior does."""
+        """As the small prior does."""
         self.prior.anneal_(code, progress)
 
     def adopt_(self, code: Code, realised: Mapping[str, Tensor]) -> None:
-        """As the prior does."""
+        """As the small prior does."""
         self.prior.adopt_(code, realised)
 
     def realise(self, code: Code, rng: torch.Generator) -> dict[str, Tensor]:
-        """What the prior keeps."""
+        """What the small prior keeps."""
         return self.prior.realise(code, rng)
 
     def render(self, realised: Mapping[str, Tensor]) -> Images:
-        """What the prior draws of it, enlarged."""
+        """The images that the small prior renders, enlarged."""
         return self._enlarged(self.prior.render(realised))
 
     def mean_image(self) -> Images | None:
-        """The prior's, enlarged."""
+        """The mean image of the small prior, enlarged."""
         mean = self.prior.mean_image()
         return None if mean is None else self._enlarged(mean)
 
     def spec(self) -> dict[str, Any]:
-        """The prior's spec, and the size."""
+        """The spec of the small prior, and the shape."""
         return {
             "type": "enlarged",
             "prior": self.prior.spec(),

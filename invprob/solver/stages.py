@@ -51,7 +51,7 @@ def solve_stages(
         stage = task.stages[run.number]
         code = stage.prior.start(task.batch, stream(task.stage_seed(run.number), "start"))
         if previous is not None and stage.continues:
-            code.take_(previous.code)
+            code.load_smaller_(previous.code)
         elif previous is not None:
             stage.prior.adopt_(code, previous.realised)
         elif task.initial is not None and snapshot is None:

@@ -32,8 +32,8 @@ class Stage:
         schedule: the learning rate's scale at a progress in [0, 1).
         steps: how many steps to take; a stage of 0 steps takes its start for its solution.
         continues: whether the stage takes over the free variables of the stage before it
-            (`Code.take_`). Otherwise it starts as near as its prior can come to the images and
-            maps that the stage before it found (`Prior.adopt_`).
+            (`Code.load_smaller_`). Otherwise it starts as near as its prior can come to the images
+            and maps that the stage before it found (`Prior.adopt_`).
     """
 
     prior: Prior

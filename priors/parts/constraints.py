@@ -11,31 +11,45 @@ from invprob.priors.stylegan.statistics import Whitening
 
 
 class Constraint(ABC):
-    """A set that a free tensor is brought back to; `anchored` ones lie about where it began."""
+    """A set to which a free tensor is projected after each step.
+
+    An `anchored` set depends on where the tensor began.
+    """
 
     anchored: ClassVar[bool] = False
 
     @abstractmethod
-    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
-        """Move `value`, the batch in front, into the set; without gradients."""
+    def restore_(self, value: Tensor, origin: Tensor) -> None:
+        """Move a tensor into the set, in place and without gradients.
+
+        Args:
+            value: the free tensor, (batch, ...).
+            origin: where it began, of the same shape. Only an anchored set may read it.
+        """
 
 
 class Spheres(Constraint):
-    """Every vector keeps the norm it began with (PULSE, CVPR 2020; ILO, ICML 2021).
+    """Every vector keeps the norm with which it began (PULSE, CVPR 2020; ILO, ICML 2021).
 
-    A vector is what lies behind the first two axes: a row of z+ (batch, rows, width), or a noise
-    map (batch, 1, h, w).
+    A vector is all that lies behind the first two axes: a row of z+ (batch, rows, width), or a
+    noise map (batch, 1, h, w).
     """
 
     anchored = True
 
-    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
-        assert origin is not None
+    def restore_(self, value: Tensor, origin: Tensor) -> None:
         value *= (_norms(origin) / _norms(value)).view(*value.shape[:2], *[1] * (value.ndim - 2))
 
 
 class L1Ball(Constraint):
-    """No image's tensor lies further from where it began than `radius` in the l1 norm (ILO)."""
+    """The tensor of an image stays near its origin in the l1 norm (ILO, ICML 2021).
+
+    Args:
+        radius: the largest l1 distance, positive.
+
+    Raises:
+        ArgumentError: the radius is not positive.
+    """
 
     anchored = True
 
@@ -44,16 +58,22 @@ class L1Ball(Constraint):
             raise ArgumentError(f"the radius of an l1 ball must be positive, not {radius}")
         self.radius = radius
 
-    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
-        assert origin is not None
+    def restore_(self, value: Tensor, origin: Tensor) -> None:
         moved = project_l1((value - origin).flatten(1), self.radius)
         value.copy_(origin + moved.view_as(value))
 
 
 class WhitenedBox(Constraint):
-    """Every whitened coordinate of w stays within ±bound: P-norm+'s first form, hard clipping.
+    """Every whitened coordinate of w stays within ±bound (the hard form of P-norm+).
 
-    Rows inside are left as they are, bit for bit.
+    Rows inside stay as they are, bit for bit.
+
+    Args:
+        whitening: maps w to its whitened coordinates.
+        bound: the largest absolute coordinate, positive; in standard deviations.
+
+    Raises:
+        ArgumentError: the bound is not positive.
     """
 
     def __init__(self, whitening: Whitening, bound: float) -> None:
@@ -61,7 +81,7 @@ class WhitenedBox(Constraint):
             raise ArgumentError(f"the bound of whitened coordinates must be positive, not {bound}")
         self.whitening, self.bound = whitening, bound
 
-    def restore_(self, value: Tensor, origin: Tensor | None) -> None:
+    def restore_(self, value: Tensor, origin: Tensor) -> None:
         del origin
         coordinates = self.whitening(value)
         outside = (coordinates.abs() > self.bound).any(-1, keepdim=True)
@@ -70,20 +90,26 @@ class WhitenedBox(Constraint):
 
 
 def project_l1(rows: Tensor, radius: float) -> Tensor:
-    """The nearest point of the l1 ball to each row of (batch, n) (Duchi et al., ICML 2008, fig. 1).
+    """The nearest point of the l1 ball to each row (Duchi et al., ICML 2008, fig. 1).
 
-    Rows inside the ball are left as they are.
+    Args:
+        rows: (batch, n).
+        radius: of the ball around 0, positive.
+
+    Returns:
+        (batch, n); rows inside the ball as they are.
     """
     sizes = rows.abs()
     sorted_, _ = sizes.sort(-1, descending=True)
     excess = sorted_.cumsum(-1) - radius
     counts = torch.arange(1, rows.shape[-1] + 1, device=rows.device, dtype=rows.dtype)
-    rho = (sorted_ * counts > excess).sum(-1, keepdim=True).clamp_min(1)  # at least one: NaN too
+    rho = (sorted_ * counts > excess).sum(-1, keepdim=True).clamp_min(1)  # at least one, for NaN
     threshold = excess.gather(-1, rho - 1) / rho
     shrunk = rows.sign() * (sizes - threshold).clamp_min(0)
     return torch.where(sizes.sum(-1, keepdim=True) > radius, shrunk, rows)
 
 
 def _norms(tensor: Tensor) -> Tensor:
+    """The norm of every vector, (batch, vectors)."""
     norms: Tensor = tensor.flatten(2).norm(dim=2)
     return norms

@@ -81,11 +81,9 @@ class StartedFreePart(StartedPart[F], ABC):
         return [self.get_buffer(name) for name in self._fixed]
 
     @property
-    def origins(self) -> list[Tensor | None]:
-        """Where each free tensor began; None where no constraint or penalty looks at it."""
-        if not self._origins:
-            return [None] * len(self.tensors)
-        return [self.get_buffer(name) for name in self._origins]
+    def origins(self) -> list[Tensor]:
+        """Where each free tensor began; the tensor itself where no rule of the part is anchored."""
+        return [self.get_buffer(name) for name in self._origins] or list(self.tensors)
 
     @torch.no_grad()
     def move_(self, values: Sequence[Tensor]) -> None:

@@ -1,7 +1,7 @@
 """The projection heads of SPHInX (Subramanyam et al., ICML 2022, section 3.2), for many images.
 
-Each image of a batch has its own head: weights carry a leading batch axis and layers are batched
-matrix products. Initial weights are drawn once and repeated, so every image starts alike.
+Each image of a batch has a head of its own. Weights have a leading batch axis, and layers are
+batched matrix products. The first weights are drawn once and repeated, so all images start alike.
 """
 
 import itertools
@@ -21,11 +21,15 @@ Preset = Literal["paper", "official"]
 
 @dataclass(frozen=True)
 class HeadShape:
-    """Widths of the style head: a bottleneck shared by all rows, then one decoder a row.
+    """The widths of the heads.
 
-    `bottleneck` and `decoder` list the output widths of their layers. The paper names
-    [512, 256, 16] and [32, 64, 512]; the published code builds [256, 128, 32] and [64, 128, 512].
-    Both scale with the style width. `content_channels` is how many the content code has.
+    The paper names bottleneck [512, 256, 16] and decoder [32, 64, 512]; the published code builds
+    [256, 128, 32] and [64, 128, 512]. Here both scale with the style width.
+
+    Attributes:
+        bottleneck: output widths of the layers that the rows of the style head share.
+        decoder: output widths of the layers that each row has to itself.
+        content_channels: channels of the content head's random code.
     """
 
     bottleneck: tuple[int, ...]
@@ -34,7 +38,16 @@ class HeadShape:
 
     @classmethod
     def preset(cls, name: Preset, style_width: int, d: int | None = None) -> "HeadShape":
-        """The `paper` (d = 16) or `official` (d = 32) widths for a generator's style width."""
+        """The widths of the paper or of the published code.
+
+        Args:
+            name: "paper" (d = 16) or "official" (d = 32).
+            style_width: width of the generator's w.
+            d: width of the bottleneck in place of the preset's (appendix D: 16, 32, 64, 128).
+
+        Raises:
+            ArgumentError: the preset is unknown, or `d` is less than 1.
+        """
         if d is not None and d < 1:
             raise ArgumentError(f"d must be at least 1, not {d}")
         if name == "paper":
@@ -56,10 +69,17 @@ def _uniform(shape: Shape, fan_in: int, batch: int, rng: torch.Generator) -> nn.
 
 
 class StyleHead(nn.Module):
-    """P_s: a bottleneck MLP shared by the rows of z+, then an independent decoder MLP for each row.
+    """P_s: an MLP with a bottleneck, which the rows of z+ share, then an MLP for each row.
 
-    Only the first layer of each MLP is followed by a ReLU, as in the published code; the rest is
-    linear, so that each MLP is one hidden layer and a rank-limited linear map.
+    Only the first layer of each MLP has a ReLU, as in the published code. The layers behind it are
+    linear, so each MLP is one hidden layer and a linear map of limited rank.
+
+    Args:
+        shape: the widths.
+        layers: number of style rows.
+        width: width of z and w.
+        batch: number of images.
+        rng: source of the first weights.
     """
 
     def __init__(
@@ -99,8 +119,15 @@ class StyleHead(nn.Module):
 class ContentHead(nn.Module):
     """P_c: three 1x1 convolutions with 32, 128 and C filters on a random 4x4 code.
 
-    Learning rates are equalised (weights N(0, 1), scaled by 1/sqrt(fan-in) when used); leaky ReLU
-    with bias after the first two. A kernel of one maps each of the 16 positions independently.
+    Learning rates are equalised: weights are N(0, 1), and scaled by 1/sqrt(fan-in) when used. The
+    first two layers have a bias and a leaky ReLU. The kernels are 1x1, so each of the 16 positions
+    is mapped by itself.
+
+    Args:
+        code_channels: channels of the code.
+        channels: C, the channels of the content.
+        batch: number of images.
+        rng: source of the first weights.
     """
 
     def __init__(self, code_channels: int, channels: int, batch: int, rng: torch.Generator) -> None:

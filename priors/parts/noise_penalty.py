@@ -1,4 +1,7 @@
-"""Keeping noise maps white: a penalty of each image, and a renormalisation after each step."""
+"""How noise maps are kept white: a penalty, and a normalisation after each step.
+
+Karras et al., CVPR 2020, appendix D.
+"""
 
 from collections.abc import Sequence
 
@@ -6,14 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from invprob.types import PerImage
+from invprob.types import NoiseMap, PerImage
+
+SMALLEST = 8  # pixels of the coarsest level of the pyramid
 
 
-def noise_autocorrelation(maps: Sequence[Tensor]) -> PerImage:
-    """Squared correlation of each noise map with itself shifted by one pixel, over a pyramid.
+def noise_autocorrelation(maps: Sequence[NoiseMap]) -> PerImage:
+    """Squared correlation of each map with itself, shifted by one pixel, at several sizes.
 
-    Sum over maps and over sizes, halved by 2x2 means down to 8 px, of mean(n·roll_x n)² +
-    mean(n·roll_y n)² (Karras et al., CVPR 2020, appendix D). White noise has 0 in expectation.
+    The sum over maps and sizes of mean(n·roll_x n)² + mean(n·roll_y n)². Each map is halved by 2x2
+    means down to 8 pixels. White noise has 0 in expectation.
+
+    Args:
+        maps: (batch, 1, h, w) each.
     """
     total = maps[0].new_zeros(maps[0].shape[0])
     for noise in maps:
@@ -22,7 +30,7 @@ def noise_autocorrelation(maps: Sequence[Tensor]) -> PerImage:
             for axis in (2, 3):
                 correlation = (level * level.roll(1, axis)).mean((1, 2, 3))
                 total = total + correlation.square()
-            if level.shape[2] <= 8:
+            if level.shape[2] <= SMALLEST:
                 break
             level = F.avg_pool2d(level, 2)
     return total

@@ -1,4 +1,4 @@
-"""Penalties on free variables, weighted and by name: what is added to the loss for each image."""
+"""Penalties on free variables: weighted terms, by name, that are added to the loss."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,7 +13,17 @@ from invprob.types import PerImage, Styles
 
 
 class Penalty(ABC):
-    """A weighted function of a free tensor; an `anchored` one also sees where it began."""
+    """A weighted function of a free tensor.
+
+    An `anchored` penalty depends on where the tensor began. `name` is that of its term in the
+    loss.
+
+    Args:
+        weight: factor of the penalty in the loss, at least 0.
+
+    Raises:
+        ArgumentError: the weight is negative or not finite.
+    """
 
     name: ClassVar[str]
     anchored: ClassVar[bool] = False
@@ -26,26 +36,41 @@ class Penalty(ABC):
         self.weight = weight
 
     @abstractmethod
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
-        """The penalty of each image, not yet weighted."""
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
+        """The penalty of each image, without its weight.
+
+        Args:
+            value: the free tensor, or what the part lets penalties see of it; (batch, ...).
+            origin: where the tensor began. Only an anchored penalty may read it.
+        """
 
 
 class Geocross(Penalty):
-    """Squared angles between the rows (PULSE): it keeps Z+ or W+ near Z or W."""
+    """Squared angles between the rows, which keep Z+ near Z, or W+ near W (PULSE, CVPR 2020).
+
+    Args:
+        weight: factor in the loss, at least 0.
+        first: the first row that counts; those below are not in use.
+    """
 
     name = "geocross"
 
     def __init__(self, weight: float, *, first: int = 0) -> None:
         super().__init__(weight)
-        self.first = first  # rows below are not in use
+        self.first = first
 
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
         del origin
         return geocross(value[:, self.first :])
 
 
 class PNorm(Penalty):
-    """P-norm+ (Zhu et al., arXiv:2012.09036): mean square of the whitened rows."""
+    """P-norm+ (Zhu et al., arXiv:2012.09036): mean square of the whitened rows.
+
+    Args:
+        whitening: maps w to its whitened coordinates.
+        weight: factor in the loss, at least 0.
+    """
 
     name = "p-norm+"
 
@@ -53,7 +78,7 @@ class PNorm(Penalty):
         super().__init__(weight)
         self.whitening = whitening
 
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
         del origin
         return mean_square(self.whitening(value))
 
@@ -61,7 +86,11 @@ class PNorm(Penalty):
 class Mahalanobis(Penalty):
     """(v - μ)ᵀ Σ⁻¹ (v - μ), mean over the rows (Wulff & Torralba, arXiv:2009.06529).
 
-    It is the style width times P-norm+.
+    It equals the style width times P-norm+.
+
+    Args:
+        whitening: maps w to its whitened coordinates.
+        weight: factor in the loss, at least 0.
     """
 
     name = "mahalanobis"
@@ -70,7 +99,7 @@ class Mahalanobis(Penalty):
         super().__init__(weight)
         self.whitening = whitening
 
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
         del origin
         return value.shape[-1] * mean_square(self.whitening(value))
 
@@ -80,32 +109,31 @@ class Gaussian(Penalty):
 
     name = "gaussian"
 
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
         del origin
         return value.shape[-1] * mean_square(value)
 
 
 class Distance(Penalty):
-    """Mean square of the way from the start: BDInvert's ||F - F0||² (Kang et al., ICCV 2021)."""
+    """Mean squared distance from the start: ||F - F0||² in BDInvert (Kang et al., ICCV 2021)."""
 
     name = "distance"
     anchored = True
 
-    def __call__(self, value: Tensor, origin: Tensor | None) -> PerImage:
-        assert origin is not None
+    def __call__(self, value: Tensor, origin: Tensor) -> PerImage:
         return mean_square(value - origin)
 
 
 def geocross(rows: Styles) -> PerImage:
     """Mean over all ordered pairs of rows of the squared angle between them, times width / 8.
 
-    The angle is 2·atan2(||a - b||, ||a + b||) for rows of like norm (PULSE, Menon et al., CVPR
-    2020). Of one row alone it is 0.
+    The angle is 2·atan2(||a - b||, ||a + b||) for rows of equal norm (PULSE, Menon et al., CVPR
+    2020). A single row has the value 0.
     """
     count, width = rows.shape[1:]
     first, second = torch.triu_indices(count, count, 1, device=rows.device)
     a, b = rows[:, first], rows[:, second]
-    # This norm, unlike a root of a sum, has a gradient where rows coincide: zero.
+    # Unlike the root of a sum, this norm has a gradient where rows coincide: zero.
     apart = torch.linalg.vector_norm(a - b, dim=-1)
     angle = 2 * torch.atan2(apart, torch.linalg.vector_norm(a + b, dim=-1))
     return angle.square().sum(1) * (2 / count**2) * width / 8

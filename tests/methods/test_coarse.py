@@ -107,7 +107,7 @@ def test_a_larger_search_goes_on_where_the_smaller_one_stood(name: str) -> None:
         for value in before.parameters():
             value.add_(0.1 * torch.randn(value.shape, generator=rng))
     fresh = {name: value.clone() for name, value in code.state_dict().items()}
-    code.take_(before.state_dict())
+    code.load_smaller_(before.state_dict())
     for key, value in code.state_dict().items():
         if key not in before.state_dict():
             assert torch.equal(value, fresh[key]), key
@@ -121,7 +121,7 @@ def test_a_larger_search_goes_on_where_the_smaller_one_stood(name: str) -> None:
     for index in range(len(small.generator.noise_shapes)):
         assert torch.equal(drawn[f"noise.{index}"], small_drawn[f"noise.{index}"])
     with pytest.raises(PriorError, match="cannot go on from"):
-        before.take_(code.state_dict())
+        before.load_smaller_(code.state_dict())
 
 
 class Codes(Callback):

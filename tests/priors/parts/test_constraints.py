@@ -95,7 +95,7 @@ def test_clipping_holds_in_whitened_coordinates() -> None:
     value = whitening.inverse(normal(4, 5, 6) * 0.3)
     value[0] += 20
     before = value.clone()
-    box.restore_(value, None)
+    box.restore_(value, value)
     assert whitening(value).abs().max() <= 1.5 * (1 + 1e-9)
     assert torch.equal(value[1:], before[1:]) and not torch.equal(value[0], before[0])
     # Each coordinate is clipped by itself, with the moments inverted by another road.
@@ -115,18 +115,18 @@ def test_geocross_is_the_mean_squared_angle() -> None:
             for j in range(5):
                 cosine = float(rows[image, i] @ rows[image, j])
                 expected[image] += math.acos(min(1.0, cosine)) ** 2 / 25
-    torch.testing.assert_close(Geocross(1.0)(rows, None), expected * 16 / 8)
+    torch.testing.assert_close(Geocross(1.0)(rows, rows), expected * 16 / 8)
 
 
 def test_geocross_is_finite_where_rows_coincide_or_only_one_is_left() -> None:
     for rows in (torch.ones(1, 7, 16), normal(1, 7, 16)):
         for first in range(7):
             value = rows.clone().requires_grad_()
-            term = Geocross(1.0, first=first)(value, None)
+            term = Geocross(1.0, first=first)(value, value)
             (gradient,) = torch.autograd.grad(term.sum(), value)
             assert term.shape == (1,) and term.isfinite().all() and gradient.isfinite().all()
             assert (gradient[:, :first] == 0).all()
-    assert Geocross(1.0, first=6)(normal(1, 7, 16), None) == 0
+    assert Geocross(1.0, first=6)(rows, rows) == 0
 
 
 def test_mahalanobis_is_that_of_the_covariance_and_width_times_p_norm() -> None:
@@ -135,16 +135,16 @@ def test_mahalanobis_is_that_of_the_covariance_and_width_times_p_norm() -> None:
     inverse = np.linalg.inv(s.covariance.numpy())
     expected = torch.from_numpy(np.einsum("bri,ij,brj->b", v, inverse, v) / 4)
     whitening = Whitening(s)
-    torch.testing.assert_close(Mahalanobis(whitening, 1.0)(w, None), expected)
-    torch.testing.assert_close(PNorm(whitening, 1.0)(w, None), expected / 6)
+    torch.testing.assert_close(Mahalanobis(whitening, 1.0)(w, w), expected)
+    torch.testing.assert_close(PNorm(whitening, 1.0)(w, w), expected / 6)
 
 
 def test_a_floor_bounds_what_a_null_direction_costs() -> None:
     v = normal(1000, 3) * torch.tensor([1.0, 1.0, 1e-6])
     s = statistics_of([torch.where(v < 0, 0.2 * v, v)])
     off = torch.tensor([[[0.0, 0.0, 0.1]]], dtype=torch.float64)
-    assert PNorm(Whitening(s), 1.0)(off, None) > 1e8
-    assert PNorm(Whitening(s, 1e-2), 1.0)(off, None) < 40
+    assert PNorm(Whitening(s), 1.0)(off, off) > 1e8
+    assert PNorm(Whitening(s, 1e-2), 1.0)(off, off) < 40
     flat = statistics_of([torch.cat([v[:, :2], torch.zeros(1000, 1)], 1).abs()])
     with pytest.raises(ArgumentError, match="needs a floor"):
         Whitening(flat)
@@ -156,7 +156,7 @@ def test_distance_and_gaussian() -> None:
     value, start = normal(2, 3, 4, 4), normal(2, 3, 4, 4, seed=1)
     torch.testing.assert_close(Distance(1.0)(value, start), ((value - start) ** 2).mean((1, 2, 3)))
     z = normal(2, 5, 16)
-    torch.testing.assert_close(Gaussian(1.0)(z, None), (z**2).sum(2).mean(1))
+    torch.testing.assert_close(Gaussian(1.0)(z, z), (z**2).sum(2).mean(1))
     with pytest.raises(ArgumentError, match="weight of 'geocross' must be finite"):
         Geocross(-1.0)
 
@@ -168,5 +168,5 @@ def test_penalties_enter_the_loss_weighted_and_by_name() -> None:
     terms = variables.regularisers()
     assert list(terms) == ["geocross", "gaussian", "distance"]
     rows = generator.mean_w.expand(2, generator.num_layers, -1)
-    torch.testing.assert_close(terms["gaussian"], 2 * Gaussian(1.0)(rows, None))
+    torch.testing.assert_close(terms["gaussian"], 2 * Gaussian(1.0)(rows, rows))
     assert (terms["distance"] == 0).all()
