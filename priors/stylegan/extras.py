@@ -1,7 +1,7 @@
-"""What lies beside a generator file: statistics of W and edit directions, in one `.npz`.
+"""The companion of a generator file: statistics of W and edit directions, in one `.npz`.
 
-`NAME.safetensors` has `NAME-extras.npz` as its companion. It names the generator by fingerprint, so
-that numbers of another training are never applied, and holds plain arrays: nothing is executed.
+`NAME.safetensors` has the companion `NAME-extras.npz`. It names the generator by its fingerprint,
+so that numbers of another network are never used. It holds plain arrays: nothing is executed.
 """
 
 import json
@@ -31,11 +31,16 @@ MOMENTS = ("mean_w", "std_w", "mean", "covariance")
 
 @dataclass(frozen=True)
 class Direction:
-    """An edit in W: `vector` (width,), added to the style `rows`, moves one factor.
+    """An edit in W, which moves one factor of the images, such as the smile.
 
-    One times the vector is meant to move the factor by one standard deviation of the training
-    images. `moved` is how far it was measured to move, in those units, and `others` how far other
-    factors did, root mean square; both by a label predictor on edited samples.
+    Attributes:
+        name: of the factor.
+        vector: (width,), added to the style rows. One times the vector is meant to move the factor
+            by one standard deviation of the training images.
+        rows: the style rows that it is added to.
+        moved: by how many standard deviations it was measured to move the factor.
+        others: by how many it moved the other factors, root mean square. Both were measured by a
+            predictor of the factors on edited samples.
     """
 
     name: str
@@ -45,7 +50,7 @@ class Direction:
     others: float
 
     def apply(self, styles: Styles, amount: float) -> Styles:
-        """Edit (batch, layers, width) style rows by `amount` standard deviations of the factor."""
+        """Style rows (batch, layers, width), edited by `amount` standard deviations."""
         step = torch.zeros(styles.shape[1:], dtype=styles.dtype, device=styles.device)
         step[list(self.rows)] = self.vector.to(step)
         return styles + amount * step
@@ -60,12 +65,12 @@ class Extras:
 
 
 def extras_path(generator_file: Path) -> Path:
-    """Where the companion of a generator file lies."""
+    """The path of a generator file's companion."""
     return generator_file.with_name(f"{generator_file.stem}-extras.npz")
 
 
 def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
-    """Write the companion file of `generator`, whose weights must be those that were saved."""
+    """Write the companion file of a generator; its weights must be those that were saved."""
     statistics = extras.statistics
     directions = [
         {"name": d.name, "rows": list(d.rows), "moved": d.moved, "others": d.others}
@@ -90,12 +95,18 @@ def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
 
 
 def load_extras(name: str | Path, generator: Generator) -> Extras:
-    """Read what ships beside a generator, by its registered name or its file.
+    """Read the companion of a generator file.
 
-    For a truncated generator they are those of the whole one, whose W it has; directions lose the
-    rows that it lacks, and go where none is left. Raises `FileError` where there is no companion,
-    `GeneratorFileError` where it is damaged or was made for other weights than those of
-    `generator`.
+    A truncated generator has the statistics of the whole one, as its W is the same. Its directions
+    lose the rows that it lacks; a direction without rows is left out.
+
+    Args:
+        name: registered name or file of the generator.
+        generator: what was loaded from it.
+
+    Raises:
+        FileError: there is no companion.
+        GeneratorFileError: it is damaged, or was made for other weights.
     """
     path = extras_path(find_generator(name))
     if not path.exists():
@@ -107,9 +118,15 @@ def load_extras(name: str | Path, generator: Generator) -> Extras:
 
 
 def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> Extras:
-    """Read a companion file made for one of some fingerprints.
+    """Read a companion file.
 
-    Raises what `load_extras` raises for a damaged or foreign one.
+    Args:
+        path: the file.
+        generator: the generator that will use it.
+        made_for: fingerprints, of which the file must name one.
+
+    Raises:
+        GeneratorFileError: it is damaged, or was made for other weights.
     """
     about, arrays = _read(path)
     if about.get("version") != VERSION:
@@ -130,14 +147,14 @@ def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> 
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise GeneratorFileError(f"{path} is incomplete: {error}") from None
-    cut = (
+    within = (
         replace(d, rows=tuple(r for r in d.rows if r < generator.num_layers)) for d in directions
     )
-    return Extras(statistics, MappingProxyType({d.name: d for d in cut if d.rows}))
+    return Extras(statistics, MappingProxyType({d.name: d for d in within if d.rows}))
 
 
 def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> str:
-    """The fingerprint of the file's generator where `generator` is its lower part, else its own."""
+    """The fingerprint of the file's generator where `generator` is its truncation, else `own`."""
     if not generator.dropped:
         return own
     whole = load_generator(name)
@@ -148,11 +165,17 @@ def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> s
 def statistics_for(
     generator: Generator, *, progress: Callable[[int, int], None] | None = None
 ) -> Statistics:
-    """Statistics of a generator's W: those that ship beside its file, or drawn once and kept.
+    """Statistics of a generator's W: those of its companion file, else of 100,000 draws.
 
-    Those of 100,000 draws lie in the cache folder under the generator's fingerprint; a damaged file
-    there is made again. `progress` hears how many draws of how many are done. Raises
-    `GeneratorFileError` where what ships is damaged or belongs to other weights.
+    Statistics that were drawn are kept in the cache folder under the generator's fingerprint. A
+    damaged file there is made again.
+
+    Args:
+        generator: the network whose W it is.
+        progress: called with the draws that are done and their number.
+
+    Raises:
+        GeneratorFileError: the companion is damaged or was made for other weights.
     """
     if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
         return load_extras(generator.source, generator).statistics
@@ -168,7 +191,7 @@ def statistics_for(
         kept.parent.mkdir(parents=True, exist_ok=True)
         save_extras(Extras(statistics), generator, kept)
     except OSError as error:
-        # A home that cannot be written costs time at the next solve, and must not stop this one.
+        # A folder that cannot be written costs time at the next solve, and must not end this one.
         warnings.warn(f"the statistics of W are not kept: {error}", stacklevel=2)
     return statistics
 

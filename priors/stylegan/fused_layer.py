@@ -1,14 +1,16 @@
-"""The synthesis layer of a frozen generator in few passes over memory, forward and backward.
+"""The synthesis layer of a frozen generator, in few passes over memory forward and backward.
 
-A convolution is all that a layer has to cost; scaling, noise, bias and activation are passes over
-memory, which autograd doubles and for which it keeps every intermediate. Here the leaky ReLU φ,
-which is homogeneous and invertible, saves most of them. Of c, what a layer convolves, with its
-spread σ (the standard deviation that equation (3) of StyleGAN2 expects of it), StyleGAN2 makes
-φ(c/σ + noise + bias) = φ(c + σ · (noise + bias)) / σ. So features are handed on σ times too large,
-with σ, which the scales of the next layer's few channels take up; and the output tells the slope.
+Scaling, noise, bias and activation each read and write all features. Autograd doubles these passes,
+and keeps every intermediate for them. Two properties of the leaky ReLU φ save most of them:
 
-Weights and biases of a layer get no gradient, and it cannot be differentiated twice; `layers` has
-the plain form, which can.
+- φ(a·x) = a·φ(x) for a > 0. Let c be the convolution's output and σ the root in equation (3) of
+  StyleGAN2, by which c is divided. Then φ(c/σ + noise + bias) = φ(c + σ·(noise + bias)) / σ. The
+  layer leaves out the division by σ. It returns features that are σ times too large, together with
+  σ, and the next layer divides its few input scales by it.
+- φ(x) has the sign of x, so the output tells the slope, and the input need not be kept.
+
+Weights and biases get no gradient here, and the result cannot be differentiated twice.
+`layers.SynthesisLayer._textbook` can do both.
 """
 
 import math
@@ -29,9 +31,11 @@ _ROWS = (0, 2, 3, 1)
 
 
 class Features(NamedTuple):
-    """What a layer hands on: values (batch, channels, h, w), `spread` times the features.
+    """The features that a layer returns, each channel times a factor.
 
-    `spread` is (batch, channels).
+    Attributes:
+        values: (batch, channels, h, w), `spread` times the features.
+        spread: (batch, channels), positive.
     """
 
     values: Tensor
@@ -39,15 +43,15 @@ class Features(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor) -> "Features":
-        """Features that are their own values."""
+        """Features with a spread of 1."""
         return cls(x, x.new_ones(x.shape[:2]))
 
     def plain(self) -> Tensor:
         """The features themselves."""
         return self.values / self.spread[:, :, None, None]
 
-    def taken_by(self, scale: Tensor) -> Tensor:
-        """The scale (batch, channels) of the values that is `scale` of the features."""
+    def scale_of_values(self, scale: Tensor) -> Tensor:
+        """The scale of the values that amounts to `scale` (batch, channels) of the features."""
         return scale / self.spread
 
 
@@ -120,18 +124,28 @@ def layer(
 ) -> Features:
     """φ(conv(scale · x) / σ + strength · noise + bias) of features x, φ a leaky ReLU.
 
-    scale (batch, inputs), energy (outputs, inputs), noise (batch or 1, 1, H, W), strength (), bias
-    (outputs); σ² = scale² · energy + ε / GAIN². φ is homogeneous, so that with Σ W² / GAIN² over
-    the kernel as energy and GAIN times strength and bias this is GAIN · φ. Channels lie last in
-    memory. Features may be bfloat16 while the rest is float32, and where autocast is on they are of
-    the type that it asks for.
+    σ² = scale² · energy + ε / GAIN². StyleGAN2 has GAIN · φ. As φ is homogeneous, this is the same
+    with Σ W² / GAIN² over the kernel as energy, and with GAIN times strength and bias.
+
+    Args:
+        features: those that enter. They may be bfloat16 while the rest is float32; under autocast
+            they become the type that it asks for.
+        scale: (batch, inputs).
+        energy: (outputs, inputs).
+        noise: (batch or 1, 1, H, W).
+        strength: ().
+        bias: (outputs,).
+        convolution: the convolution by the layer's frozen weight.
+
+    Returns:
+        Features with σ as their spread, channels last in memory.
     """
     kind = features.values.device.type
     if torch.is_autocast_enabled(kind):
         features = features._replace(values=features.values.to(torch.get_autocast_dtype(kind)))
         scale = scale.to(strength)
     x = features.values.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(kind, enabled=False):  # its casts would be unknown to the derivative
+    with torch.autocast(kind, enabled=False):  # the derivative would not know of its casts
         # PyTorch gives `Function.apply` no types.
         result: tuple[Tensor, Tensor] = _Layer.apply(  # type: ignore[no-untyped-call]
             x, features.spread, scale, energy, noise, strength, bias, convolution
@@ -140,7 +154,7 @@ def layer(
 
 
 class _Colours(torch.autograd.Function):
-    """Σ_c weight · x + bias where channels lie last in memory, which the gradient keeps so."""
+    """Σ_c weight · x + bias for channels that lie last in memory; so do those of the gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -165,7 +179,16 @@ class _Colours(torch.autograd.Function):
 
 
 def colours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(batch, channels, h, w), (batch, 3, channels), (3) -> (batch, 3, h, w), in weight's type."""
+    """Three weighted sums of channels.
+
+    Args:
+        x: (batch, channels, h, w).
+        weight: (batch, 3, channels).
+        bias: (3,).
+
+    Returns:
+        (batch, 3, h, w), of the weight's type.
+    """
     with torch.autocast(x.device.type, enabled=False):
         # PyTorch gives `Function.apply` no types.
         result: Tensor = _Colours.apply(x.to(weight.dtype), weight, bias)  # type: ignore[no-untyped-call]

@@ -1,60 +1,57 @@
 """The StyleGAN2 generator: a mapping network z -> w and a synthesis network w+ -> image."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from invprob.errors import ArgumentError, ShapeError
-from invprob.fast.filters import upsample
+from invprob.priors.stylegan.blocks import Memory as Memory
+from invprob.priors.stylegan.blocks import Precision as Precision
+from invprob.priors.stylegan.blocks import run_layers
 from invprob.priors.stylegan.fused_layer import Features
-from invprob.priors.stylegan.layers import Affine, SynthesisLayer, ToRGB, activate, normalise
-from invprob.priors.stylegan.shapes import SIZES
+from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB
+from invprob.priors.stylegan.mapping import MappingNetwork
+from invprob.priors.stylegan.shapes import SIZES, check_noise
 from invprob.priors.stylegan.shapes import GeneratorConfig as GeneratorConfig
-from invprob.streams import stream
 from invprob.types import Content, Images, NoiseMap, Shape, Styles, Vectors
 
-MEAN_DRAWS = 10_000  # draws of w behind a mean w that a file does not hold
-Memory = Literal["normal", "low"]
-Precision = Literal["float32", "bf16"]
 
-
-class Generator(nn.Module):
+class Generator(MappingNetwork):
     """A StyleGAN2 generator with skip connections (Karras et al., CVPR 2020).
 
-    It is frozen: gradients flow to its inputs only. Weights are stored as they act (learning-rate
-    equalisation folded in), which is what every checkpoint format can be brought to. Constant,
-    convolutions and noise maps of a new one are zeros, to be loaded or initialised.
+    It is frozen: gradients flow to its inputs alone. Weights are stored as they act, with the
+    equalised learning rate folded in, so that every checkpoint format can be converted to them. In
+    a new generator the constant, convolutions and noise maps are zeros, to be loaded or
+    initialised.
+
+    Args:
+        config: resolution and widths.
+
+    Attributes:
+        constant: learned input of the synthesis network, (C, 4, 4).
+        options: arguments that `load_generator` needs beside the source.
+        dropped: names of the source's tensors that it leaves out with these options.
+        memory: "low" computes each block again during the backward pass, for the same numbers.
+        precision: "bf16" keeps features in bfloat16 while gradients are recorded.
     """
 
     constant: Tensor
-    mean_w: Tensor
-    source: str  # the name or path it was loaded from; "memory" where there is none
-    options: dict[str, int]  # what `load_generator` needs beside the source, and
-    dropped: tuple[str, ...]  # which parts of the source it leaves out then
-    memory: Memory  # "low": backward draws each block again, for the same numbers
-    precision: Precision  # "bf16": features in bfloat16 while gradients are recorded
+    options: dict[str, int]
+    dropped: tuple[str, ...]
+    memory: Memory
+    precision: Precision
 
     def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.source = "memory"
+        super().__init__(config)
         self.options = {}
         self.dropped = ()
         self.memory = "normal"
         self.precision = "float32"
         width, channels, clamp = config.style_width, config.channels, config.clamp
-        if config.labels:
-            self.label_embedding = Affine(config.labels, config.label_width)
-        self.mapping_layers = nn.ModuleList(
-            Affine(before, here) for before, here in itertools.pairwise(config.mapping_widths)
-        )
-        self.register_buffer("mean_w", torch.zeros(width))
         self.constant = nn.Parameter(torch.zeros(channels[0], 4, 4))
         shape: Any = {"width": width, "clamp": clamp}
         layers = [SynthesisLayer(channels[0], channels[0], size=4, doubling=False, **shape)]
@@ -72,18 +69,8 @@ class Generator(nn.Module):
         return self.config.resolution
 
     @property
-    def style_width(self) -> int:
-        """Width of w, of each style row."""
-        return self.config.style_width
-
-    @property
-    def z_width(self) -> int:
-        """Width of z, mostly that of w."""
-        return self.config.z_width
-
-    @property
     def num_layers(self) -> int:
-        """Number of style rows."""
+        """Number of style rows, 2·log2(resolution) - 2."""
         return self.config.num_layers
 
     @property
@@ -102,47 +89,12 @@ class Generator(nn.Module):
         return [(noise.shape[2], noise.shape[3]) for noise in self.noise_maps()]
 
     def noise_maps(self) -> list[NoiseMap]:
-        """The stored noise maps, each (1, 1, h, w), in synthesis order."""
+        """The stored noise maps, (1, 1, h, w) each, in synthesis order."""
         return [layer.noise for layer in self.synthesis_layers()]
 
     def synthesis_layers(self) -> list[SynthesisLayer]:
         """The modulated 3x3 convolutions, in synthesis order."""
         return [layer for layer in self.layers if isinstance(layer, SynthesisLayer)]
-
-    def mapping(self, z: Vectors, label: Vectors | None = None) -> Vectors:
-        """Map z ~ N(0, I) to w: normalisation, then fully connected layers.
-
-        A conditional generator also takes a label, (batch or 1, labels), one-hot for a class.
-        Raises `ShapeError`, or `ArgumentError` for a label too few or too many.
-        """
-        if z.ndim != 2 or z.shape[1] != self.z_width:
-            raise ShapeError(f"z must be (batch, {self.z_width}), not {tuple(z.shape)}")
-        x = normalise(z)
-        if self.config.labels:
-            embedded = self._embed(label)
-            x = torch.cat((x, embedded.expand(x.shape[0], -1)), 1)
-        elif label is not None:
-            raise ArgumentError("this generator is not conditional: it takes no label")
-        for layer in self.mapping_layers:
-            x = activate(layer(x))
-        return x
-
-    def ask_for_label(self) -> str:
-        """What to do where a conditional generator has no class: a mean over classes is none."""
-        count = self.config.labels
-        return (
-            f"the generator {self.source!r} draws one of {count} classes: choose one, --label N "
-            f"from 0 to {count - 1} (or `with_label(N)`)"
-        )
-
-    def _embed(self, label: Tensor | None) -> Tensor:
-        """A label's embedding, normalised like z."""
-        count = self.config.labels
-        if label is None:
-            raise ArgumentError(self.ask_for_label())
-        if label.ndim != 2 or label.shape[1] != count:
-            raise ShapeError(f"label must be (batch, {count}), not {tuple(label.shape)}")
-        return normalise(self.label_embedding(label))
 
     def synthesis(
         self,
@@ -150,24 +102,33 @@ class Generator(nn.Module):
         content: Content | None = None,
         noise: Sequence[NoiseMap] | None = None,
     ) -> Images:
-        """Draw images, about [-1, 1] and not clipped, from style rows, content and noise maps.
+        """Draw images from style rows, content and noise maps.
 
-        `content` None takes the learned constant, `noise` None the stored maps; a map is
-        (batch or 1, 1, h, w), in the order of `noise_shapes`. Raises `ShapeError`.
+        Args:
+            styles: (batch, num_layers, width).
+            content: (batch, C, 4, 4); None takes the learned constant.
+            noise: a map (batch or 1, 1, h, w) for each of `noise_shapes`; None takes the stored
+                ones.
+
+        Returns:
+            (batch, 3, resolution, resolution), in about [-1, 1] and not clipped.
+
+        Raises:
+            ShapeError: an input has another shape.
         """
         self._check_styles(styles, content)
         x = self.constant.expand(styles.shape[0], -1, -1, -1) if content is None else content
         return self.synthesis_from(0, x, self.scales(styles), noise)
 
     def scales(self, styles: Styles) -> list[Tensor]:
-        """The input scales, (batch, inputs) each, of `modulations` that style rows give."""
+        """The input scales s that style rows give, (batch, inputs) for each of `modulations`."""
         rows = styles.unbind(1)
         return [module.affine(rows[row]) for row, module in self.modulations()]
 
     def modulations(self) -> list[tuple[int, SynthesisLayer | ToRGB]]:
-        """The modulated convolutions in the order they are used, each with its style row.
+        """The modulated convolutions in the order of use, each with its style row.
 
-        Synthesis layer i takes row i; after an even one comes the ToRGB of its size, with row
+        Synthesis layer i takes row i. After an even layer comes the ToRGB of its size, with row
         i + 1.
         """
         found: list[tuple[int, SynthesisLayer | ToRGB]] = []
@@ -180,7 +141,11 @@ class Generator(nn.Module):
         return found
 
     def feature_shape(self, layer: int) -> Shape:
-        """(C, h, w) of the features that enter synthesis layer `layer`; raises `ArgumentError`."""
+        """(C, h, w) of the features that enter a synthesis layer.
+
+        Raises:
+            ArgumentError: there is no such layer.
+        """
         last = self.num_layers - 2
         if not 0 <= layer <= last:
             raise ArgumentError(
@@ -198,15 +163,23 @@ class Generator(nn.Module):
         *,
         skip: Images | None = None,
     ) -> Images:
-        """Draw images from the features (batch, C, h, w) that enter a synthesis layer.
+        """Draw images from the features that enter a synthesis layer.
 
-        `scales` are those of `scales(styles)` or, for W++, free ones; what lies below `layer` is
-        not used. `skip` is the RGB image that the blocks below have made, None drops it. Raises
-        `ArgumentError` for the layer, `ShapeError`.
+        Args:
+            layer: index of the layer; nothing below it is used.
+            features: (batch, C, h, w) of `feature_shape(layer)`.
+            scales: what `scales(styles)` returns, or free ones (W++).
+            noise: as in `synthesis`.
+            skip: RGB image that the blocks below have made; None is black.
+
+        Returns:
+            (batch, 3, resolution, resolution), in about [-1, 1] and not clipped.
+
+        Raises:
+            ArgumentError: there is no such layer.
+            ShapeError: an input has another shape.
         """
-        self._check_features(layer, features, noise)
-        maps = self.noise_maps() if noise is None else noise
-        _, image = self._run(layer, self.num_layers - 1, features, skip, scales, maps)
+        _, image = self._run(range(layer, self.num_layers - 1), features, scales, noise, skip)
         assert image is not None  # the last layer is even, so that a ToRGB ran
         return image
 
@@ -220,70 +193,63 @@ class Generator(nn.Module):
         *,
         skip: Images | None = None,
     ) -> tuple[Tensor, Images | None]:
-        """The features that enter layer `stop`, and the RGB image made below it, if any.
+        """Run the synthesis layers from `start` to before `stop`; arguments as in `synthesis_from`.
 
-        Runs the synthesis layers from `start` to before `stop` (see `synthesis_from`). Raises
-        `ArgumentError` for the layers, `ShapeError`.
+        Returns:
+            The features that enter layer `stop`, and the RGB image made below it, if any.
+
+        Raises:
+            ArgumentError: there is no layer `start` or `stop`.
+            ShapeError: an input has another shape.
         """
         self.feature_shape(stop)
-        self._check_features(start, features, noise)
-        maps = self.noise_maps() if noise is None else noise
-        left, image = self._run(start, stop, features, skip, scales, maps)
+        left, image = self._run(range(start, stop), features, scales, noise, skip)
         return left.plain(), image
 
     def _run(
         self,
-        start: int,
-        stop: int,
-        x: Tensor,
-        image: Tensor | None,
+        layers: range,
+        features: Tensor,
         scales: Sequence[Tensor],
-        maps: Sequence[Tensor],
-    ) -> tuple[Features, Tensor | None]:
-        """Layers `start` to before `stop`, each ToRGB's image added to the doubled one."""
-        features = Features.of(x)
-        if self.precision == "bf16" and torch.is_grad_enabled():
-            features = features._replace(values=x.bfloat16())
-        for _, block in itertools.groupby(range(start, stop), key=lambda index: (index + 1) // 2):
-            arguments = (list(block), features, image, scales, maps)
-            if self.memory == "low" and torch.is_grad_enabled():
-                features, image = checkpoint(
-                    self._block, *arguments, use_reentrant=False, preserve_rng_state=False
-                )
-            else:
-                features, image = self._block(*arguments)
-        return features, image
-
-    def _block(
-        self,
-        indices: Sequence[int],
-        features: Features,
-        image: Tensor | None,
-        scales: Sequence[Tensor],
-        maps: Sequence[Tensor],
-    ) -> tuple[Features, Tensor | None]:
-        """The layers of one size.
-
-        Scale 3(i // 2) + 2(i % 2) belongs to layer i, the one after an even layer's to its ToRGB.
-        """
-        for index in indices:
-            place = 3 * (index // 2) + 2 * (index % 2)
-            features = self.layers[index](features, scales[place], maps[index])
-            if index % 2 == 0:
-                rgb: Tensor = self.to_rgb[index // 2](features, scales[place + 1])
-                image = rgb if image is None else upsample(image) + rgb
-        return features, image
+        noise: Sequence[NoiseMap] | None,
+        skip: Images | None,
+    ) -> tuple[Features, Images | None]:
+        """Features and RGB image behind some layers."""
+        expected = self.feature_shape(layers.start)
+        if tuple(features.shape[1:]) != expected:
+            raise ShapeError(
+                f"the features that enter layer {layers.start} must be (batch, *{expected}), "
+                f"not {tuple(features.shape)}"
+            )
+        if noise is not None:
+            check_noise(noise, features.shape[0], self.noise_shapes)
+        return run_layers(
+            self.layers,
+            self.to_rgb,
+            layers,
+            features,
+            skip,
+            scales,
+            self.noise_maps() if noise is None else noise,
+            memory=self.memory,
+            precision=self.precision,
+        )
 
     def forward(self, z: Vectors) -> Images:
-        """Draw images from z with one w for all layers and the stored noise maps."""
+        """Draw images from z, with one w for all layers and the stored noise maps."""
         return self.synthesis(self.mapping(z).unsqueeze(1).expand(-1, self.num_layers, -1))
 
     def truncate(self, resolution: int) -> "Generator":
-        """The same network up to `resolution` pixels: what its blocks have drawn by then.
+        """The same network up to a resolution, which shares its tensors.
 
-        Its images are the sum of the lower colour layers, which StyleGAN2 trains to be a picture;
-        style rows and noise maps are the first ones, W and its mean are the same. Tensors are
-        shared. Raises `ArgumentError` for a resolution that it does not have.
+        Its images are the sum of the lower ToRGB layers, which StyleGAN2 trains to be a picture.
+        It has the first style rows and noise maps; W and its mean are the same.
+
+        Args:
+            resolution: a power of two from 8 to that of this generator.
+
+        Raises:
+            ArgumentError: it has no such resolution.
         """
         if resolution not in SIZES or resolution > self.resolution:
             raise ArgumentError(
@@ -306,8 +272,13 @@ class Generator(nn.Module):
     def with_label(self, label: int) -> "Generator":
         """The unconditional generator of one class: the label's embedding becomes a bias.
 
-        Its mean w is that of the class, over 10,000 draws of a fixed seed. Raises `ArgumentError`
-        for a label that there is not.
+        Its mean w is that of the class, over 10,000 draws of a fixed seed.
+
+        Args:
+            label: number of the class, from 0.
+
+        Raises:
+            ArgumentError: there is no such class, or the generator is not conditional.
         """
         count, width = self.config.labels, self.z_width
         if not count:
@@ -329,15 +300,6 @@ class Generator(nn.Module):
         chosen.mean_w = chosen.measured_mean_w()
         return chosen
 
-    @torch.no_grad()
-    def measured_mean_w(self) -> Tensor:
-        """The mean of w over 10,000 draws of a fixed seed, (width,)."""
-        rng, total = stream(0, "mean w"), torch.zeros(self.style_width, dtype=torch.float64)
-        for _ in range(0, MEAN_DRAWS, 1000):
-            z = torch.randn(1000, self.z_width, generator=rng).to(self.constant)
-            total += self.mapping(z).double().sum(0).cpu()
-        return (total / MEAN_DRAWS).to(self.constant)
-
     def _derived(
         self,
         config: GeneratorConfig,
@@ -345,7 +307,7 @@ class Generator(nn.Module):
         options: dict[str, int],
         dropped: tuple[str, ...],
     ) -> "Generator":
-        """A generator of this one's tensors, of which it takes those it has."""
+        """A generator of those of the tensors that its configuration has."""
         with torch.device("meta"):
             derived = Generator(config)
         own = {name: tensors[name] for name in derived.state_dict()}
@@ -365,22 +327,3 @@ class Generator(nn.Module):
             raise ShapeError(
                 f"content must be {(batch, *self.content_shape)}, not {tuple(content.shape)}"
             )
-
-    def _check_features(self, layer: int, features: Tensor, noise: Sequence[Tensor] | None) -> None:
-        expected = self.feature_shape(layer)
-        if tuple(features.shape[1:]) != expected:
-            raise ShapeError(
-                f"the features that enter layer {layer} must be (batch, *{expected}), "
-                f"not {tuple(features.shape)}"
-            )
-        if noise is None:
-            return
-        batch, shapes = features.shape[0], self.noise_shapes
-        if len(noise) != len(shapes):
-            raise ShapeError(f"noise must hold {len(shapes)} maps, not {len(noise)}")
-        for index, (given, (height, width)) in enumerate(zip(noise, shapes, strict=True)):
-            if given.shape[0] not in (1, batch) or tuple(given.shape[1:]) != (1, height, width):
-                raise ShapeError(
-                    f"noise map {index} must be ({batch} or 1, 1, {height}, {width}), "
-                    f"not {tuple(given.shape)}"
-                )

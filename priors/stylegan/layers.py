@@ -1,4 +1,8 @@
-"""The layers of StyleGAN2 as pure functions of tensors (Karras et al., CVPR 2020, section 2)."""
+"""The layers of StyleGAN2 (Karras et al., CVPR 2020, section 2.2).
+
+They stand here in the paper's form. A frozen `SynthesisLayer` computes the same in a faster form,
+which enters in its `forward` alone.
+"""
 
 from typing import final
 
@@ -24,7 +28,7 @@ def activate(x: Tensor) -> Tensor:
 
 
 def clamped(x: Tensor, bound: float | None) -> Tensor:
-    """Keep values within ±bound, as networks trained in half precision do; None: leave them."""
+    """Values within ±bound, as in networks trained in half precision; None bounds nothing."""
     return x if bound is None else x.clamp(-bound, bound)
 
 
@@ -33,17 +37,24 @@ class Affine(nn.Linear):
     """A fully connected layer of zeros, to be loaded or initialised."""
 
     def reset_parameters(self) -> None:
-        """Draw nothing: random values would cost loading more than reading the file's."""
+        """Set zeros: drawing random values would take longer than reading those of a file."""
         self.weight.data.zero_()
         self.bias.data.zero_()
 
 
 class ModulatedConv(nn.Module):
-    """A convolution with its inputs scaled by a style and its outputs back to unit variance.
+    """A convolution whose inputs are scaled by a style, and its outputs to unit variance.
 
-    Equations (1) and (3) of StyleGAN2, without making a weight for each sample: the input is scaled
-    by the style, convolved with the shared weight, and scaled by 1 / sqrt(Σ (s·W)²), which is a
-    small matrix product of s² with the cached sum of W² over the kernel.
+    Equations (1) and (3) of StyleGAN2 make a weight for each sample: w' = s·w, divided by
+    sqrt(Σ w'² + ε) over inputs and kernel. Here the samples share the weight. The input is scaled
+    by s and convolved with w, and the output is divided by that root, which is a matrix product of
+    s² with the kernel sums of w².
+
+    Args:
+        inputs: channels of the features.
+        outputs: channels of the result.
+        width: width of the style row.
+        kernel: size of the kernel.
     """
 
     weight: Tensor
@@ -60,6 +71,7 @@ def _energy(weight: Tensor) -> Tensor:
 
 
 def _energy_less_gain(weight: Tensor) -> Tensor:
+    """Σ W² / GAIN², with which the gain of the activation enters the demodulation."""
     return _energy(weight) / GAIN**2
 
 
@@ -68,11 +80,19 @@ def _gained(values: Tensor) -> Tensor:
 
 
 class SynthesisLayer(ModulatedConv):
-    """Modulated 3x3 convolution, noise, bias, activation; `doubling` ones enlarge by two.
+    """Modulated 3x3 convolution, noise, bias, activation.
 
-    The activation, its gain included, is kept within ±`clamp`. `_textbook` is the layer as the
-    paper has it. Where the layer's weights are frozen, `forward` computes the same in its fast
-    form: `fused_layer` with a convolution that `invprob.fast` chooses.
+    `_textbook` is the layer as the paper has it. Where the layer's weights are frozen, `forward`
+    computes the same in its fast form: `fused_layer` with a convolution that `invprob.fast`
+    chooses.
+
+    Args:
+        inputs: channels of the features that enter.
+        outputs: channels of those that leave.
+        width: width of the style row.
+        size: height and width of what leaves.
+        doubling: whether the layer enlarges by two.
+        clamp: bound of the activation, its gain included; None for no bound.
     """
 
     noise: Tensor
@@ -98,20 +118,29 @@ class SynthesisLayer(ModulatedConv):
         self.register_buffer("noise", torch.zeros(1, 1, size, size))
 
     def lay_out(self) -> None:
-        """Bring the weight to the order in memory that its convolution reads: channels last."""
+        """Store the weight in the order in which its convolution reads it: channels last."""
         turned = self.weight.data.transpose(0, 1) if self.doubling else self.weight.data
         if turned.is_contiguous(memory_format=torch.channels_last):
             return
-        with torch.inference_mode(False):  # it may serve a gradient later
+        with torch.inference_mode(False):  # the weight may serve a gradient later
             turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
 
     def forward(self, features: Features, scale: Tensor, noise: Tensor) -> Features:
-        """Features of (h, w), scale (batch, inputs), noise (batch or 1, 1, H, W) -> of (H, W)."""
+        """The features that leave the layer.
+
+        Args:
+            features: those that enter, (batch, inputs, h, w).
+            scale: s of equation (1), (batch, inputs).
+            noise: (batch or 1, 1, size, size).
+
+        Returns:
+            Features (batch, outputs, size, size).
+        """
         own = (self.weight, self.noise_strength, self.bias)
         if any(value.requires_grad for value in own):
             return Features.of(self._textbook(features.plain(), scale, noise))
-        self.lay_out()  # of a loaded weight; here, so that loading copies nothing
+        self.lay_out()  # only now, so that loading a file copies nothing
         features = fused.layer(
             features,
             scale,
@@ -126,7 +155,7 @@ class SynthesisLayer(ModulatedConv):
         return Features.of(clamped(features.plain(), self.clamp))
 
     def _textbook(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
-        """The layer with gradients to its own weights, and of gradients."""
+        """The same, differentiable in the layer's own weights and as often as wanted."""
         # The activation is homogeneous, so its gain acts on small tensors instead.
         strength, bias = _gained(self.noise_strength), _gained(self.bias)
         leave = GAIN * torch.rsqrt(scale.square() @ _energy(self.weight).T + EPSILON)
@@ -140,7 +169,13 @@ class SynthesisLayer(ModulatedConv):
 
 
 class ToRGB(nn.Module):
-    """Modulated 1x1 convolution to three channels within ±`clamp`, without demodulation."""
+    """Modulated 1x1 convolution to three channels, without demodulation.
+
+    Args:
+        inputs: channels of the features.
+        width: width of the style row.
+        clamp: bound of the colours; None for no bound.
+    """
 
     def __init__(self, inputs: int, width: int, *, clamp: float | None = None) -> None:
         super().__init__()
@@ -150,6 +185,6 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(3))
 
     def forward(self, features: Features, scale: Tensor) -> Tensor:
-        """Features (batch, inputs, h, w), scale (batch, inputs) -> (batch, 3, h, w)."""
-        weight = self.weight[None, :, :, 0, 0] * features.taken_by(scale)[:, None, :]
+        """Map features (batch, inputs, h, w) and a scale (batch, inputs) to (batch, 3, h, w)."""
+        weight = self.weight[None, :, :, 0, 0] * features.scale_of_values(scale)[:, None, :]
         return clamped(fused.colours(features.values, weight, self.bias), self.clamp)

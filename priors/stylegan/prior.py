@@ -1,7 +1,7 @@
 """A prior made of a StyleGAN2 generator and a choice of style, content and noise."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -51,19 +51,23 @@ class StyleGANCode(Code):
 
 @register.prior("stylegan")
 class StyleGANPrior(Prior[StyleGANCode]):
-    """generator × style × content × noise: the rows of the paper's Table 1.
+    """A StyleGAN2 generator with a choice of style, content and noise: the rows of Table 1.
 
-    The parts default to W+, the learned constant and the stored noise maps. Raises `ArgumentError`
-    for a conditional generator of which no class was chosen.
+    A code carries the choices of the prior that started it.
+
+    Raises:
+        ArgumentError: the generator is conditional and no class was chosen.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        generator: Annotated[Generator, "the network that is searched"],
         *,
-        style: Part | None = None,
-        content: Part | None = None,
-        noise: Part | None = None,
+        style: Annotated[Part | None, "what gives the style rows; default: W+"] = None,
+        content: Annotated[
+            Part | None, "what enters the synthesis; default: the learned constant"
+        ] = None,
+        noise: Annotated[Part | None, "the noise maps; default: those stored"] = None,
     ) -> None:
         if generator.config.labels:
             raise ArgumentError(generator.ask_for_label())
@@ -79,11 +83,11 @@ class StyleGANPrior(Prior[StyleGANCode]):
         return StyleGANCode(*(part.start(self.generator, batch, rng) for part in parts))
 
     def decode(self, code: StyleGANCode, rng: torch.Generator) -> Images:
-        """I' = G(P_s(z+), P_c(s), b), algorithm 1 of SPHInX; other parts ignore the draws."""
+        """I' = G(P_s(z+), P_c(s), b), lines 5 to 7 of SPHInX's algorithm 1, with any parts."""
         return synthesise(self.generator, code.draw(rng))
 
     def groups(self, code: StyleGANCode) -> list[ParamGroup]:
-        """One group for each part that has free variables."""
+        """A group for each part that has free variables."""
         return [group for part in code.parts for group in part.groups()]
 
     def regularisers(self, code: StyleGANCode) -> Mapping[str, PerImage]:
@@ -104,27 +108,27 @@ class StyleGANPrior(Prior[StyleGANCode]):
             part.anneal_(progress)
 
     def adopt_(self, code: StyleGANCode, realised: Mapping[str, Tensor]) -> None:
-        """Let each part move to what it can use of another solution."""
+        """Move each part to its inputs in another solution."""
         inputs = SynthesisInputs.from_tensors(realised)
         for part in code.parts:
             part.adopt_(inputs)
 
     def realise(self, code: StyleGANCode, rng: torch.Generator) -> dict[str, Tensor]:
-        """What the parts settle on, by the names of `SynthesisInputs.to_tensors`."""
+        """The inputs that the parts settle on, by the names of `SynthesisInputs.to_tensors`."""
         return code.settle(rng).to_tensors()
 
     def render(self, realised: Mapping[str, Tensor]) -> Images:
-        """Draw the image of what was realised."""
+        """Draw the images of inputs by these names."""
         return synthesise(self.generator, SynthesisInputs.from_tensors(realised))
 
     @torch.no_grad()
     def mean_image(self) -> Images:
-        """The image of the generator's mean w."""
+        """The image of the generator's mean w, (1, 3, height, width)."""
         rows = self.generator.mean_w.expand(1, self.generator.num_layers, -1)
         return self.generator.synthesis(rows)
 
     def spec(self) -> dict[str, Any]:
-        """Name or path of the generator, what was made of it, and the hash of its weights."""
+        """Name or path of the generator, the options it was loaded with, its fingerprint."""
         return {
             "type": "stylegan",
             "generator": self.generator.source,
@@ -134,7 +138,11 @@ class StyleGANPrior(Prior[StyleGANCode]):
 
     @classmethod
     def from_spec(cls, spec: Spec) -> "StyleGANPrior":
-        """Load the named generator; its weights must be those of the spec."""
+        """Load the generator of a spec.
+
+        Raises:
+            GeneratorFileError: the generator was never saved, or its weights have changed since.
+        """
         if spec["generator"] == "memory":
             raise GeneratorFileError(
                 "this solution was made with a generator that was never saved; "
@@ -159,7 +167,15 @@ def Sphinx(
     readout: Readout = "mean_w",
     noise: Part | None = None,
 ) -> StyleGANPrior:
-    """P_s, P_c and B: style head, content head and noise maps (free unless `noise` differs)."""
+    """The prior of SPHInX (ICML 2022): style head P_s, content head P_c and noise maps B.
+
+    Args:
+        generator: the network that is searched.
+        preset: head widths of the "paper" (d = 16) or of the "official" code (d = 32).
+        d: width of the style head's bottleneck in place of the preset's.
+        readout: how the heads settle on one image, see `settle_draws`.
+        noise: the noise maps; None frees them all.
+    """
     shape = HeadShape.preset(preset, generator.style_width, d)
     return StyleGANPrior(
         generator,

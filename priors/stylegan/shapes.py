@@ -1,12 +1,14 @@
-"""What shapes a StyleGAN2 generator takes, how a header says it, and what does not have them."""
+"""The shapes of a StyleGAN2 generator: its configuration, and checks of tensors against it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from invprob.errors import ArgumentError, GeneratorFileError
+from torch import Tensor
+
+from invprob.errors import ArgumentError, GeneratorFileError, ShapeError
 from invprob.types import Spec
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -14,13 +16,21 @@ SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What shapes a StyleGAN2 generator takes.
+    """The shape of a StyleGAN2 generator.
 
-    `channels` lists the feature channels at 4, 8, ..., `resolution` pixels; `resolution` is a power
-    of two from 8 to 1024. Of z, of a mapping network's inner layers and of a label's embedding the
-    widths are `z_width`, `hidden_width` and `label_width`, 0 standing for `style_width`. A
-    conditional generator draws one of `labels` classes. Features and colours are kept within
-    ±`clamp`. Raises `ArgumentError` where they do not agree.
+    Attributes:
+        resolution: height and width of the images, a power of two from 8 to 1024.
+        channels: feature channels at 4, 8, ..., `resolution` pixels.
+        style_width: width of w.
+        mapping_layers: number of layers of the mapping network.
+        z_width: width of z; 0 stands for `style_width`.
+        hidden_width: width of the mapping network's inner layers; 0 stands for `style_width`.
+        labels: number of classes of a conditional generator, else 0.
+        label_width: width of a label's embedding; 0 stands for `style_width`.
+        clamp: bound of the absolute values of features and colours; None for no bound.
+
+    Raises:
+        ArgumentError: a value is out of range, or `channels` does not fit the resolution.
     """
 
     resolution: int
@@ -72,25 +82,29 @@ class GeneratorConfig:
 
     @property
     def mapping_widths(self) -> list[int]:
-        """Widths from the mapping network's input to w; a label's embedding enters beside z."""
+        """Widths from the mapping network's input (z and a label's embedding) to w."""
         inner = [self.hidden_width] * (self.mapping_layers - 1)
         return [self.z_width + self.label_width, *inner, self.style_width]
 
     @property
     def extended(self) -> bool:
-        """Whether the first four fields do not say all."""
+        """Whether one of the later five fields differs from its default."""
         return self != self._plain()
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values; of the later five only those that say something."""
+        """The fields as JSON values, without those of the later five that have their default."""
         usual = asdict(self._plain())
         first = ("resolution", "channels", "style_width", "mapping_layers")
-        told = {k: v for k, v in asdict(self).items() if k in first or v != usual[k]}
-        return {**told, "channels": list(self.channels)}
+        kept = {k: v for k, v in asdict(self).items() if k in first or v != usual[k]}
+        return {**kept, "channels": list(self.channels)}
 
     @classmethod
     def from_json(cls, spec: Spec) -> "GeneratorConfig":
-        """The inverse of `to_json`; raises `ArgumentError` for missing, extra or wrong fields."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ArgumentError: a field is missing, unknown or of another type.
+        """
         known = [item.name for item in fields(cls)]
         expected, optional = set(known[:4]), set(known[4:])
         if not expected <= set(spec) <= expected | optional:
@@ -114,10 +128,40 @@ class GeneratorConfig:
         )
 
 
+def check_noise(noise: Sequence[Tensor], batch: int, expected: Sequence[tuple[int, int]]) -> None:
+    """Check that noise maps suit a generator.
+
+    Args:
+        noise: the maps.
+        batch: number of images.
+        expected: (h, w) of each map.
+
+    Raises:
+        ShapeError: one is missing, or is not (batch or 1, 1, h, w).
+    """
+    if len(noise) != len(expected):
+        raise ShapeError(f"noise must hold {len(expected)} maps, not {len(noise)}")
+    for index, (given, (height, width)) in enumerate(zip(noise, expected, strict=True)):
+        if given.shape[0] not in (1, batch) or tuple(given.shape[1:]) != (1, height, width):
+            raise ShapeError(
+                f"noise map {index} must be ({batch} or 1, 1, {height}, {width}), "
+                f"not {tuple(given.shape)}"
+            )
+
+
 def compare(
     path: str | Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise `GeneratorFileError` that names the first five tensors which do not match by shape."""
+    """Check that a file holds the tensors of a network.
+
+    Args:
+        path: the file, for the message.
+        expected: shapes of the network's tensors, by name.
+        found: shapes of the file's tensors, by name.
+
+    Raises:
+        GeneratorFileError: they differ. It names the first five differences.
+    """
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is not part of the network" for name in found if name not in expected]
     problems += [

@@ -1,8 +1,7 @@
-"""Mean, covariance and principal components of a generator's W, streamed in float64.
+"""Mean, covariance and principal components of a generator's W, in float64.
 
-The statistics are those of v = LReLU_5(w), the mapping network's last layer before its activation:
-there the distribution is close to a Gaussian (PULSE and II2S both use it). The activation's gain
-stays inside the mean and the covariance.
+They are those of v = LReLU_5(w), which undoes the mapping network's last activation: v is close to
+Gaussian (PULSE and II2S use it). The activation's gain stays in mean and covariance.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,11 +29,16 @@ def after_activation(v: Vectors) -> Vectors:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Moments of w and v, all float64, of `count` draws.
+    """Moments of w and v, in float64.
 
-    `mean_w` (width,) and the scalar `std_w`, the root of the total variance of w; `mean` (width,),
-    `covariance` (width, width) of v; `components` (width, width), orthonormal rows by falling
-    `deviations` (width,), the standard deviations of v along them.
+    Attributes:
+        count: number of draws.
+        mean_w: mean of w, (width,).
+        std_w: root of the total variance of w, ().
+        mean: mean of v, (width,).
+        covariance: of v, (width, width).
+        components: principal components of v, orthonormal rows (width, width).
+        deviations: standard deviations of v along the components, (width,), falling.
     """
 
     count: int
@@ -55,19 +59,23 @@ class Statistics:
         return int((self.deviations > floor).sum())
 
     def whiten(self, w: Vectors, *, floor: float = 0.0) -> Vectors:
-        """P-norm+ coordinates of w: principal components of v over their standard deviations.
-
-        A `floor` (1e-2 is a good one) keeps near-null directions from dominating the norm.
-        """
+        """The whitened coordinates of w; see `Whitening`."""
         return Whitening(self, floor)(w)
 
 
 class Whitening:
-    """w to P-norm+ coordinates and back, for rows of any number of leading axes.
+    """Maps w to the coordinates of P-norm+ and back (Zhu et al., arXiv:2012.09036).
 
     v = LReLU_5(w) is centred, turned to its principal components and divided by their standard
-    deviations, none below `floor`: the published code has none, and there directions in which W
-    hardly varies dominate the norm.
+    deviations. It maps tensors (..., width).
+
+    Args:
+        statistics: of the generator's W.
+        floor: lower bound of the standard deviations. Without one, as in the published code,
+            directions in which W hardly varies dominate the norm; 0.01 suits.
+
+    Raises:
+        ArgumentError: the floor is negative, or 0 while W does not vary along every axis.
     """
 
     def __init__(self, statistics: Statistics, floor: float = 0.0) -> None:
@@ -97,7 +105,7 @@ class Whitening:
         return after_activation(coordinates @ back + mean)
 
     def _like(self, tensor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The matrices where and as precise as a tensor is; moved once, not at each step."""
+        """The matrices on a tensor's device and of its type; moved once, not at each step."""
         kept = self._moved[0]
         if (kept.device, kept.dtype) != (tensor.device, tensor.dtype):
             mean, forth, back = (matrix.to(tensor) for matrix in self._doubles)
@@ -106,9 +114,13 @@ class Whitening:
 
 
 def statistics_of(batches: Iterable[Vectors]) -> Statistics:
-    """Accumulate moments over batches of w, (count, width) each, in one pass.
+    """The statistics of draws of w, in one pass.
 
-    Raises `ArgumentError` for fewer than two draws in all.
+    Args:
+        batches: draws of w, (n, width) each.
+
+    Raises:
+        ArgumentError: there are fewer than two draws in all.
     """
     w_moments, v_moments = _Moments(), _Moments()
     for w in batches:
@@ -129,7 +141,7 @@ def statistics_of(batches: Iterable[Vectors]) -> Statistics:
 def statistics_from(
     *, count: int, mean_w: Tensor, std_w: Tensor, mean: Tensor, covariance: Tensor
 ) -> Statistics:
-    """Complete moments by the principal components of the covariance."""
+    """The statistics of given moments: adds the principal components of the covariance."""
     variances, vectors = torch.linalg.eigh(covariance)
     return Statistics(
         count=count,
@@ -150,12 +162,17 @@ def sample_statistics(
     batch: int = 5_000,
     progress: Callable[[int, int], None] | None = None,
 ) -> Statistics:
-    """Statistics of `count` draws of w = mapping(z), z ~ N(0, I) from `rng`.
+    """Statistics of w = mapping(z), z ~ N(0, I).
 
-    `progress` hears after each batch how many draws of how many are done.
+    Args:
+        generator: the network whose W it is.
+        rng: source of z.
+        count: number of draws.
+        batch: how many to map at once.
+        progress: called after each batch with the draws that are done and `count`.
     """
 
-    def heard() -> Iterator[Vectors]:
+    def reported() -> Iterator[Vectors]:
         done = 0
         for w in draws_of_w(generator, rng, count=count, batch=batch):
             yield w
@@ -163,7 +180,7 @@ def sample_statistics(
             if progress is not None:
                 progress(done, count)
 
-    return statistics_of(heard())
+    return statistics_of(reported())
 
 
 @torch.no_grad()
@@ -177,7 +194,7 @@ def draws_of_w(
 
 
 class _Moments:
-    """Mean and scatter of batches, merged so that a large mean costs no precision."""
+    """Mean and scatter matrix of rows, merged batch by batch without loss of precision."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -11,7 +11,7 @@ import invprob
 from invprob.errors import ArgumentError
 from invprob.methods import Recipe, make
 from invprob.operators import GaussianNoise, Identity
-from invprob.priors.parts import W
+from invprob.priors.parts.w_spaces import StartedW
 from invprob.priors.stylegan.extras import statistics_for
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.priors.stylegan.statistics import Whitening
@@ -209,7 +209,7 @@ def test_bdinvert_replaces_all_below_its_base_code() -> None:
 
 def test_what_is_annealed_hears_how_far_its_own_stage_is(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[float] = []
-    monkeypatch.setattr(W, "anneal_", lambda self, variables, progress: heard.append(progress))
+    monkeypatch.setattr(StartedW, "anneal_", lambda self, progress: heard.append(progress))
     run(recipe("karras"), 4)
     assert heard == [0.0, 0.25, 0.5, 0.75]
     heard.clear()
