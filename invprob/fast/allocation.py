@@ -1,18 +1,21 @@
-"""What becomes of memory between the steps of a solve on a CPU."""
+"""Memory that a CPU process keeps between the steps of a solve."""
 
 import ctypes
 import platform
 
 _TRIM, _MAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
-_LIMITS = (2**30, 2**25)  # bytes; older versions refuse more than the second for M_MMAP_THRESHOLD
+_LIMITS = (2**30, 2**25)  # bytes; older versions refuse more than 32 MiB for M_MMAP_THRESHOLD
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep up to 1 GiB of freed memory, which the next step asks for again.
+    """Make this process keep up to 1 GiB of the memory that it frees.
 
-    By default glibc gives large blocks back to the system, which then clears each page anew, some
-    thousand of them a step. For the whole process and from now on. False where the C library is
-    another one, which is left as it is.
+    By default, the C library glibc returns large blocks to the operating system, which clears their
+    pages when it hands them out again: thousands of pages in each step of a solve. This setting
+    holds for the whole process until it ends.
+
+    Returns:
+        Whether the setting was made. It is False with another C library, which is left unchanged.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

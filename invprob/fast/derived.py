@@ -1,4 +1,4 @@
-"""What follows from a fixed buffer: made at first use, for each dtype and device, never saved."""
+"""Tensors computed from a fixed buffer: at first use, for each dtype and device, never saved."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,11 +14,11 @@ class _Entry(NamedTuple):
 
 
 class Derived:
-    """A buffer in every dtype in which it was asked for, as it is or transformed: its spectrum.
+    """Keeps what is computed from a buffer, such as its spectrum or a cast, for later calls.
 
-    A complex buffer does not survive `Module.to(dtype)`, and casts at every call cost as much as
-    the arithmetic; these live beside the buffers. A buffer that was replaced or changed in place
-    gives new ones; copies and pickles start empty.
+    A buffer of its own would not do: `Module.to(dtype)` breaks complex ones, and a cast at every
+    call costs as much as the arithmetic. When the buffer is replaced or changed in place, the
+    values are computed again. Copies and pickles start empty.
     """
 
     def __init__(self) -> None:
@@ -30,16 +30,23 @@ class Derived:
         like: Tensor | None = None,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """`transform(buffer)`, in the dtype, real or complex, and on the device that fit `like`.
+        """Compute `transform(buffer)`, or return what was computed before.
 
-        `like` None means the buffer. No gradient flows.
+        Args:
+            buffer: The fixed tensor.
+            like: A tensor with the dtype and device to return; complex values get the complex
+                dtype that belongs to it. None takes the buffer's.
+            transform: None leaves the values as they are.
+
+        Returns:
+            A tensor without gradient.
         """
         like = buffer if like is None else like
         key = (like.dtype, like.device)
         state = (0 if buffer.is_inference() else buffer._version, buffer.data_ptr())
         known = self._known.get(key)
         if known is None or known.buffer is not buffer or known.state != state:
-            # Kept for later calls, whose gradients may need it, whatever the mode of this one.
+            # Later calls may need gradients, so these must not become inference tensors.
             with torch.inference_mode(False), torch.no_grad():
                 values = buffer if transform is None else transform(buffer)
                 dtype = like.dtype.to_complex() if values.is_complex() else like.dtype
@@ -48,9 +55,9 @@ class Derived:
         return known.values
 
     def __len__(self) -> int:
-        """How many dtypes and devices are known."""
+        """The number of pairs of dtype and device for which values are kept."""
         return len(self._known)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles leave the contents behind."""
+        """Copies and pickles start empty."""
         return Derived, ()

@@ -1,4 +1,4 @@
-"""The low-pass filter of StyleGAN2's up-sampling, on features and on images."""
+"""The low-pass filter of StyleGAN2's up-sampling, for features and for images."""
 
 import functools
 from typing import Any
@@ -7,32 +7,39 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BY_MATRIX = 32  # pixels a side up to which two dense products are faster than shifted slices
+BY_MATRIX = 32  # pixels a side up to which two matrix products are faster than shifted slices
 
 
 @functools.lru_cache(maxsize=32)
 def low_pass(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The FIR (1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 16 for each channel, (channels, 1, 4, 4)."""
-    with torch.inference_mode(False):  # it is kept, and may serve a gradient later
+    with torch.inference_mode(False):  # the result is kept, and gradients may need it later
         line = torch.tensor((0.25, 0.75, 0.75, 0.25), dtype=dtype, device=device)
         return torch.outer(line, line).expand(channels, 1, 4, 4).contiguous()
 
 
 def smooth(x: Tensor, padding: int) -> Tensor:
-    """Pad by zeros and low-pass each channel: (h, w) -> (h + 2 padding - 3, w + 2 padding - 3).
+    """Low-pass each channel by the FIR (1, 3, 3, 1) ⊗ (1, 3, 3, 1) / 16.
 
-    After a stride-2 transposed 3x3 convolution, (2h+1, 2w+1), a padding of 1 leaves (2h, 2w). The
-    filter's sum is 4, as doubling both axes wants it; symmetric, it is its own adjoint with
-    padding 3 - `padding`.
+    The filter's sum is 4, to make up for the zeros between pixels when both axes are doubled. It is
+    symmetric: the adjoint is the same filter with a padding of 3 - `padding`.
+
+    Args:
+        x: (batch, channels, h, w). A transposed 3x3 convolution of stride 2 gives (2h+1, 2w+1); a
+            padding of 1 then leaves (2h, 2w).
+        padding: Zeros added on each side.
+
+    Returns:
+        (batch, channels, h + 2 padding - 3, w + 2 padding - 3).
     """
     channels = x.shape[1]
     return F.conv2d(x, low_pass(channels, x.dtype, x.device), padding=padding, groups=channels)
 
 
 def upsample(image: Tensor) -> Tensor:
-    """Double both axes: zeros between the pixels, then the same FIR; (h, w) -> (2h, 2w).
+    """Double both axes by zeros between the pixels and the same FIR: (h, w) -> (2h, 2w).
 
-    Each output pixel weighs two neighbours by 3/4 and 1/4 along each axis.
+    Along each axis, an output pixel is 3/4 of one input pixel and 1/4 of its neighbour.
     """
     height, width = image.shape[2:]
     if max(height, width) <= BY_MATRIX:
@@ -45,8 +52,8 @@ def upsample(image: Tensor) -> Tensor:
 
 @functools.lru_cache(maxsize=32)
 def _doubling(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """`upsample` along one axis, (2 size, size)."""
-    with torch.inference_mode(False):  # it is kept, and may serve a gradient later
+    """The matrix of `upsample` along one axis, (2 size, size)."""
+    with torch.inference_mode(False):  # the result is kept, and gradients may need it later
         here = torch.eye(size, dtype=dtype, device=device)
         above = torch.diag(here.new_ones(size - 1), -1)
         both = (0.75 * here + 0.25 * above, 0.75 * here + 0.25 * above.T)
@@ -54,7 +61,7 @@ def _doubling(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 class _Doubled(torch.autograd.Function):
-    """`upsample` and its adjoint by shifted slices, each pixel written once or twice."""
+    """`upsample` and its adjoint by shifted slices."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor) -> Tensor:
@@ -73,7 +80,7 @@ class _Doubled(torch.autograd.Function):
 
 
 def _halved(image: Tensor) -> Tensor:
-    """The adjoint of `upsample`; plain, so that it can be differentiated again."""
+    """The adjoint of `upsample`, in operations that can be differentiated again."""
     for axis in (3, 2):
         before, after = image.unflatten(axis, (-1, 2)).unbind(axis + 1)
         size = before.shape[axis]

@@ -1,11 +1,12 @@
 """3x3 convolution by frozen weights with a quarter of the products: Winograd's F(4x4, 3x3).
 
-Lavin and Gray (CVPR 2016): a tile of 4x4 outputs is Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A of a patch d of 6x6
-inputs and a kernel g, 36 products in place of 144. G and A hold powers of the points 0, 1, -1, 1/2,
--2 and ∞, which Barabasz et al. (2020) find among the most exact: with 256 channels float32 errs by
-some 1.6e-6 of the result's norm, a direct convolution by 0.8e-6.
+Lavin and Gray (CVPR 2016): for a patch d of 6x6 inputs and a kernel g, a tile of 4x4
+outputs is Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A. This takes 36 products instead of 144. G and A hold powers of
+the points 0, 1, -1, 1/2, -2 and ∞, which Barabasz et al. (2020) find among the most accurate. With
+256 channels in float32, the error is about 1.6e-6 of the result's norm. That of a direct
+convolution is 0.8e-6.
 
-It pays on a CPU where many channels meet; on a GPU PyTorch chooses such algorithms itself.
+It is faster on a CPU with many channels. On a GPU, PyTorch chooses such algorithms itself.
 """
 
 import functools
@@ -16,11 +17,11 @@ import torch
 from torch import Tensor
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and ∞
-OPPOSITE = [5, 2, 1, 4, 3, 0]  # where -1/p is among them
+OPPOSITE = [5, 2, 1, 4, 3, 0]  # index of -1/p among the points
 TILE, PATCH, PRODUCTS = 4, 6, 36
 FEWEST_CHANNELS = 128  # with fewer, the transforms cost what the products save
 FEWEST_TILES = 16  # with fewer, reading the transformed weight does
-STRIP = 2**18  # numbers that stay near the processor
+STRIP = 2**18  # numbers that fit into the processor's cache
 
 
 class _Transforms(NamedTuple):
@@ -58,17 +59,22 @@ def transform(weight: Tensor) -> Tensor:
 def convolve(
     x: Tensor, kernels: Tensor, *, scale: Tensor | None = None, bias: Tensor | None = None
 ) -> Tensor:
-    """conv(scale · x) + bias with padding 1: (batch, inputs, h, w) -> (batch, outputs, h, w).
+    """conv(scale · x) + bias with a padding of 1, without gradients.
 
-    `kernels` is `transform` of the weight, the scale is (batch, inputs), the bias (outputs), each
-    perhaps absent; h and w are multiples of four. Channels of the result lie last in memory.
-    Gradients do not flow.
+    Args:
+        x: (batch, inputs, h, w); h and w are multiples of four.
+        kernels: `transform` of the weight.
+        scale: (batch, inputs), or None.
+        bias: (outputs), or None.
+
+    Returns:
+        (batch, outputs, h, w), with channels last in memory.
     """
     return _run(x, kernels, _straight(x.dtype), scale, bias)
 
 
 def convolve_back(y: Tensor, kernels: Tensor) -> Tensor:
-    """The adjoint, by the same kernels: (batch, outputs, h, w) -> (batch, inputs, h, w)."""
+    """The adjoint of conv, by the same kernels: (batch, outputs, h, w) -> (batch, inputs, h, w)."""
     return _run(y, kernels.transpose(1, 2), _turned(y.dtype), None, None)
 
 
@@ -106,7 +112,7 @@ def _run(
 
 
 def _strips(batch: int, down: int, across: int, channels: int) -> Iterator[tuple[slice, slice]]:
-    """Images and lines of tiles to take at once: enough for a product, few enough to stay near."""
+    """Images and lines of tiles to process at once: enough for a product, and within the cache."""
     lines = max(1, max(64, STRIP // (PRODUCTS * channels)) // across)
     images = max(1, lines // down)
     for first in range(0, batch, images):
@@ -115,20 +121,20 @@ def _strips(batch: int, down: int, across: int, channels: int) -> Iterator[tuple
 
 
 def _powers(count: int) -> Tensor:
-    """Powers 0 to count - 1 of the points, (6, count), and of ∞ the highest alone."""
+    """Powers 0 to count - 1 of the points, (6, count). The row of ∞ has the highest power alone."""
     rows = torch.tensor(POINTS, dtype=torch.float64)[:, None] ** torch.arange(count)
     return torch.cat((rows, torch.eye(count, dtype=torch.float64)[-1:]))
 
 
 def _interpolation() -> tuple[Tensor, Tensor]:
-    """Bᵀ (6, 6), its rows at most 1, and the weights (6, 1) that this takes from them."""
+    """Bᵀ (6, 6), scaled so that entries are at most 1, and the factors (6, 1) taken out of it."""
     rows = torch.linalg.inv(_powers(PATCH)).T
     weights = rows.abs().amax(1, keepdim=True)
     return rows / weights, weights
 
 
 def _evaluation() -> Tensor:
-    """G (6, 3): the values at the points of a polynomial with three coefficients, weighted."""
+    """G (6, 3): a polynomial of three coefficients at the points, times the factors of Bᵀ."""
     return _powers(3) * _interpolation()[1]
 
 
@@ -138,18 +144,19 @@ def _both_axes(inward: Tensor, outward: Tensor, dtype: torch.dtype) -> _Transfor
 
 @functools.lru_cache(maxsize=4)
 def _straight(dtype: torch.dtype) -> _Transforms:
-    with torch.inference_mode(False):  # they are kept
+    with torch.inference_mode(False):  # the result is kept, and gradients may need it later
         return _both_axes(_interpolation()[0], _powers(TILE).T, dtype)
 
 
 @functools.lru_cache(maxsize=4)
 def _turned(dtype: torch.dtype) -> _Transforms:
-    """Transforms with which the same kernels act turned by half a circle, as in the adjoint.
+    """Transforms with which the same kernels act turned by 180°, as the adjoint needs them.
 
-    A reversed kernel's value at p is p² g(1/p). If every other input and output changes its sign,
-    every other weight of the kernel does, and that is p² g(-1/p): a value at another of the points.
+    A reversed kernel has the value p² g(1/p) at p. Changing the sign of every other input and
+    output changes the sign of every other weight of the kernel. Then its value is p² g(-1/p), which
+    is p² times the value of g at another of the points.
     """
-    with torch.inference_mode(False):  # they are kept
+    with torch.inference_mode(False):  # the result is kept, and gradients may need it later
         inward, weights = _interpolation()
         points = torch.tensor(
             (1.0, *POINTS[1:], 1.0), dtype=torch.float64
