@@ -1,4 +1,4 @@
-"""What a generator file holds, in words and numbers."""
+"""What a generator file contains, in words and numbers."""
 
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,23 @@ MEANS = ("mean_w", "latent_avg", "mapping.w_avg", "dlatent_avg", "truncation.w_a
 
 
 def describe_file(name: str) -> dict[str, Any]:
-    """Facts of a generator by its registered name or path, in order, as JSON values.
+    """Describe a generator. No code in its file is executed.
 
-    `warnings` is a list of sentences. Nothing in the file is executed. Raises `GeneratorFileError`
-    where no complete generator can be built.
+    Args:
+        name: A registered name, the name of a pulled generator, or a path.
+
+    Returns:
+        Facts as JSON values, in the order in which to show them. "warnings" is a list of sentences.
+
+    Raises:
+        GeneratorFileError: The file holds no complete generator.
     """
     path = find_generator(name)
     raw = read_checkpoint(path)
     types = {value.dtype for value in raw.stand_ins.values()}
     mean_of_w = _mean_of_w(raw)
-    look = NotFinite()
-    generator = build_generator(raw, path, source=name, look=look)
+    bad = NotFinite()
+    generator = build_generator(raw, path, source=name, on_tensor=bad)
     config, card = generator.config, card_of(name)
     about: dict[str, Any] = {
         "generator": name,
@@ -68,16 +74,14 @@ def describe_file(name: str) -> dict[str, Any]:
     about.update({f"figure: {key}": value for key, value in card.get("figures", {}).items()})
     about.update(_beside(name, generator))
     about.update(_encoders(path, generator))
-    if look.names:
-        bad = ", ".join(look.names[:5])
-        about["warnings"] = [f"{path}: NaN or infinite values in {bad}; `solve` refuses this file"]
-    else:
-        about["warnings"] = []
+    names = ", ".join(bad.names[:5])
+    warning = f"{path}: NaN or infinite values in {names}; `solve` refuses this file"
+    about["warnings"] = [warning] if names else []
     return about
 
 
 def _beside(name: str, generator: Generator) -> dict[str, Any]:
-    """Statistics and directions of the companion file, where there is one of these weights."""
+    """Statistics and directions from the companion file of these weights, if there is one."""
     if not extras_path(find_generator(name)).exists():
         return {"W statistics": "none beside the file; `invprob convert` computes them"}
     try:
@@ -85,16 +89,16 @@ def _beside(name: str, generator: Generator) -> dict[str, Any]:
     except GeneratorFileError as error:
         return {"W statistics": f"none: {error}"}
     statistics = extras.statistics
-    told = (
+    summary = (
         f"{statistics.count} draws, spread {float(statistics.std_w):.3f}, "
         f"effective rank {statistics.effective_rank()} of {generator.style_width} "
         "(principal components of standard deviation above 0.01)"
     )
-    return {"W statistics": told, "edit directions": list(extras.directions)}
+    return {"W statistics": summary, "edit directions": list(extras.directions)}
 
 
 def _encoders(path: Path, generator: Generator) -> dict[str, Any]:
-    """Kinds and figures of the encoders of these weights, where there are any."""
+    """Kinds and figures of the encoders of these weights, if there are any."""
     if not encoder_path(path).exists():
         return {"encoders": "none beside the file; `invprob train-encoder` trains them"}
     try:

@@ -1,7 +1,7 @@
-"""What an encoder file holds: `NAME-encoder.safetensors` beside the generator `NAME.safetensors`.
+"""Encoder files: `NAME-encoder.safetensors` beside the generator `NAME.safetensors`.
 
-One file has either encoder or both, in half precision, and says in its header which generator they
-belong to, how each is built and how it was trained. Nothing in it is executed.
+A file holds one encoder or both kinds, in half precision. Its header says to which generator they
+belong, how each is built, and how it was trained. No code in it is executed.
 """
 
 import json
@@ -28,14 +28,27 @@ KINDS: tuple[Kind, ...] = ("toolkit", "base-code")
 
 @dataclass(frozen=True)
 class Trained:
-    """An encoder and the JSON record of its training: plan, losses, figures."""
+    """A trained encoder.
+
+    Args:
+        encoder: The network.
+        record: How it was trained and how good it is, as JSON values.
+    """
 
     encoder: Encoder
     record: Mapping[str, Any]
 
 
 def build_encoder(kind: Kind, config: GeneratorConfig) -> Encoder:
-    """An untrained encoder for generators of that shape; raises `ArgumentError` for the kind."""
+    """An untrained encoder.
+
+    Args:
+        kind: "toolkit" or "base-code".
+        config: The shape of the generators that it is for.
+
+    Raises:
+        ArgumentError: There is no such kind.
+    """
     if kind == "toolkit":
         return ToolkitEncoder(config)
     if kind == "base-code":
@@ -65,7 +78,16 @@ def training_command(generator: Generator) -> str:
 
 
 def save_encoders(trained: Mapping[Kind, Trained], generator: Generator, path: Path) -> None:
-    """Write encoders of `generator` into one file, floating-point tensors in half precision."""
+    """Write encoders into one file, in half precision.
+
+    Args:
+        trained: The encoders by kind.
+        generator: The generator they belong to.
+        path: The file, which is replaced only when all is written.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -83,16 +105,24 @@ def save_encoders(trained: Mapping[Kind, Trained], generator: Generator, path: P
 
 
 def load_encoder(generator: Generator, kind: Kind) -> Encoder:
-    """The encoder that lies beside the file of a generator, frozen, in float32 where that is.
+    """Load an encoder from beside the file of a generator.
 
-    "toolkit" maps images to style rows, "base-code" to the features that enter
-    `layers[BASE_LAYER]`. Raises `EncoderError` where there is none, it is damaged, or was trained
-    for other weights.
+    Args:
+        generator: The generator, which must have been loaded from a file.
+        kind: "toolkit" maps images to style rows, "base-code" to the features that enter
+            `layers[BASE_LAYER]`.
+
+    Returns:
+        A frozen encoder in float32, on the device of the generator.
+
+    Raises:
+        EncoderError: There is none, it is damaged, or it was trained for other weights.
+        ArgumentError: There is no such kind.
     """
     encoder = build_encoder(kind, generator.config)
     if generator.source == "memory":
         raise EncoderError(
-            "this generator was never saved, so no encoder lies beside it; save it, and train one "
+            "this generator was never saved, so it has no encoder; save it, and train one "
             "with: invprob train-encoder --prior FILE"
         )
     path = encoder_path(find_generator(generator.source), generator.options)
@@ -108,7 +138,7 @@ def load_encoder(generator: Generator, kind: Kind) -> Encoder:
 
 
 def read_header(path: Path, generator: Generator) -> dict[str, Any]:
-    """The header of an encoder file that belongs to `generator`; raises `EncoderError`."""
+    """The header of an encoder file, which must belong to `generator` (`EncoderError`)."""
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["invprob"])
@@ -136,7 +166,7 @@ def read_header(path: Path, generator: Generator) -> dict[str, Any]:
 
 
 def load_all(path: Path, generator: Generator) -> dict[Kind, Trained]:
-    """All encoders in a file with their records; raises what `load_encoder` raises."""
+    """All encoders in a file, with their records. Raises as `load_encoder`."""
     records = read_header(path, generator)["encoders"]
     found: dict[Kind, Trained] = {}
     for kind in KINDS:
@@ -148,7 +178,7 @@ def load_all(path: Path, generator: Generator) -> dict[Kind, Trained]:
 
 
 def _read(path: Path, kind: Kind, encoder: Encoder) -> dict[str, Tensor]:
-    """The tensors of one encoder; each must be there, of the right shape and finite."""
+    """The tensors of one encoder. All must be there, finite, and of the right shape."""
     own = encoder.state_dict()
     try:
         with safe_open(path, "pt") as file:
@@ -160,7 +190,7 @@ def _read(path: Path, kind: Kind, encoder: Encoder) -> dict[str, Tensor]:
                     f"{path}: {kind}.{wrong[0]} is missing or not part of the encoder "
                     f"({len(wrong)} such tensors)"
                 )
-            # Copies: a mapped file is aligned otherwise than new tensors, and rounds otherwise.
+            # Copies, because a mapped file is aligned differently, which changes rounding.
             tensors = {
                 name: file.get_tensor(full).to(own[name].dtype, copy=True)
                 for name, full in found.items()

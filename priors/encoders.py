@@ -1,8 +1,9 @@
-"""Networks that map an image to what a generator draws it from: style rows, or base features.
+"""Encoders: networks that map an image to an input of a generator, style rows or base features.
 
-Both are our own and learn from a generator's samples alone (`invprob train-encoder`): they start an
-inversion well inside the generator's domain and fall back towards the mean outside of it. They are
-no reproduction of pSp or of the published IDInvert and BDInvert encoders, which saw real images.
+Both are our own designs and learn from a generator's samples alone (`invprob train-encoder`). They
+are good starts for images inside the generator's domain, and fall back towards the mean outside of
+it. They do not reproduce pSp or the published encoders of IDInvert and BDInvert, which learnt from
+real images.
 """
 
 import math
@@ -17,7 +18,7 @@ from invprob.priors.stylegan.fused_layer import SLOPE
 from invprob.priors.stylegan.generator import GeneratorConfig
 from invprob.types import Images, Styles, Vectors
 
-INPUT = 128  # pixels a side of what both encoders look at
+INPUT = 128  # pixels a side of the images that both encoders see
 DIRECT = 16  # pixels a side of the image from which the toolkit encoder reads linearly
 FOLD = 4  # the toolkit encoder starts with 4x4 pixels folded into channels, on a grid of 32x32
 BASE_SIZE = 16  # S of BDInvert: pixels a side of the base code
@@ -27,7 +28,7 @@ BASE_LAYER = 2 * (int(math.log2(BASE_SIZE)) - 2)
 
 
 def fitted(images: Images, size: int = INPUT) -> Images:
-    """Bring images of any size to (batch, 3, size, size): by area down, bilinearly up."""
+    """Resize images to (batch, 3, size, size): area averages downwards, bilinear upwards."""
     if tuple(images.shape[2:]) == (size, size):
         return images
     if min(images.shape[2:]) >= size:
@@ -36,9 +37,10 @@ def fitted(images: Images, size: int = INPUT) -> Images:
 
 
 class Residual(nn.Module):
-    """x + conv(act(norm(conv(act(norm(x)))))): the stream itself is never normalised.
+    """x + conv(act(norm(conv(act(norm(x)))))).
 
-    Group normalisation alone would lose an image's brightness and contrast.
+    The sum is not normalised, because group normalisation removes an image's brightness and
+    contrast.
     """
 
     def __init__(self, channels: int) -> None:
@@ -46,7 +48,7 @@ class Residual(nn.Module):
         self.body = nn.Sequential(*_normed(channels, channels), *_normed(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, h, w) to the same."""
+        """(batch, channels, h, w) -> the same shape."""
         change: Tensor = self.body(x)
         return x + change
 
@@ -63,7 +65,7 @@ def _normed(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Module]:
 class Encoder(nn.Module, ABC):
     """A map from images (batch, 3, h, w) in [-1, 1], of any size, to an input of the generator.
 
-    `kind` is its name in files, `finds` the name under which a solution keeps what it finds.
+    `kind` is its name in files. `finds` is the name under which a solution keeps its result.
     """
 
     kind: str
@@ -71,17 +73,21 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Images) -> Tensor:
-        """What `images` would be drawn from."""
+        """The inputs from which the generator should draw `images`."""
 
 
 @final
 class ToolkitEncoder(Encoder):
-    """Map images in [-1, 1] of any size, (batch, 3, h, w), to style rows (batch, layers, width).
+    """Map images (batch, 3, h, w) in [-1, 1], of any size, to style rows (batch, layers, width).
 
     A light feature pyramid after pSp (Richardson et al., CVPR 2021, figure 2): maps of 8, 16 and 32
-    pixels, each brought to a vector by strided convolutions ("map2style", shared by the rows of a
-    map). Row = mean w + an offset that all rows share + its own, as e4e has it (Tov et al., 2021).
-    The shared offset is linear in the coarsest map and in the image itself at 16x16 pixels.
+    pixels. Strided convolutions turn each map into a vector ("map2style"), which serves the rows of
+    that map. As in e4e (Tov et al., 2021), a row is the mean w, plus an offset that all rows share,
+    plus an offset of its own. The shared offset is linear in the coarsest map and in the image
+    itself at 16x16 pixels.
+
+    Args:
+        config: The shape of the generator.
     """
 
     kind = "toolkit"
@@ -113,14 +119,14 @@ class ToolkitEncoder(Encoder):
             nn.init.zeros_(row.weight)
             nn.init.zeros_(row.bias)
         self.own = nn.ModuleList(own)
-        # pSp gives rows 0-2 and 3-6 of 18 to the two coarser maps; here in the same octaves.
+        # As in pSp, where rows 0-2 and 3-6 of 18 belong to the two coarser maps.
         self.levels = [0 if row < 3 else 1 if row < 7 else 2 for row in range(config.num_layers)]
 
     def forward(self, images: Images) -> Styles:
-        """Style rows of `images`."""
+        """Images (batch, 3, h, w) -> style rows (batch, layers, width)."""
         images = fitted(images)
         maps = self.pyramid(images)
-        vectors = [bring(x) for bring, x in zip(self.to_style, maps, strict=True)]
+        vectors = [to_style(x) for to_style, x in zip(self.to_style, maps, strict=True)]
         shared = self.shared(maps[0].flatten(1)) + self.direct(pixels(images))
         rows = [
             shared + own(vectors[level]) for own, level in zip(self.own, self.levels, strict=True)
@@ -128,7 +134,7 @@ class ToolkitEncoder(Encoder):
         return self.mean_w + self.unit * torch.stack(rows, 1)
 
     def pyramid(self, images: Images) -> list[Tensor]:
-        """Maps of 8, 16 and 32 pixels of images of the input size."""
+        """The maps of 8, 16 and 32 pixels of images (batch, 3, 128, 128)."""
         fine = self.fine(F.pixel_unshuffle(images, FOLD))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
@@ -142,18 +148,22 @@ class ToolkitEncoder(Encoder):
 
 
 def pixels(images: Images) -> Vectors:
-    """Images at 16x16 pixels, (batch, 768)."""
+    """Images at 16x16 pixels, as vectors (batch, 768)."""
     small: Tensor = F.interpolate(images, (DIRECT, DIRECT), mode="area")
     return small.flatten(1)
 
 
 @final
 class BaseCodeEncoder(Encoder):
-    """Map images in [-1, 1] of any size to base codes, the features that enter a synthesis layer.
+    """Map images (batch, 3, h, w) in [-1, 1], of any size, to base codes (batch, C, 16, 16).
 
-    BDInvert's encoder (Kang, Kim and Cho, ICCV 2021) made smaller: convolution, batch norm, leaky
-    ReLU three times, then pooling, twice; the first of its three stages is a folding of 2x2 pixels
-    into channels. (batch, 3, h, w) to (batch, C, 16, 16), which enters `layers[BASE_LAYER]`.
+    Base codes are the features that enter `layers[BASE_LAYER]`. This is a smaller version of the
+    encoder of BDInvert (Kang, Kim and Cho, ICCV 2021). It has two stages of three convolutions,
+    each with batch normalisation and leaky ReLU, and a pooling. The original's first stage is
+    replaced by a folding of 2x2 pixels into channels.
+
+    Args:
+        config: The shape of the generator.
     """
 
     kind = "base-code"
@@ -174,7 +184,7 @@ class BaseCodeEncoder(Encoder):
                 nn.init.kaiming_normal_(layer.weight, SLOPE, mode="fan_out")
 
     def forward(self, images: Images) -> Tensor:
-        """Base codes of `images`."""
+        """Images (batch, 3, h, w) -> base codes (batch, C, 16, 16)."""
         features: Tensor = self.body(F.pixel_unshuffle(fitted(images), 2))
         return features
 

@@ -1,4 +1,4 @@
-"""Generator files by name or path: the native one, safetensors with a JSON header, and others."""
+"""Generators by name or path, from our own files (safetensors with a JSON header) and others."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
 from invprob.files import atomic_write, sha256_of
-from invprob.priors.checkpoints.convert import Look, to_generator
+from invprob.priors.checkpoints.convert import OnTensor, to_generator
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.shapes import GeneratorConfig, compare
@@ -28,7 +28,12 @@ VERSIONS = (1, 2)  # the second has configurations that say more than the four f
 
 @dataclass(frozen=True)
 class GeneratorEntry:
-    """A generator that goes by a name: its weight file and what is said of it."""
+    """A generator that is registered under a name.
+
+    Args:
+        path: Its weight file.
+        card: Facts about it, as JSON values: "purpose", "licence", "sha256" and others.
+    """
 
     path: Path
     card: Mapping[str, Any]
@@ -46,9 +51,16 @@ def save_generator(
     dtype: torch.dtype = torch.float32,
     origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the native file, floating-point tensors as `dtype` (half precision halves the file).
+    """Write a generator to a file of this package: safetensors with a JSON header.
 
-    `origin` says, as JSON values, what the generator was converted from.
+    Args:
+        generator: What to save.
+        path: The file, which is replaced only when all is written.
+        dtype: What tensors are stored as. `torch.float16` halves the file.
+        origin: What the generator was converted from, as JSON values.
+
+    Raises:
+        FileError: The file cannot be written.
     """
     version = VERSIONS[generator.config.extended]
     header = {"format": FORMAT, "version": version, "config": generator.config.to_json()}
@@ -58,7 +70,7 @@ def save_generator(
         name: value.detach().to("cpu", dtype).contiguous()
         for name, value in generator.state_dict().items()
     }
-    # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
+    # As bytes, so that a full disk is an OSError, which `atomic_write` turns into a FileError.
     content = save(tensors, {"invprob": json.dumps(header)})
     with atomic_write(Path(path)) as temporary:
         temporary.write_bytes(content)
@@ -67,15 +79,25 @@ def save_generator(
 def load_generator(
     name: str | Path, *, resolution: int | None = None, label: int | None = None
 ) -> Generator:
-    """Load a generator by its registered name or from a file, in float32 on the CPU.
+    """Load a generator by its name or from a file.
 
-    The file is one of this package, or of rosinality's, NVIDIA's or genforce's program, or one with
-    a pSp or e4e decoder: its content tells which, and nothing in it is executed. `resolution`
-    leaves the blocks above it out (`Generator.truncate`), `label` chooses the class of a
-    conditional generator (`Generator.with_label`). Raises `UnknownNameError` for a name that is
-    neither registered nor published nor a file, `PullError` for a published one that was not
-    pulled, `GeneratorFileError` for a file that is damaged or holds another network,
-    `ArgumentError` for a resolution or a label that there is not.
+    The file may come from this package, from rosinality's, NVIDIA's or genforce's code, or contain
+    a pSp or e4e decoder. Its content tells which. No code in it is executed.
+
+    Args:
+        name: A registered name ("faces-128"), the name of a pulled generator, or a path.
+        resolution: Leave out the blocks above this size in pixels (`Generator.truncate`). None
+            keeps all.
+        label: The class of a conditional generator, from 0 (`Generator.with_label`).
+
+    Returns:
+        A frozen generator, on the CPU and in float32 (float64 for a foreign file in float64).
+
+    Raises:
+        UnknownNameError: The name is neither registered nor published nor a file.
+        PullError: The published generator was not pulled.
+        GeneratorFileError: The file is damaged or holds another network.
+        ArgumentError: The generator has no such resolution or label.
     """
     path = find_generator(name)
     if not is_path(name) and name in register.generator:
@@ -85,17 +107,25 @@ def load_generator(
                 f"{path}: its sha256 is {digest[:12]}…, but its card says "
                 f"{card['sha256'][:12]}…; install the package again"
             )
-    look = NotFinite()
-    generator = build_generator(read_checkpoint(path), path, source=str(name), look=look)
-    if look.names:
-        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(look.names[:5])}")
+    bad = NotFinite()
+    generator = build_generator(read_checkpoint(path), path, source=str(name), on_tensor=bad)
+    if bad.names:
+        raise GeneratorFileError(f"{path}: NaN or infinite values in {', '.join(bad.names[:5])}")
     if resolution is not None:
         generator = generator.truncate(resolution)
     return generator if label is None else generator.with_label(label)
 
 
 def find_generator(name: str | Path) -> Path:
-    """The file of a generator given by its name, registered or pulled, or as a path, unopened."""
+    """The file of a generator; it is not opened.
+
+    Args:
+        name: A registered name, the name of a pulled generator, or a path.
+
+    Raises:
+        UnknownNameError: The name is neither registered nor published.
+        PullError: The published generator was not pulled.
+    """
     if is_path(name):
         return Path(name)
     name = str(name)
@@ -110,12 +140,12 @@ def find_generator(name: str | Path) -> Path:
 
 
 def published_generators() -> dict[str, Published]:
-    """What `invprob pull` can bring or has brought, by name."""
+    """The generators that `invprob pull` can get or has got, by name."""
     return {name: entry for name, entry in known().items() if entry.kind == "generator"}
 
 
 def card_of(name: str | Path) -> Mapping[str, Any]:
-    """What is said of a registered or a published generator; nothing of a file."""
+    """Facts about a registered or published generator; none for a path."""
     if is_path(name):
         return {}
     if name in register.generator:
@@ -127,38 +157,45 @@ def card_of(name: str | Path) -> Mapping[str, Any]:
 
 
 def is_path(name: str | Path) -> bool:
-    """Whether a generator is meant as a file: by its look, or because there is one."""
+    """Whether a generator is given as a path: it looks like one, or there is such a file."""
     path = Path(name)
     looks_like_path = isinstance(name, Path) or path.suffix != "" or len(path.parts) > 1
     return looks_like_path or path.exists()
 
 
 class NotFinite:
-    """Called with the name and the values of tensors, it keeps the names of those with NaN or
-    infinite values."""
+    """Collects the names of tensors with NaN or infinite values, as `on_tensor`."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
 
     def __call__(self, name: str, value: Tensor) -> None:
-        """Look at a tensor; soonest after it was read, while the processor has it at hand."""
-        # A sum is finite only if every value is, unless it overflows; it takes no memory.
+        """Check a tensor, best right after it was read, while it is in the processor's cache."""
+        # If the sum is finite, so is every value. A sum needs no memory; it may overflow.
         if not bool(value.sum().isfinite()) and not bool(value.isfinite().all()):
             self.names.append(name)
 
 
-def build_generator(raw: RawCheckpoint, path: Path, *, source: str, look: Look) -> Generator:
-    """The generator of what a file says: every tensor must be there, no other, of its shape.
+def build_generator(
+    raw: RawCheckpoint, path: Path, *, source: str, on_tensor: OnTensor
+) -> Generator:
+    """Build a generator from the content of a file.
 
-    `look` is called with the name and the values of each of its tensors, which may be NaN. Raises
-    `GeneratorFileError`.
+    Args:
+        raw: The content. Its tensors are used up.
+        path: The file, for error messages.
+        source: What the generator keeps as its `source`.
+        on_tensor: Called with the name and the values of each tensor, which may be NaN.
+
+    Raises:
+        GeneratorFileError: A tensor is missing, unknown, or of another shape.
     """
     if raw.format == "native":
-        return _build_native(raw, path, source=source, look=look)
-    return to_generator(raw, source=source, look=look)
+        return _build_native(raw, path, source=source, on_tensor=on_tensor)
+    return to_generator(raw, source=source, on_tensor=on_tensor)
 
 
-def _build_native(raw: RawCheckpoint, path: Path, *, source: str, look: Look) -> Generator:
+def _build_native(raw: RawCheckpoint, path: Path, *, source: str, on_tensor: OnTensor) -> Generator:
     header = raw.attributes
     missing = [name for name in ("format", "version", "config") if name not in header]
     if missing:
@@ -178,7 +215,7 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str, look: Look) ->
         config = GeneratorConfig.from_json(header["config"])
     except (ArgumentError, KeyError, TypeError) as error:
         raise GeneratorFileError(f"{path}: {str(error)[:300]}") from None
-    # Before a network of such a size is laid out, even without memory for its numbers.
+    # Checked before the network is built, which takes long even without memory for its numbers.
     inner = (config.z_width, config.hidden_width, config.labels, config.label_width)
     widest = max(*config.channels, config.style_width, *inner)
     if widest > WIDEST or config.mapping_layers > len(raw.tensors):
@@ -190,7 +227,7 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str, look: Look) ->
     compare(path, expected, found)
     tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
     for name, value in tensors.items():
-        look(name, value)
+        on_tensor(name, value)
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source
@@ -198,7 +235,7 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str, look: Look) ->
 
 
 def fingerprint(generator: Generator) -> str:
-    """The sha256 of configuration and tensors, whatever file or device they are on."""
+    """The sha256 of a generator's configuration and tensors, independent of file and device."""
     digest = hashlib.sha256(json.dumps(generator.config.to_json(), sort_keys=True).encode())
     for name, value in sorted(generator.state_dict().items()):
         digest.update(name.encode())
@@ -207,7 +244,7 @@ def fingerprint(generator: Generator) -> str:
 
 
 def register_embedded() -> None:
-    """Register every generator that lies in the package's `data` folder, by its JSON card."""
+    """Register the generators in the package's `data` folder, each by its JSON card."""
     folder = Path(str(resources.files("invprob.priors"))) / "data"
     for path in sorted(folder.glob("*.json")):
         card = json.loads(path.read_text("utf-8"))

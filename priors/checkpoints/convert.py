@@ -1,4 +1,4 @@
-"""From another program's tensors to a generator of ours, all of them or none."""
+"""Converts another program's tensors to a generator of ours: all of them, or none."""
 
 import math
 import warnings
@@ -18,7 +18,7 @@ from invprob.priors.checkpoints.tensorflow import TensorFlow
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.shapes import compare
 
-Look: TypeAlias = Callable[[str, Tensor], None]
+OnTensor: TypeAlias = Callable[[str, Tensor], None]
 
 LAYOUTS: Mapping[str, Layout] = {
     "rosinality": Rosinality(),
@@ -30,16 +30,25 @@ LAYOUTS: Mapping[str, Layout] = {
 
 
 def to_generator(
-    raw: RawCheckpoint, *, source: str, look: Look = lambda name, value: None
+    raw: RawCheckpoint, *, source: str, on_tensor: OnTensor = lambda name, value: None
 ) -> Generator:
-    """The generator of a foreign checkpoint, which draws the same images.
+    """Build the generator of a foreign checkpoint. It draws the same images.
 
-    Float32, or float64 where the checkpoint is. Every tensor has its place and every place its
-    tensor, the mean of w excepted: where a file has none it is measured, over 10,000 draws of a
-    fixed seed. Gains are folded in where the tensors of `raw` lie, which are used up. `look` is
-    called with the name and the values of each tensor of the generator. Raises
-    `GeneratorFileError` that names the first five which do not fit, or says why a network is
-    another one.
+    Every tensor of the checkpoint must belong to the generator, and every tensor of the generator
+    must be in the checkpoint. The exception is the mean of w: where the checkpoint has none, it is
+    measured over 10,000 draws of a fixed seed.
+
+    Args:
+        raw: The checkpoint. Its tensors are changed in place, so it cannot be used again.
+        source: What error messages call it, and the generator's `source`.
+        on_tensor: Called with the name and the values of each tensor of the generator.
+
+    Returns:
+        A frozen generator in float32, or in float64 where the checkpoint is.
+
+    Raises:
+        GeneratorFileError: Tensors are missing, unknown or of another shape (the message names the
+            first five), or the network is not StyleGAN2 (the message says why).
     """
     if raw.format not in LAYOUTS:
         raise GeneratorFileError(f"{source}: the format {raw.format!r} has no table")
@@ -51,14 +60,14 @@ def to_generator(
     if raw.format == "nvidia" and not raw.attributes:
         warnings.warn(
             f"{source}: a bare state dict does not say whether its layers are clamped, so they are "
-            "not; the pickle of the whole network says it",
+            "not; the pickle of the whole network does",
             stacklevel=2,
         )
     with torch.device("meta"):
         generator = Generator(config)
-    places, held = generator.state_dict(), raw.stand_ins
+    own, held = generator.state_dict(), raw.stand_ins
     rows, filters = layout.rows(raw, config), layout.filters(config)
-    expected = {row.theirs: row.their_shape(places[row.ours]) for row in rows}
+    expected = {row.theirs: row.their_shape(own[row.ours]) for row in rows}
     apart = {layout.mean_w, *layout.unused, *filters}
     found = {name: tuple(value.shape) for name, value in held.items() if name not in apart}
     compare(source, expected, found)
@@ -67,24 +76,24 @@ def to_generator(
     tensors: dict[str, Tensor] = {}
     for row in rows:
         tensors[row.ours] = row.read(raw.tensors[row.theirs].to(dtype))
-        look(row.ours, tensors[row.ours])
-    given = _mean_w(source, raw, layout, config.style_width)
+        on_tensor(row.ours, tensors[row.ours])
+    mean_w = _mean_w(source, raw, layout, config.style_width)
     tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype)
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source
-    if given is not None:
-        generator.mean_w = given.to(dtype, copy=True)
+    if mean_w is not None:
+        generator.mean_w = mean_w.to(dtype, copy=True)
     elif config.labels == 0:
         generator.mean_w = generator.measured_mean_w()
     else:
         raise GeneratorFileError(f"{source}: {layout.mean_w} is missing")
-    look("mean_w", generator.mean_w)
+    on_tensor("mean_w", generator.mean_w)
     return generator
 
 
 def _dtype(source: str, raw: RawCheckpoint) -> torch.dtype:
-    """Float64 where every tensor is, else float32; raises for what is no floating-point number."""
+    """Float64 where every tensor is, else float32; other types than floating point are refused."""
     whole = [name for name, value in raw.stand_ins.items() if not value.is_floating_point()]
     if whole:
         raise GeneratorFileError(f"{source}: not floating-point numbers: {', '.join(whole[:5])}")
@@ -93,7 +102,7 @@ def _dtype(source: str, raw: RawCheckpoint) -> torch.dtype:
 
 
 def _mean_w(source: str, raw: RawCheckpoint, layout: Layout, width: int) -> Tensor | None:
-    """Their mean of w: (width,), or the same for each of several style rows."""
+    """The checkpoint's mean of w, (width,); it may be stored once for each style row."""
     value = raw.tensors.get(layout.mean_w)
     if value is None:
         return None
@@ -111,7 +120,7 @@ def _mean_w(source: str, raw: RawCheckpoint, layout: Layout, width: int) -> Tens
 
 
 def _check_filters(source: str, raw: RawCheckpoint, filters: Mapping[str, float]) -> None:
-    """Filters are derived, not copied; but another one would be another network."""
+    """Refuse a low-pass filter other than ours. Filters are not copied: ours is fixed."""
     wrong = []
     for name, gain in filters.items():
         value = raw.tensors.get(name)

@@ -1,4 +1,4 @@
-"""genforce: TensorFlow's weights under PyTorch names, so with its flips and its style biases."""
+"""The format of genforce: TensorFlow's weights under PyTorch names, with flips and style biases."""
 
 from collections.abc import Mapping
 from typing import final
@@ -22,12 +22,12 @@ from invprob.priors.stylegan.shapes import GeneratorConfig
 
 @final
 class Genforce(Layout):
-    """`layer{n}` in synthesis order; kernels of the doubling ones are flipped."""
+    """Layers are `layer{n}` in synthesis order; kernels of doubling layers are flipped."""
 
     mean_w = "truncation.w_avg"
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
-        """`output` counts the blocks, `dense` the mapping's layers."""
+        """The number of `output` is that of blocks; that of `dense` is the depth of the mapping."""
         shapes = Shapes(raw.stand_ins)
         if "mapping.label_weight" in raw.tensors:
             raise GeneratorFileError(
@@ -56,7 +56,7 @@ class Genforce(Layout):
         )
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
-        """Theirs are (outputs, inputs, 3, 3), to be scaled by 1 / sqrt(9 inputs)."""
+        """Kernels are (outputs, inputs, 3, 3), to be scaled by 1 / sqrt(9 inputs)."""
         del raw
         rows = [Row("constant", "synthesis.early_layer.const", FIRST)]
         for index, width in enumerate(config.mapping_widths[:-1]):
@@ -83,7 +83,7 @@ class Genforce(Layout):
         return rows
 
     def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
-        """Both axes doubled: the gain is 4."""
+        """The gain is 4, because both axes are doubled."""
         layers = range(1, config.num_layers - 1, 2)
         names = [f"synthesis.layer{layer}.filter.kernel" for layer in layers]
         return dict.fromkeys([*names, "synthesis.upsample.kernel"], 4.0)

@@ -1,4 +1,4 @@
-"""NVIDIA's pickled networks, PyTorch and TensorFlow: flat tensors and plain attributes of each."""
+"""NVIDIA's pickled networks, of PyTorch and TensorFlow, as flat tensors and plain attributes."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -42,15 +42,21 @@ def is_tf_network(value: Any) -> bool:
 
 
 def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
-    """The state dict of a persistent generator and the attributes of every module, by its path.
+    """Flatten a generator of NVIDIA's PyTorch code.
 
-    The source text in the file is hashed (`source_sha256`), and given to nothing. Raises
-    `GeneratorFileError` for the classes of other networks, by name.
+    The file contains source code. Only its hash is kept (`source_sha256`).
+
+    Returns:
+        The state dict, and the attributes of every module by the module's path.
+
+    Raises:
+        GeneratorFileError: A module is of a class that StyleGAN2's generator does not have. The
+            message names the class.
     """
     modules = list(_modules(root))
-    for wanted in (True, False):  # a known other network is told before an unknown part of it
+    for known in (True, False):  # first name a known other network, then any unknown part
         for path, (name, _, _) in modules:
-            if (name in REFUSED) if wanted else (name not in CLASSES):
+            if (name in REFUSED) if known else (name not in CLASSES):
                 reason = REFUSED.get(name, "not a part of StyleGAN2's generator")
                 place = f" at {path!r}" if path else ""
                 raise GeneratorFileError(f"class {name[:60]!a}{place}: {reason}")
@@ -65,7 +71,7 @@ def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
                 if isinstance(value, TensorRef):
                     tensors[prefix + key] = value
                 elif value is not None:
-                    raise GeneratorFileError(f"damaged: {prefix + key!a} is no tensor")
+                    raise GeneratorFileError(f"damaged: {prefix + key!a} is not a tensor")
         kept = {key: plain(value) for key, value in state.items() if not key.startswith("_")}
         attributes[path] = {key: value for key, value in kept.items() if value is not ...}
         attributes[path]["class_name"] = name
@@ -76,7 +82,7 @@ def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
 
 
 def _modules(root: Record) -> Iterator[tuple[str, tuple[str, dict[str, Any], str]]]:
-    """Every module with its path: its class, its state and the source text that came with it."""
+    """Every module with its path, its class, its state and its source code."""
     waiting, count = [("", root)], 0
     while waiting:
         path, record = waiting.pop(0)
@@ -90,7 +96,7 @@ def _modules(root: Record) -> Iterator[tuple[str, tuple[str, dict[str, Any], str
                 continue
             place = f"{path}.{key}" if path else key
             if not is_network(child):
-                raise GeneratorFileError(f"damaged: the module {place[:60]!a} is none")
+                raise GeneratorFileError(f"damaged: {place[:60]!a} is not a module")
             waiting.append((place, child))
 
 
@@ -123,7 +129,14 @@ def _check_architecture(attributes: Attributes) -> None:
 
 
 def flatten_tf(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
-    """The variables of a TensorFlow generator by their names, and the static arguments of it."""
+    """Flatten a generator of NVIDIA's TensorFlow code.
+
+    Returns:
+        Its variables by name, and the static arguments of each component.
+
+    Raises:
+        GeneratorFileError: The network is StyleGAN1 or older, or the file is damaged.
+    """
     tensors: dict[str, TensorRef] = {}
     attributes: Attributes = {}
     waiting, count = [("", root)], 0
@@ -142,7 +155,7 @@ def flatten_tf(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
         for name, value in _pairs(state.get("variables")):
             made = array(value)
             if made is None:
-                raise GeneratorFileError(f"damaged: {prefix + name!a} is no array of numbers")
+                raise GeneratorFileError(f"damaged: {prefix + name!a} is not an array of numbers")
             tensors[prefix + name] = made
         arguments = state.get("static_kwargs")
         if not isinstance(arguments, dict):
@@ -154,7 +167,7 @@ def flatten_tf(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
         }
         for name, child in _pairs(state.get("components", {})):
             if not is_tf_network(child):
-                raise GeneratorFileError(f"damaged: the component {name[:60]!a} is no network")
+                raise GeneratorFileError(f"damaged: the component {name[:60]!a} is not a network")
             waiting.append((f"{prefix}{name}/", child))
     return tensors, attributes
 

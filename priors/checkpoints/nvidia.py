@@ -1,4 +1,4 @@
-"""NVIDIA's PyTorch networks: stylegan2-ada-pytorch and the stylegan2 ones of stylegan3."""
+"""The format of NVIDIA's PyTorch code: stylegan2-ada-pytorch, and StyleGAN2 in stylegan3."""
 
 from collections.abc import Iterator, Mapping
 from typing import final
@@ -23,12 +23,12 @@ from invprob.priors.stylegan.shapes import GeneratorConfig
 
 @final
 class Nvidia(Layout):
-    """3x3 weights act as stored, demodulation takes their scale out; others have gains."""
+    """3x3 weights have no gain, because demodulation removes their scale. Others have one."""
 
     mean_w = "mapping.w_avg"
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
-        """Structure from shapes; clamps from the layers' own attributes, never from arguments."""
+        """The structure follows from shapes, the clamp from attributes of the layers."""
         shapes = Shapes(raw.stand_ins)
         blocks = len(shapes.numbers("synthesis.b{}.conv1.weight"))
         _refuse_others(raw, blocks)
@@ -53,7 +53,7 @@ class Nvidia(Layout):
         )
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
-        """The gains are those that the layers hold, the usual ones where they do not say."""
+        """Gains are those that the layers hold, or the usual ones where they hold none."""
         rows = [Row("constant", "synthesis.b4.const")]
         if config.labels:
             rows += _dense(raw, "label_embedding", "mapping.embed", config.labels, 1.0)
@@ -79,7 +79,7 @@ class Nvidia(Layout):
         return rows
 
     def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
-        """In every block and layer; the gain comes when they are applied."""
+        """In every block and layer, without a gain, which their code applies later."""
         blocks = [f"synthesis.b{4 << block}" for block in range(config.num_blocks)]
         return {f"{name}.resample_filter": 1.0 for name in [*blocks, *_layers(len(blocks))]}
 
@@ -102,12 +102,12 @@ def _dense(raw: RawCheckpoint, ours: str, theirs: str, inputs: int, rate: float)
 
 
 def _colours(raw: RawCheckpoint, name: str) -> Fold:
-    """A grey network draws three times the same."""
+    """A network of one colour is repeated for three."""
     return GREY if name in raw.tensors and len(raw.stand_ins[name]) == 1 else SAME
 
 
 def _clamp(raw: RawCheckpoint, blocks: int) -> float | None:
-    """The bound that all layers share."""
+    """The bound of all layers, which must be the same; None if they are not clamped."""
     modules = [*_layers(blocks), *(f"synthesis.b{4 << block}.torgb" for block in range(blocks))]
     bounds = {attribute(raw, name, "conv_clamp", None) for name in modules}
     if len(bounds) > 1:
@@ -120,7 +120,7 @@ def _clamp(raw: RawCheckpoint, blocks: int) -> float | None:
 
 
 def _refuse_others(raw: RawCheckpoint, blocks: int) -> None:
-    """Say why networks of another architecture are not read."""
+    """Refuse networks of another architecture, and say why."""
     names = raw.tensors.keys()
     if any(name.startswith("synthesis.input.") for name in names):
         raise GeneratorFileError(

@@ -1,7 +1,7 @@
-"""The names a StyleGAN2 file may mention, and the inert value that each becomes.
+"""The names that a StyleGAN2 file may mention, and the inert value that each becomes.
 
-The table is the allow-list: there is no way from it to a function of the file or of a library.
-Names seen in files of torch, NVIDIA's PyTorch and TensorFlow code and their descendants.
+The table is an allow-list. No entry leads to a function of the file or of a library. The names are
+those in files of torch, of NVIDIA's PyTorch and TensorFlow code, and of their descendants.
 """
 
 import io
@@ -42,14 +42,22 @@ ARRAY = "numpy.ndarray"
 
 
 def table(budget: Budget, nested: Callable[[Span], Storage]) -> dict[str, Build | None]:
-    """The allow-list; `nested` reads a torch file inside the file that holds one storage."""
+    """The allow-list: each name with the function that makes its value.
+
+    Args:
+        budget: What the pickle may still use.
+        nested: Reads a torch file inside the file, which holds one storage.
+
+    Returns:
+        Functions by name; None for a name that must not be called.
+    """
 
     def dictionary(pairs: Sequence[Any] = ()) -> dict[Any, Any]:
-        """A new dictionary; older Python wrote the pairs of an OrderedDict as a list of lists."""
+        """A dictionary of pairs; older Python wrote those of an OrderedDict as a list of lists."""
         if not isinstance(pairs, (list, tuple)) or not all(
             isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs
         ):
-            raise GeneratorFileError("damaged: a dictionary that is no list of pairs")
+            raise GeneratorFileError("damaged: a dictionary that is not a list of pairs")
         budget.spend(steps=len(pairs))
         made: dict[Any, Any] = {}
         add_items(made, pairs)
@@ -58,7 +66,7 @@ def table(budget: Budget, nested: Callable[[Span], Storage]) -> dict[str, Build 
     def encode(text: Any, encoding: Any) -> Span:
         """Bytes that protocol 2 wrote as text."""
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise GeneratorFileError("the pickle encodes text otherwise than as latin1")
+            raise GeneratorFileError("the pickle encodes text in another way than latin1")
         budget.spend(bytes=len(text))
         return _bytes_of(text)
 
@@ -90,7 +98,7 @@ def table(budget: Budget, nested: Callable[[Span], Storage]) -> dict[str, Build 
 
 
 def storage(kind: Any, count: Any) -> Storage:
-    """A storage that is yet to be found, by the class and the count of a persistent id."""
+    """A storage that is still to be found, from the class and the count of a persistent id."""
     name = kind.name.removeprefix("torch.") if isinstance(kind, Global) else ""
     if name not in STORAGES or type(count) is not int or count < 0:
         raise GeneratorFileError("damaged: a tensor's storage is not described as torch does")
@@ -98,7 +106,7 @@ def storage(kind: Any, count: Any) -> Storage:
 
 
 def array(value: Any) -> TensorRef | None:
-    """A NumPy array's place in the file; None if `value` is no array of numbers."""
+    """The place of a NumPy array in the file; None if `value` is not an array of numbers."""
     if not (isinstance(value, Record) and value.name == ARRAY):
         return None
     if not (isinstance(value.state, tuple) and len(value.state) == 5):
@@ -138,7 +146,7 @@ def _tensor(held: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> TensorR
 
 def _parameter(tensor: Any, *_: Any) -> TensorRef:
     if not isinstance(tensor, TensorRef):
-        raise GeneratorFileError("damaged: a parameter that is no tensor")
+        raise GeneratorFileError("damaged: a parameter that is not a tensor")
     return tensor
 
 
@@ -146,12 +154,12 @@ def _span(content: Any) -> Span:
     if isinstance(content, str):  # bytes of Python 2
         content = _bytes_of(content)
     if not isinstance(content, Span):
-        raise GeneratorFileError("damaged: bytes are expected, something else came")
+        raise GeneratorFileError("damaged: something else stands where bytes are expected")
     return content
 
 
 def _array_of_buffer(content: Any, kind: Any, shape: Any, order: Any) -> Record:
-    """An array as protocol 5 writes it, put as the older ones do."""
+    """An array of protocol 5, in the form of the older protocols."""
     return Record(ARRAY, (), (1, shape, kind, order == "F", content))
 
 
@@ -161,7 +169,7 @@ def _bytes_of(text: str) -> Span:
 
 
 def _dtype(kind: Any) -> torch.dtype | None:
-    """The type of a `numpy.dtype` record: little-endian numbers only."""
+    """The type of a `numpy.dtype` record; None for other than little-endian numbers."""
     if not (isinstance(kind, Record) and kind.name == "numpy.dtype" and kind.arguments):
         return None
     order = kind.state[1] if isinstance(kind.state, tuple) and len(kind.state) > 1 else "<"

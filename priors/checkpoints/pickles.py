@@ -1,10 +1,10 @@
-"""A pickle as data: a stack machine that builds plain values and has no way to call anything else.
+"""Reads a pickle as data: a stack machine that builds plain values and can call nothing else.
 
-Python's own unpickler imports what a pickle names, then calls it. This machine knows a table of
-names, each with a function of ours that makes an inert value, and refuses every other name before
-it goes on. Large byte strings stay in the file. What a pickle can make it do is bounded: opcodes,
-depth, memory, the size of a number. The opcodes are those of `pickletools`; what no generator file
-uses (text opcodes of protocol 0, INST, OBJ, EXT, out-of-band buffers) is refused.
+Python's own unpickler imports what a pickle names, and calls it. This machine has a table of names,
+each with a function of ours that makes an inert value. It stops at any other name. Large byte
+strings stay in the file. The work that a pickle can cause is bounded: the number of opcodes, the
+depth, the memory, and the size of a number. Opcodes are those of `pickletools`. Opcodes that no
+generator file uses (text opcodes of protocol 0, INST, OBJ, EXT, out-of-band buffers) are refused.
 """
 
 import struct
@@ -26,7 +26,7 @@ Build = Callable[..., Any]
 
 @dataclass
 class Record:
-    """An object of a class that the table knows, by its name; nothing of that class is run."""
+    """Stands for an object of a class in the table. No code of that class is run."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -35,7 +35,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Global:
-    """A name of the table, with what makes a value from arguments (None: it cannot be called)."""
+    """A name in the table, with the function that makes its value (None: it cannot be called)."""
 
     name: str
     build: Build | None
@@ -43,13 +43,13 @@ class Global:
 
 @dataclass
 class Budget:
-    """What all pickles of a file may still do together: steps, and bytes made out of text."""
+    """What all pickles of a file together may still use: steps, and bytes made from text."""
 
     bytes: int
     steps: int = OPCODES
 
     def spend(self, *, steps: int = 0, bytes: int = 0) -> None:
-        """Take from it; raises `GeneratorFileError` when it is used up."""
+        """Use some of it; raises `GeneratorFileError` when nothing is left."""
         self.steps -= steps
         self.bytes -= bytes
         if self.steps < 0 or self.bytes < 0:
@@ -58,15 +58,15 @@ class Budget:
 
 @dataclass
 class Reader:
-    """A range of a file, read forwards; never past its end."""
+    """Reads a range of a file forwards, never past its end."""
 
     file: BinaryIO
     position: int
     end: int
 
-    def take(self, count: int) -> bytes:
-        """The next bytes."""
-        if not 0 <= count <= self.end - self.position:  # `_advance`, without a call an opcode
+    def read(self, count: int) -> bytes:
+        """Read the next bytes."""
+        if not 0 <= count <= self.end - self.position:  # `_advance` inlined, for speed
             raise self._cut(count)
         self.position += count
         content = self.file.read(count)
@@ -75,14 +75,14 @@ class Reader:
         return content
 
     def span(self, count: int) -> Span:
-        """The next bytes, left where they are."""
+        """Skip the next bytes and return their place in the file."""
         span = Span(self.file, self.position, count)
         self._advance(count)
         self.file.seek(count, 1)
         return span
 
     def line(self) -> str:
-        """The next line, ASCII and not long."""
+        """Read the next line, which must be ASCII and short."""
         content = self.file.readline(LINE)
         self._advance(len(content))
         if not content.endswith(b"\n"):
@@ -102,7 +102,7 @@ class Reader:
 
 
 def reader(span: Span) -> Reader:
-    """Read a range of bytes from its beginning."""
+    """A reader at the beginning of a range of bytes."""
     span.file.seek(span.start)
     return Reader(span.file, span.start, span.start + span.length)
 
@@ -113,10 +113,17 @@ def load(
     table: Mapping[str, Build | None],
     persistent: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """The value of the pickle that starts at `source`, which is left behind its end.
+    """Read the value of a pickle.
 
-    `table` maps each name a pickle may mention to what builds the value, or to None; `persistent`
-    turns a persistent id into a value. Raises `GeneratorFileError`.
+    Args:
+        source: Stands at the start of the pickle, and behind its end afterwards.
+        budget: What the pickle may use.
+        table: For each name that the pickle may mention, the function that makes its value, or None
+            if it must not be called.
+        persistent: Turns a persistent id into a value; None refuses persistent ids.
+
+    Raises:
+        GeneratorFileError: The pickle is damaged, or asks for something that is not allowed.
     """
     value = _Machine(source, budget, table, persistent).run()
     _check_tree(value)
@@ -134,12 +141,12 @@ class _Machine:
     memo: dict[int, Any] = field(default_factory=dict)
 
     def run(self) -> Any:
-        take, budget = self.source.take, self.budget
+        read, budget = self.source.read, self.budget
         while True:
             budget.steps -= 1
             if budget.steps < 0:
                 budget.spend()
-            code = take(1)
+            code = read(1)
             if code == b".":
                 return self.pop()
             step = _STEPS.get(code)
@@ -158,7 +165,7 @@ class _Machine:
 
     def top(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise GeneratorFileError("damaged: a pickle takes more values than it gave")
+            raise GeneratorFileError("damaged: a pickle uses more values than it made")
         return self.stack[-1]
 
     def since_mark(self) -> list[Any]:
@@ -170,17 +177,17 @@ class _Machine:
         return values
 
     def number(self, layout: struct.Struct) -> Any:
-        return layout.unpack(self.source.take(layout.size))[0]
+        return layout.unpack(self.source.read(layout.size))[0]
 
     def text(self, layout: struct.Struct, encoding: str) -> None:
-        content = self.source.take(self.number(layout))
+        content = self.source.read(self.number(layout))
         self.push(content.decode(encoding, "surrogatepass" if encoding == "utf-8" else "strict"))
 
     def long(self, layout: struct.Struct) -> None:
         length = self.number(layout)
         if not 0 <= length <= 255:
             raise GeneratorFileError(f"a whole number of {length} bytes")
-        self.push(int.from_bytes(self.source.take(length), "little", signed=True))
+        self.push(int.from_bytes(self.source.read(length), "little", signed=True))
 
     def remember(self, index: int) -> None:
         self.memo[index] = self.top()
@@ -192,7 +199,7 @@ class _Machine:
 
     def name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise GeneratorFileError("damaged: a name that is no text")
+            raise GeneratorFileError("damaged: a name that is not text")
         full = f"{module}.{name}"
         if full not in self.table:
             raise GeneratorFileError(
@@ -208,7 +215,7 @@ class _Machine:
     def call(self) -> None:
         arguments, called = self.pop(), self.pop()
         if not isinstance(called, Global) or called.build is None:
-            raise GeneratorFileError("the pickle calls what cannot be called")
+            raise GeneratorFileError("the pickle calls something that cannot be called")
         if type(arguments) is not tuple:
             raise GeneratorFileError("damaged: a call without arguments")
         self.push(called.build(*arguments))
@@ -218,24 +225,24 @@ class _Machine:
         if isinstance(made, Record) and made.state is None:
             made.state = state
         elif not isinstance(made, dict):  # a state dict carries `_metadata`, which is not needed
-            raise GeneratorFileError("the pickle changes what cannot be changed")
+            raise GeneratorFileError("the pickle changes something that cannot be changed")
 
     def append(self, values: list[Any]) -> None:
         made = self.top()
         if type(made) is not list:
-            raise GeneratorFileError("damaged: a pickle adds to what is no list")
+            raise GeneratorFileError("damaged: a pickle adds to something that is not a list")
         made.extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         made = self.top()
         if type(made) is not dict or len(values) % 2:
-            raise GeneratorFileError("damaged: a pickle adds to what is no dictionary")
+            raise GeneratorFileError("damaged: a pickle adds to something that is not a dictionary")
         add_items(made, zip(values[::2], values[1::2], strict=True))
 
     def add_to_set(self) -> None:
         values, made = self.since_mark(), self.top()
         if not isinstance(made, Record) or type(made.state) is not list:
-            raise GeneratorFileError("damaged: a pickle adds to what is no set")
+            raise GeneratorFileError("damaged: a pickle adds to something that is not a set")
         made.state.extend(values)
 
     def identify(self) -> None:
@@ -259,7 +266,7 @@ class _Machine:
 def add_items(made: dict[Any, Any], pairs: Any) -> None:
     """Add pairs to a dictionary.
 
-    A key is text or a small number: others can be chosen so that their hashes collide.
+    Keys must be text or small numbers, because others can be chosen so that their hashes collide.
     """
     for key, value in pairs:
         if type(key) is not str and not (type(key) is int and abs(key) < 1 << 32):
@@ -321,7 +328,7 @@ _STEPS: dict[bytes, Callable[[_Machine], Any]] = {
 
 
 def _inside(value: Any) -> list[Any]:
-    """The containers directly within a container."""
+    """The containers that are directly inside a container."""
     held: Any = ()
     if isinstance(value, dict):
         held = value.values()
@@ -333,8 +340,8 @@ def _inside(value: Any) -> list[Any]:
 
 
 def _check_tree(value: Any) -> None:
-    """Refuse what contains itself and what is nested deeply, so that later walks may recurse."""
-    heights: dict[int, int] = {}  # of the containers that were left, by identity
+    """Refuse values that contain themselves or are nested deeply: later code may recurse."""
+    heights: dict[int, int] = {}  # of the containers that are done, by identity
     path: list[tuple[Any, list[Any]]] = [(value, _inside(value))]
     open_ones = {id(value)}
     while path:
@@ -355,7 +362,7 @@ def _check_tree(value: Any) -> None:
 
 
 def is_tensors(value: Any) -> bool:
-    """Whether a value is a state dict: names and tensors, and nothing else."""
+    """Whether a value is a state dict: named tensors and nothing else."""
     return (
         isinstance(value, dict)
         and bool(value)

@@ -1,4 +1,4 @@
-"""Any generator file as plain tensors and attributes, without running anything in it."""
+"""Reads any generator file as plain tensors and attributes. No code in it is run."""
 
 import contextlib
 import json
@@ -25,7 +25,14 @@ Format: TypeAlias = Literal["native", "rosinality", "nvidia", "nvidia-tf", "genf
 
 @dataclass(frozen=True)
 class RawCheckpoint:
-    """What a file says, in its own names; a foreign file's tensors are read as they are needed."""
+    """The content of a generator file, under the file's own names.
+
+    Args:
+        format: The program that wrote the file.
+        tensors: By name. Those of a foreign file are read from it when they are asked for.
+        attributes: Plain values: the header of a native file, attributes of NVIDIA's modules.
+        notes: Names of what else is in the file and was left out.
+    """
 
     format: Format
     tensors: Mapping[str, Tensor]
@@ -34,14 +41,14 @@ class RawCheckpoint:
 
     @cached_property
     def stand_ins(self) -> Mapping[str, Tensor]:
-        """Tensors of the same shapes and types, perhaps without numbers: nothing is read."""
+        """Tensors with the same shapes and types but perhaps no values, so that nothing is read."""
         held = self.tensors
         return held.stand_ins() if isinstance(held, FileTensors) else held
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The same before tensors are read."""
+class _Recognised:
+    """What a `RawCheckpoint` is made from: places in the file instead of tensors."""
 
     format: Format
     tensors: Mapping[str, TensorRef]
@@ -62,17 +69,23 @@ DAMAGE = (
 
 
 def read_checkpoint(path: str | Path) -> RawCheckpoint:
-    """Read a generator file of any known format, recognised by what is in it.
+    """Read a generator file of any known format. Its content tells which format it has.
 
-    Tensors are on the CPU and in the file's precision. Raises `GeneratorFileError`, in one line,
-    for damage, for networks that are not StyleGAN2, and for pickles that name anything but the few
-    harmless names of `objects.table`.
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors on the CPU and in the file's precision.
+
+    Raises:
+        GeneratorFileError: The file is damaged, holds a network that is not StyleGAN2, or is a
+            pickle that mentions other names than the few harmless ones in `objects.table`.
     """
     path = Path(path)
     try:
         about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for ever
-            kind = "a directory" if stat.S_ISDIR(about.st_mode) else "no regular file"
+        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait forever
+            kind = "a directory" if stat.S_ISDIR(about.st_mode) else "a pipe or a device"
             raise GeneratorFileError(f"it is {kind}, not a generator file")
         with contextlib.ExitStack() as stack:
             size, file = about.st_size, stack.enter_context(path.open("rb"))
@@ -83,7 +96,7 @@ def read_checkpoint(path: str | Path) -> RawCheckpoint:
             found = _recognise(_value(file, start, size))
             _check_names(found.tensors)
             tensors = FileTensors(file, size, found.tensors)
-            stack.pop_all()  # the tensors keep it open
+            stack.pop_all()  # the tensors keep the file open
     except FileNotFoundError:
         raise GeneratorFileError(f"there is no generator file {path}") from None
     except GeneratorFileError as error:
@@ -91,13 +104,13 @@ def read_checkpoint(path: str | Path) -> RawCheckpoint:
     except OSError as error:
         raise GeneratorFileError(str(file_error(path, error, "read"))) from None
     except DAMAGE as error:
-        told = _line(f"{type(error).__name__}: {error}")
-        raise GeneratorFileError(f"{path} is damaged: {told}") from None
+        reason = _line(f"{type(error).__name__}: {error}")
+        raise GeneratorFileError(f"{path} is damaged: {reason}") from None
     return RawCheckpoint(found.format, tensors, found.attributes, found.notes)
 
 
 def _line(text: str) -> str:
-    """What may come out of a file, made fit for a terminal."""
+    """Text that may come from a file, short and without control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in text[:300])
 
 
@@ -108,30 +121,30 @@ def _check_names(names: Iterable[str]) -> None:
 
 
 def is_safetensors(start: bytes, size: int) -> bool:
-    """Whether a file begins as safetensors do: the length of a JSON header, and the header."""
+    """Whether a file begins like safetensors: the length of a JSON header, then the header."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
 
 
 def _native(path: Path) -> RawCheckpoint:
-    """A safetensors file: of this package, or a state dict by names that only one format has."""
+    """Read a safetensors file: one of this package, or a state dict of a known program."""
     try:
         with safe_open(path, "pt") as file:
             header = (file.metadata() or {}).get("invprob")
-            # Copies: a mapped file is aligned otherwise than new tensors, and rounds otherwise.
+            # Copies, because a mapped file is aligned differently, which changes rounding.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise GeneratorFileError(f"damaged safetensors: {error}") from None
     _check_names(tensors)
     if header is None:
-        return RawCheckpoint(_style_of(tensors), tensors)
+        return RawCheckpoint(_format_of(tensors), tensors)
     about = json.loads(header)
     if not isinstance(about, dict):
-        raise GeneratorFileError("its `invprob` header is no JSON object")
+        raise GeneratorFileError("its `invprob` header is not a JSON object")
     return RawCheckpoint("native", tensors, about)
 
 
 def _value(file: BinaryIO, start: bytes, size: int) -> Any:
-    """The value of a file that begins with `start`."""
+    """The value in a file that begins with `start`."""
     if start[:4] == b"PK\3\4":
         return torch_files.read_zip(file, size)
     if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):
@@ -140,18 +153,18 @@ def _value(file: BinaryIO, start: bytes, size: int) -> Any:
         if value == torch_files.MAGIC:
             return torch_files.read_stream(source, budget)
         return value
-    raise GeneratorFileError(_other(start))
+    raise GeneratorFileError(_not_a_generator(start))
 
 
-def _other(start: bytes) -> str:
-    """What the file is, if it is no generator."""
+def _not_a_generator(start: bytes) -> str:
+    """What a file is that is not a generator file."""
     text = start.lstrip().lower()
     if not start:
         return "the file is empty"
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "this is a web page: the download brought a notice in place of the file"
+        return "this is a web page: the server sent a notice instead of the file"
     if text.startswith(b"version https://git-lfs"):
-        return "this is a Git LFS pointer: `git lfs pull` brings the file itself"
+        return "this is a Git LFS pointer: `git lfs pull` gets the file itself"
     if start[:2] == b"\x1f\x8b" or start[:6] == b"\xfd7zXZ\0" or start[:3] == b"BZh":
         return "this is a compressed file: unpack it first"
     if start[257:262] == b"ustar":
@@ -159,45 +172,45 @@ def _other(start: bytes) -> str:
     return "not a generator file: neither safetensors nor a file of torch.save nor a pickle"
 
 
-def _recognise(value: Any) -> _Found:
-    """Find the one generator that is wanted, by the shape of the value."""
+def _recognise(value: Any) -> _Recognised:
+    """Find the generator to use in the value of a file."""
     if is_network(value):
         return _nvidia(value, ())
     if isinstance(value, dict) and "G_ema" in value:
         return _nvidia(value["G_ema"], _left_out(value, "G_ema"))
     if isinstance(value, tuple) and len(value) == 3 and all(map(is_tf_network, value)):
-        return _Found("nvidia-tf", *flatten_tf(value[2]), ("G", "D"))
+        return _Recognised("nvidia-tf", *flatten_tf(value[2]), ("G", "D"))
     if isinstance(value, dict):
         return _state_dicts(value)
     raise GeneratorFileError(_unknown(value))
 
 
-def _nvidia(value: Any, notes: tuple[str, ...]) -> _Found:
+def _nvidia(value: Any, notes: tuple[str, ...]) -> _Recognised:
     if not is_network(value):
-        raise GeneratorFileError("its G_ema is not a network as NVIDIA's code saves it")
-    return _Found("nvidia", *flatten(value), notes)
+        raise GeneratorFileError("its G_ema is not a network of NVIDIA's code")
+    return _Recognised("nvidia", *flatten(value), notes)
 
 
-def _state_dicts(value: dict[Any, Any]) -> _Found:
+def _state_dicts(value: dict[Any, Any]) -> _Recognised:
     models = value.get("models")
     if isinstance(models, dict) and "generator_smooth" in models:
         value = models
     if "g_ema" in value:
         latent = _latent(value)
         found = {**_checked(value["g_ema"], "g_ema"), **latent}
-        return _Found("rosinality", found, {}, _left_out(value, "g_ema", "latent_avg"))
+        return _Recognised("rosinality", found, {}, _left_out(value, "g_ema", "latent_avg"))
     if "generator_smooth" in value:
         tensors = _checked(value["generator_smooth"], "generator_smooth")
-        return _Found("genforce", tensors, {}, _left_out(value, "generator_smooth"))
+        return _Recognised("genforce", tensors, {}, _left_out(value, "generator_smooth"))
     if isinstance(value.get("state_dict"), dict):
         return _psp(value)
     if is_tensors(value):
-        return _Found(_style_of(value), value)
+        return _Recognised(_format_of(value), value)
     raise GeneratorFileError(_unknown(value))
 
 
-def _psp(value: dict[Any, Any]) -> _Found:
-    """e4e, pSp and their descendants: an encoder, and rosinality's network under `decoder.`."""
+def _psp(value: dict[Any, Any]) -> _Recognised:
+    """Files of pSp, e4e and their kind: an encoder, and rosinality's network as `decoder.`."""
     state = _checked(value["state_dict"], "state_dict")
     decoder = {
         name.removeprefix("decoder."): item
@@ -205,23 +218,23 @@ def _psp(value: dict[Any, Any]) -> _Found:
         if name.startswith("decoder.")
     }
     if not decoder:
-        raise GeneratorFileError("its state_dict has no `decoder.`, so no generator is in it")
+        raise GeneratorFileError("its state_dict has no `decoder.`, so it holds no generator")
     others = sorted(
         {_line(name.partition(".")[0])[:40] for name in state if not name.startswith("decoder.")}
     )
     notes = (*others[:20], *_left_out(value, "state_dict", "latent_avg"))
-    return _Found("psp", {**decoder, **_latent(value)}, {}, notes)
+    return _Recognised("psp", {**decoder, **_latent(value)}, {}, notes)
 
 
 def _latent(value: Mapping[Any, Any]) -> dict[str, TensorRef]:
     latent = value.get("latent_avg")
     if latent is not None and not isinstance(latent, TensorRef):
-        raise GeneratorFileError("its latent_avg is no tensor")
+        raise GeneratorFileError("its latent_avg is not a tensor")
     return {} if latent is None else {"latent_avg": latent}
 
 
-def _style_of(state: Mapping[str, Any]) -> Format:
-    """The format of a bare state dict, by names that only one of them has."""
+def _format_of(state: Mapping[str, Any]) -> Format:
+    """The format of a bare state dict, from a name that only that format has."""
     if "synthesis.b4.const" in state:
         return "nvidia"
     if "synthesis.early_layer.const" in state:
@@ -237,8 +250,8 @@ def _checked(state: Any, name: str) -> dict[str, TensorRef]:
     return dict(state)
 
 
-def _left_out(value: Mapping[Any, Any], *taken: str) -> tuple[str, ...]:
-    return tuple(_line(str(name))[:40] for name in list(value)[:20] if name not in taken)
+def _left_out(value: Mapping[Any, Any], *used: str) -> tuple[str, ...]:
+    return tuple(_line(str(name))[:40] for name in list(value)[:20] if name not in used)
 
 
 def _unknown(value: Any) -> str:

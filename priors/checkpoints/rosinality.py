@@ -1,4 +1,4 @@
-"""rosinality/stylegan2-pytorch, and the decoders of pSp and e4e, which have the same names."""
+"""The format of rosinality/stylegan2-pytorch, and of the decoders of pSp and e4e."""
 
 from collections.abc import Mapping
 from typing import Any, final
@@ -23,12 +23,12 @@ from invprob.priors.stylegan.shapes import GeneratorConfig
 
 @final
 class Rosinality(Layout):
-    """Every gain of an equalised learning rate is applied when the network runs: folded in here."""
+    """All gains of the equalised learning rate are applied at run time there; here, folded in."""
 
     mean_w = "latent_avg"
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
-        """`convs` count the blocks, `style` the mapping's layers (the first is a normalisation)."""
+        """The number of `convs` gives that of blocks; that of `style`, the mapping's depth."""
         shapes = Shapes(raw.stand_ins)
         depth = len(shapes.numbers("style.{}.weight"))
         blocks = (len(shapes.numbers("convs.{}.conv.weight")) + 1) // 2 + 1
@@ -44,21 +44,22 @@ class Rosinality(Layout):
         )
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
-        """The same table for every file."""
+        """The table is the same for every file."""
         del raw
         return table(config)
 
     def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
-        """Both axes doubled: the gain is 4."""
+        """The gain is 4, because both axes are doubled."""
         blocks = range(config.num_blocks - 1)
         blurs = [f"convs.{2 * block}.conv.blur.kernel" for block in blocks]
         return dict.fromkeys([*blurs, *(f"to_rgbs.{b}.upsample.kernel" for b in blocks)], 4.0)
 
 
 def to_rosinality(generator: Generator) -> dict[str, Any]:
-    """What rosinality's converter would have saved: `g_ema` and `latent_avg`.
+    """The checkpoint that rosinality's converter would have saved: `g_ema` and `latent_avg`.
 
-    Raises `ArgumentError` that names what these names cannot hold.
+    Raises:
+        ArgumentError: The generator has something that this format cannot hold.
     """
     config = generator.config
     widths = set(config.mapping_widths)
@@ -70,8 +71,8 @@ def to_rosinality(generator: Generator) -> dict[str, Any]:
         ),
     }
     if any(lacking.values()):
-        told = ", ".join(what for what, lacks in lacking.items() if lacks)
-        raise ArgumentError(f"rosinality's format cannot hold {told}; the native one can")
+        named = ", ".join(what for what, lacks in lacking.items() if lacks)
+        raise ArgumentError(f"rosinality's format cannot hold {named}; the native one can")
     ours = generator.state_dict()
     filters = {
         name: gain * FILTER.to(generator.constant)
@@ -82,7 +83,7 @@ def to_rosinality(generator: Generator) -> dict[str, Any]:
 
 
 def multiplier(config: GeneratorConfig) -> int | None:
-    """The `channel_multiplier` that builds the network in rosinality's code, if one does."""
+    """The `channel_multiplier` with which rosinality's code builds this network, or None."""
     sizes = [4 << block for block in range(config.num_blocks)]
     for factor in (1, 2):
         if config.channels == tuple(512 if s < 64 else 16384 // s * factor for s in sizes):
@@ -91,7 +92,7 @@ def multiplier(config: GeneratorConfig) -> int | None:
 
 
 def table(config: GeneratorConfig) -> list[Row]:
-    """Theirs are (1, outputs, inputs, 3, 3), to be scaled by 1 / sqrt(9 inputs)."""
+    """The table; kernels are (1, outputs, inputs, 3, 3), to be scaled by 1 / sqrt(9 inputs)."""
     rows = [Row("constant", "input.input", FIRST)]
     for index, width in enumerate(config.mapping_widths[:-1]):
         ours, theirs = f"mapping_layers.{index}", f"style.{index + 1}"

@@ -1,4 +1,4 @@
-"""Tensors that have been described but not read: where their bytes lie, and how they are cut."""
+"""Tensors that are described but not read yet: where in the file their bytes are."""
 
 import math
 import weakref
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from invprob.errors import GeneratorFileError
 
-SLACK = 1 << 20  # bytes by which tensors may exceed the file (small ones share storages)
+SLACK = 1 << 20  # bytes by which tensors may exceed the file, as small ones share storages
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Span:
     length: int
 
     def read(self, limit: int = 1 << 16) -> bytes:
-        """Its bytes, of which there must not be more than `limit`; the file's position stays."""
+        """The bytes, at most `limit` (`GeneratorFileError`); the position in the file is kept."""
         if self.length > limit:
             raise GeneratorFileError(f"a value of {self.length} bytes where a small one belongs")
         position = self.file.tell()
@@ -35,7 +35,7 @@ class Span:
 
 @dataclass
 class Storage:
-    """The numbers behind a tensor; `span` is None until the reader has come to them."""
+    """The numbers behind a tensor. `span` is None until the reader has found them."""
 
     dtype: torch.dtype
     count: int
@@ -58,11 +58,16 @@ class TensorRef:
 
 
 class FileTensors(Mapping[str, Tensor]):
-    """Tensors that stay in the file: each is read when it is asked for, contiguous, on the CPU.
+    """Tensors that stay in the file. Each is read when it is asked for, contiguous, on the CPU.
 
-    `size` is the file's, which is closed with this mapping. Raises `GeneratorFileError`, before
-    anything is allocated, if one reaches beyond its storage, or all together claim more bytes than
-    the file has.
+    Args:
+        file: The open file. It is closed when this mapping is deleted.
+        size: Bytes in the file.
+        refs: The tensors' places by name.
+
+    Raises:
+        GeneratorFileError: A tensor reaches beyond its storage, or all together need more bytes
+            than the file has. This is checked before any memory is allocated.
     """
 
     def __init__(self, file: BinaryIO, size: int, refs: Mapping[str, TensorRef]) -> None:
@@ -90,7 +95,7 @@ class FileTensors(Mapping[str, Tensor]):
         return len(self._refs)
 
     def stand_ins(self) -> dict[str, Tensor]:
-        """Their shapes and types, without numbers."""
+        """Tensors of the same shapes and types without values."""
         return {
             name: torch.empty(ref.shape, dtype=ref.storage.dtype, device="meta")
             for name, ref in self._refs.items()
@@ -100,7 +105,7 @@ class FileTensors(Mapping[str, Tensor]):
 def _check(name: str, ref: TensorRef) -> None:
     numbers: Sequence[object] = (*ref.shape, *ref.stride, ref.offset)
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise GeneratorFileError(f"the shape of {_short(name)} is no list of whole numbers")
+        raise GeneratorFileError(f"the shape of {_short(name)} is not a list of whole numbers")
     if len(ref.shape) != len(ref.stride) or len(ref.shape) > 8:
         raise GeneratorFileError(f"the shape and the strides of {_short(name)} do not fit")
     end = ref.offset + _extent(ref)
@@ -112,7 +117,7 @@ def _check(name: str, ref: TensorRef) -> None:
 
 
 def _extent(ref: TensorRef) -> int:
-    """Elements of the storage from the tensor's first to its last, both included."""
+    """The number of elements of the storage from the tensor's first to its last."""
     if ref.count == 0:
         return 0
     return 1 + sum((length - 1) * step for length, step in zip(ref.shape, ref.stride, strict=True))
@@ -124,8 +129,8 @@ def _read(name: str, ref: TensorRef) -> Tensor:
     flat = torch.empty(extent, dtype=dtype)
     if extent:
         span.file.seek(span.start + ref.offset * dtype.itemsize)
-        wanted = flat.view(torch.uint8).numpy().data
-        if span.file.readinto(wanted) != len(wanted):  # type: ignore[attr-defined]
+        memory = flat.view(torch.uint8).numpy().data
+        if span.file.readinto(memory) != len(memory):  # type: ignore[attr-defined]
             raise GeneratorFileError(f"the file ends within {_short(name)}")
     return flat.as_strided(ref.shape, ref.stride).contiguous()
 

@@ -1,4 +1,4 @@
-"""A converter is a table: our tensor, theirs, and the bijection between the two."""
+"""A converter is a table. Each row has our tensor, theirs, and the bijection between the two."""
 
 import math
 import re
@@ -14,19 +14,24 @@ from invprob.errors import GeneratorFileError
 from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.stylegan.shapes import GeneratorConfig
 
-MAPPING_RATE = 0.01  # of the mapping network: its weights are stored 100 times larger than they act
+MAPPING_RATE = 0.01  # the mapping network's weights are stored 100 times too large
 FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 
 
 @dataclass(frozen=True)
 class Fold:
-    """How axes are arranged: `read` makes our view of theirs, `write` theirs of ours."""
+    """An arrangement of axes.
+
+    Args:
+        read: Makes our view of their tensor.
+        write: Makes their view of our tensor.
+    """
 
     read: Callable[[Tensor], Tensor]
     write: Callable[[Tensor], Tensor]
 
     def then(self, other: "Fold") -> "Fold":
-        """Read by this one first, then by the other."""
+        """The arrangement that reads by this one first, then by `other`."""
         return Fold(
             lambda theirs: other.read(self.read(theirs)),
             lambda ours: self.write(other.write(ours)),
@@ -34,7 +39,7 @@ class Fold:
 
 
 def _flipped(kernel: Tensor) -> Tensor:
-    """A kernel turned by 180°; one without numbers as it is: torch takes seconds to flip that."""
+    """A kernel turned by 180°. On the meta device, where flips take seconds, it stays as it is."""
     return kernel if kernel.is_meta else kernel.flip(2, 3)
 
 
@@ -51,7 +56,15 @@ GREY = Fold(lambda theirs: theirs.expand(3, *theirs.shape[1:]), lambda ours: our
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: ours is theirs, its axes arranged, times `gain`, plus `offset`."""
+    """A line of the table: ours = gain · (theirs with its axes arranged) + offset.
+
+    Args:
+        ours: The name of our tensor.
+        theirs: The name of their tensor.
+        fold: The arrangement of axes.
+        gain: A factor.
+        offset: A summand.
+    """
 
     ours: str
     theirs: str
@@ -60,39 +73,43 @@ class Row:
     offset: float = 0.0
 
     def their_shape(self, ours: Tensor) -> tuple[int, ...]:
-        """The shape that theirs must have."""
+        """The shape that their tensor must have."""
         return tuple(self.fold.write(ours).shape)
 
     def read(self, theirs: Tensor) -> Tensor:
-        """Our tensor, contiguous, in the memory of theirs where it can be."""
+        """Our tensor, contiguous; where possible it reuses the memory of theirs."""
         ours = self.fold.read(theirs).contiguous()
         if self.gain != 1:
             ours.mul_(self.gain)
         return ours if self.offset == 0 else ours.add_(self.offset)
 
     def write(self, ours: Tensor) -> Tensor:
-        """Their tensor, contiguous and of its own."""
+        """Their tensor, contiguous, in new memory."""
         theirs = ours if self.offset == 0 else ours - self.offset
         return self.fold.write(theirs / self.gain).contiguous()
 
 
 class Layout(ABC):
-    """How one program names and scales a generator's tensors."""
+    """How one program names, arranges and scales a generator's tensors."""
 
-    mean_w: str  # where they keep the mean of w, which may be absent
-    unused: frozenset[str] = frozenset()  # theirs, of no effect on an image
+    mean_w: str  # name of the mean of w, which may be missing in a file
+    unused: frozenset[str] = frozenset()  # tensors without effect on an image
 
     @abstractmethod
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
-        """Structure from shapes and attributes; raises `GeneratorFileError` for another network."""
+        """The structure of the network, from shapes and attributes.
+
+        Raises:
+            GeneratorFileError: It is another network than we have.
+        """
 
     @abstractmethod
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
-        """The table, for every tensor of ours but the mean of w."""
+        """The table, with a row for each of our tensors except the mean of w."""
 
     @abstractmethod
     def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
-        """Where they may keep the low-pass filter (1, 3, 3, 1), and times which gain."""
+        """Names under which a file may hold the low-pass filter (1, 3, 3, 1), with their gains."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,7 @@ class Shapes:
     tensors: Mapping[str, Tensor]
 
     def of(self, name: str, axes: int) -> tuple[int, ...]:
-        """A shape of so many axes; raises `GeneratorFileError` where there is none."""
+        """The shape of a tensor that must exist and have `axes` axes (`GeneratorFileError`)."""
         if name not in self.tensors:
             raise GeneratorFileError(f"{name} is missing")
         shape = tuple(self.tensors[name].shape)
@@ -111,7 +128,7 @@ class Shapes:
         return shape
 
     def numbers(self, pattern: str) -> list[int]:
-        """The numbers that names have in place of `{}`, in order."""
+        """The numbers that stand in names in place of `{}`, ascending."""
         expression = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d{1,4})"))
         found = (expression.fullmatch(name) for name in self.tensors)
         return sorted(int(match[1]) for match in found if match)
@@ -128,10 +145,10 @@ def inputs_of(config: GeneratorConfig, layer: int) -> int:
 
 
 def fan_in(*factors: int) -> float:
-    """1 / sqrt(fan-in): the equalised learning rate's gain."""
+    """1 / sqrt(fan-in), the gain of an equalised learning rate."""
     return 1 / math.sqrt(math.prod(factors))
 
 
 def attribute(raw: RawCheckpoint, module: str, name: str, default: Any) -> Any:
-    """What a module of theirs has under that name."""
+    """An attribute of one of their modules, or `default` where it has none."""
     return raw.attributes.get(module, {}).get(name, default)

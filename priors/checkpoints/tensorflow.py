@@ -1,4 +1,4 @@
-"""NVIDIA's TensorFlow networks, stylegan2 and stylegan2-ada: axes in another order, and flips."""
+"""The format of NVIDIA's TensorFlow code, stylegan2 and stylegan2-ada."""
 
 from collections.abc import Iterator, Mapping
 from typing import final
@@ -35,13 +35,13 @@ USUAL = {
 
 @final
 class TensorFlow(Layout):
-    """Variables by `component/scope/name`; what shapes do not tell is in the static arguments."""
+    """Variables are named `component/scope/name`. Axes have another order; kernels are flipped."""
 
     mean_w = "dlatent_avg"
     unused = frozenset({"lod"})
 
     def config(self, raw: RawCheckpoint) -> GeneratorConfig:
-        """Structure from shapes; the clamp from the arguments, which are part of these files."""
+        """The structure follows from shapes, the clamp from the static arguments in the file."""
         shapes = Shapes(raw.stand_ins)
         blocks = sum(name.endswith("/ToRGB/weight") for name in raw.tensors)
         _refuse_others(raw, blocks)
@@ -99,7 +99,7 @@ class TensorFlow(Layout):
         return rows
 
     def filters(self, config: GeneratorConfig) -> Mapping[str, float]:
-        """They keep none."""
+        """These files hold no filter."""
         del config
         return {}
 
@@ -125,7 +125,7 @@ def _style(config: GeneratorConfig, ours: str, theirs: str) -> list[Row]:
 
 
 def _refuse_others(raw: RawCheckpoint, blocks: int) -> None:
-    """Say why networks of another architecture are not read."""
+    """Refuse networks of another architecture, and say why."""
     names = raw.tensors.keys()
     if any("ToRGB_lod" in name for name in names):
         raise GeneratorFileError(

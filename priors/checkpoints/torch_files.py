@@ -1,4 +1,4 @@
-"""What `torch.save` writes, read as data: the zip files of today and the streams of before 1.6."""
+"""Files of `torch.save`, read as data: zip files, and the streams of versions before 1.6."""
 
 import struct
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PROTOCOL = 1001
 
 
 def read_zip(file: BinaryIO, size: int) -> Any:
-    """The value in a zip file of `torch.save`, its tensors left in the file."""
+    """The value in a zip file of `torch.save`. Its tensors stay in the file."""
     held = members(file, size)
     main = [name for name in held if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(main) != 1:
@@ -46,7 +46,7 @@ def read_zip(file: BinaryIO, size: int) -> Any:
 
 
 def read_stream(source: Reader, budget: Budget) -> Any:
-    """The value in a file of `torch.save` before 1.6, behind its magic number."""
+    """The value in a file of `torch.save` before 1.6, read from behind its magic number."""
     if load(source, budget, {}) != PROTOCOL:
         raise GeneratorFileError("a torch file of an unknown protocol")
     system = load(source, budget, {})
@@ -64,7 +64,7 @@ def read_stream(source: Reader, budget: Budget) -> Any:
         raise GeneratorFileError("damaged: a torch file without a list of its tensors")
     for key in keys:
         held = known.get(key) if isinstance(key, str) else None
-        count = struct.unpack("<q", source.take(8))[0]
+        count = struct.unpack("<q", source.read(8))[0]
         if held is None or count != held.count or held.span is not None:
             raise GeneratorFileError("damaged: the torch file's tensor data do not match its list")
         held.span = source.span(count * held.dtype.itemsize)
@@ -72,9 +72,9 @@ def read_stream(source: Reader, budget: Budget) -> Any:
 
 
 def nested(budget: Budget) -> Callable[[Span], Storage]:
-    """What reads the storage in a torch file that lies, as bytes, inside a pickle.
+    """A function that reads the storage in a torch file that is inside a pickle, as bytes.
 
-    Stock torch unpickles it with everything allowed; here it meets the same machine.
+    Plain torch unpickles such a file with everything allowed. Here it is read as the outer pickle.
     """
 
     def read(content: Span) -> Storage:
@@ -97,7 +97,7 @@ def _nowhere(content: Span) -> Storage:
 def _persistent(
     known: dict[str, Storage], find: Callable[[Any, str, Any], Storage]
 ) -> Callable[[Any], Storage]:
-    """What turns torch's persistent ids, ('storage', class, key, device, count, ...), to values."""
+    """A function that resolves persistent ids, ('storage', class, key, device, count, ...)."""
 
     def resolve(identity: Any) -> Storage:
         if not isinstance(identity, tuple) or not 5 <= len(identity) <= 6:

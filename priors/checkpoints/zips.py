@@ -1,4 +1,4 @@
-"""The directory of a zip file, as torch writes it: stored members, checked before one is read."""
+"""The directory of a zip file of torch, whose members are stored, not compressed."""
 
 import struct
 from typing import BinaryIO
@@ -16,10 +16,18 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 
 
 def members(file: BinaryIO, size: int) -> dict[str, Span]:
-    """Where the members of a zip file of `size` bytes lie, by their names.
+    """Find the members of a zip file. Everything is checked before a member is read.
 
-    Raises `GeneratorFileError` for compressed or encrypted members, for names that lead elsewhere,
-    for two of one name, and for sizes that the file cannot hold.
+    Args:
+        file: The open file.
+        size: Its bytes.
+
+    Returns:
+        The place of each member by its name.
+
+    Raises:
+        GeneratorFileError: A member is compressed or encrypted, a name leads elsewhere or occurs
+            twice, or the sizes do not fit into the file.
     """
     count, length, offset = _directory(file, size)
     if count > MEMBERS or not 0 <= offset <= offset + length <= size:
@@ -50,7 +58,7 @@ def members(file: BinaryIO, size: int) -> dict[str, Span]:
 
 
 def _directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
-    """Number of entries, size and offset of the directory."""
+    """The number of entries, the size and the offset of the directory."""
     tail_start = max(0, size - _END.size - 0xFFFF)
     file.seek(tail_start)
     tail = file.read(size - tail_start)
@@ -90,7 +98,7 @@ def _name(raw: bytes) -> str:
 
 
 def _wide(extra: bytes, *narrow: int) -> tuple[int, int, int]:
-    """Replace what does not fit 32 bits by the fields of the zip64 extra."""
+    """Replace values that do not fit into 32 bits by the fields of the zip64 extra."""
     fields: list[int] = []
     at = 0
     while at + 4 <= len(extra):
@@ -106,7 +114,7 @@ def _wide(extra: bytes, *narrow: int) -> tuple[int, int, int]:
 
 
 def _span(file: BinaryIO, size: int, name: str, local: int, length: int) -> Span:
-    """The bytes of a member, behind its own header."""
+    """The bytes of a member, which follow its own header."""
     if local + _LOCAL.size > size:
         raise GeneratorFileError(f"damaged: {name!r} lies outside the zip file")
     file.seek(local)

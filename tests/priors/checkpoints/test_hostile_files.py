@@ -56,7 +56,7 @@ json.dump(codes, sys.stdout)
 
 
 def build(path: Path) -> Generator:
-    return build_generator(read_checkpoint(path), path, source=str(path), look=NotFinite())
+    return build_generator(read_checkpoint(path), path, source=str(path), on_tensor=NotFinite())
 
 
 @pytest.mark.parametrize("name", CASES)
