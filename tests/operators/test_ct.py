@@ -132,6 +132,12 @@ def test_each_view_weighs_half_the_angle_between_its_neighbours() -> None:
         np.testing.assert_allclose(operator.fbp(sinogram), expected, atol=1e-12)
 
 
+def test_filtered_back_projection_of_a_rectangle_is_cut_from_that_of_the_square() -> None:
+    tall, square = (CT(shape, views=6, detectors=25) for shape in ((1, 20, 14), (1, 20, 20)))
+    sinogram = square(_as_image(_phantom(20)))
+    np.testing.assert_allclose(tall.fbp(sinogram), square.fbp(sinogram)[..., 3:-3], atol=1e-12)
+
+
 def test_the_pseudo_inverse_beats_back_projection() -> None:
     phantom = _phantom(33)
     operator = CT((1, 33, 33), views=24)
