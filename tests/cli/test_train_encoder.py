@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,20 @@ from safetensors.torch import load_file
 
 from invprob.encoder import plan
 from invprob.encoder.training import EncoderTraining
+from invprob.priors.encoder_files import Kind
 
 TRAIN = ("train-encoder", "--prior", "../tiny.safetensors", "--perceptual", "none")
 FILE = Path("../tiny-encoder.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def _two_samples_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = plan.usual_plan
+
+    def small(kind: Kind, *, steps: int, **options: Any) -> plan.Plan:
+        return replace(usual(kind, steps=steps, **options), batch=2, pool=2 * max(1, steps))
+
+    monkeypatch.setattr(plan, "usual_plan", small)
 
 
 def test_train_and_solve(call: Callable[..., Any], place: Path) -> None:
@@ -48,7 +60,7 @@ def test_a_line_before_the_first_step_names_the_precision(
     monkeypatch.setattr(plan, "usual_precision", lambda device: usual)
     options = (*TRAIN, "--steps", 2, "--kind", "toolkit", "--restart")
     done = call(*options)
-    assert f"toolkit: 2 steps in {usual}; drawing 32 samples first" in done.err
+    assert f"toolkit: 2 steps in {usual}; drawing 4 samples first" in done.err
     asked = call(*options, "--precision", "float32")
     assert "2 steps in float32" in asked.err
     assert call(*options, "--quiet").err == "invprob: interrupted; the same command continues\n"
@@ -103,11 +115,10 @@ def test_an_interrupted_training_goes_on(
             raise KeyboardInterrupt
         return step(training)
 
-    monkeypatch.setattr(EncoderTraining, "step", interrupted)
-    done = call(*options, "parts.safetensors")
+    with monkeypatch.context() as while_interrupted:
+        while_interrupted.setattr(EncoderTraining, "step", interrupted)
+        done = call(*options, "parts.safetensors")
     assert done.status == 130 and "the same command continues" in done.err
-    monkeypatch.undo()
-    monkeypatch.chdir(place)
     other = call(*options[:-3], "--kind", "toolkit", "--seed", 1, "--out", "parts.safetensors")
     assert other.status == 2 and "--restart" in other.err
     done = call(*options, "parts.safetensors")

@@ -22,8 +22,8 @@ from invprob.priors.encoders import ToolkitEncoder
 NONE = Absent("left out")
 
 
-def _plan(kind: Kind, steps: int = 6, **changes: Any) -> Plan:
-    small: dict[str, Any] = {"batch": 4, "pool": 8, "fitted": 2, "image_every": 2, **changes}
+def _plan(kind: Kind, steps: int = 4, **changes: Any) -> Plan:
+    small: dict[str, Any] = {"batch": 2, "pool": 4, "fitted": 2, "image_every": 2, **changes}
     return Plan(kind, steps, **small)
 
 
@@ -103,6 +103,19 @@ def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(
             assert torch.equal(second.encoder.state_dict()[name], value), name
 
 
+def test_each_pass_sees_each_sample_of_its_pool_once() -> None:
+    training = _training("toolkit", passes=2)
+    orders = []
+    for first in (0, 2):
+        seen = []
+        for training.taken in (first, first + 1):
+            seen.append(training._batch().styles[:, 0])
+        assert len(torch.cat(seen).unique(dim=0)) == 4
+        orders.append(torch.cat(seen))
+    assert set(map(tuple, orders[0].tolist())) == set(map(tuple, orders[1].tolist()))
+    assert not torch.equal(*orders)
+
+
 def test_the_global_random_state_plays_no_part() -> None:
     torch.manual_seed(1)
     one = _training("toolkit", steps=1)
@@ -126,7 +139,7 @@ def test_training_lowers_its_losses(kind: Kind) -> None:
 def test_what_is_finished_finds_held_out_w_and_is_in_half_precision() -> None:
     """Even a hardly trained encoder, once its linear part is fitted, finds more than the mean w."""
     generator = networks.random_generator()
-    plan = _plan("toolkit", 2, pool=128, precision="float32")
+    plan = _plan("toolkit", 2, pool=64, precision="float32")
     training = EncoderTraining(generator, plan, NONE)
     train(training)
     done = training.finished()
