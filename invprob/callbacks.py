@@ -1,4 +1,4 @@
-"""Observers of a solve: they read each iterate, may ask to stop, and may choose what is kept."""
+"""Observers of a solve: they see every step, may ask to stop, and may choose what is returned."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,23 +10,33 @@ from torch import Tensor, nn
 
 from invprob.types import Images, Measured, PerImage
 
-Snapshot: TypeAlias = dict[str, Tensor]  # all a solve needs to go on; safetensors can hold it
+Snapshot: TypeAlias = dict[str, Tensor]  # all that a solve needs to go on; safetensors can hold it
 
 
 def copied(value: Tensor) -> Tensor:
-    """A copy on the CPU that shares nothing and lies in the order of its axes, for safetensors."""
+    """A copy on the CPU that shares no memory and is contiguous, as safetensors wants it."""
     return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True)
 class Iterate:
-    """What is known once `taken` of `steps` steps are done.
+    """What is known after a step.
 
-    `image`, `prediction` and `losses` (weighted terms by name; `total` is their sum) belong to the
-    evaluation that the last step started from. They lie on the solve's device: reading their values
-    is what waits for it. `prediction` is the operator's (its surrogate's), before a term adds noise
-    to it. `code` is the free variables' state after the step, not a copy, and
-    `snapshot()` a copy of everything. `stage` counts the stages of a solve that has several.
+    Image, prediction and losses are those that the step evaluated, before it moved the free
+    variables. They lie on the device of the solve: a callback that reads their values makes the
+    solve wait for the device.
+
+    Args:
+        taken: how many steps have been taken.
+        steps: how many steps the solve will take.
+        image: what the prior drew, (batch, *image_shape).
+        prediction: what the operator made of the image, (batch, *measurement_shape). Noise that a
+            stochastic data term adds is not in it.
+        losses: the weighted terms by name, each (batch,).
+        total: their sum, (batch,).
+        code: the state of the free variables after the step; not a copy.
+        snapshot: makes a copy of all that the solve needs to go on from here.
+        stage: the number of the stage, counted from 0 over all restarts.
     """
 
     taken: int
@@ -42,48 +52,68 @@ class Iterate:
 
 @dataclass(frozen=True)
 class Stop:
-    """A callback's wish to end the solve, and why."""
+    """A callback's wish to end the solve, and why: the end of "stopped after 7 of 9 steps: ..."."""
 
     reason: str
 
 
 class Callback(ABC):
-    """Something that watches a solve.
+    """An observer of a solve. An author writes `on_step`; the other methods do nothing by default.
 
-    What it remembers and a resumed solve needs is its `state`, which is a part of every snapshot;
-    callbacks that have some come before those that take snapshots.
+    A callback that remembers what a resumed solve needs returns it from `state`, which is a part of
+    every snapshot. Such callbacks come before those that take snapshots.
     """
 
     def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
-        """Called once before the first step; `taken` is positive where a solve goes on.
+        """Called once, before the first step.
 
-        Returning `Stop` ends the solve at once: where it goes on, it may have been about to end.
+        Args:
+            taken: how many steps were taken before, above 0 where a solve is resumed.
+            steps: how many steps the solve will take, those included.
+            snapshot: makes a copy of all that the solve needs to go on from where it is.
+
+        Returns:
+            `Stop` to end the solve at once, as a resumed one may have been about to; else None.
         """
         del taken, steps, snapshot
         return None
 
     @abstractmethod
     def on_step(self, iterate: Iterate) -> Stop | None:
-        """Called after every step; returning `Stop` ends the solve."""
+        """Called after every step.
+
+        Args:
+            iterate: what is known after the step.
+
+        Returns:
+            `Stop` to end the solve, else None.
+        """
 
     def choose_(self, code: nn.Module) -> None:
-        """Change, in place, the free variables that the solution is read from, once all is over.
+        """Change the free variables from which the solution is read, in place.
 
-        In a solve of several stages it is called at the end of each. By default they stay those
-        after the last step.
+        Called at the end, of each stage where there are several. By default the solution is read
+        from the variables after the last step.
+
+        Args:
+            code: the free variables; a copy.
         """
         del code
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` takes; by default nothing."""
+        """What `restore` needs, by name; by default nothing."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a `state`; called before `on_start`, where there was some."""
+        """Return to an earlier state. Called before `on_start`, if there was any state.
+
+        Args:
+            state: what `state` returned.
+        """
         del state
 
     def on_end(self) -> None:
-        """Called once after the last step, also when the solve stopped early."""
+        """Called once after the last step, also where the solve stopped early."""
 
 
 def first_stop(wishes: Sequence[Stop | None]) -> Stop | None:
@@ -101,7 +131,7 @@ def gather_states(callbacks: Sequence[Callback]) -> dict[str, Tensor]:
 
 
 def restore_states(callbacks: Sequence[Callback], states: Mapping[str, Tensor]) -> None:
-    """Give the callbacks back what `gather_states` took."""
+    """Give each callback its part of what `gather_states` returned."""
     for place, callback in enumerate(callbacks):
         prefix = f"{place}."
         state = {

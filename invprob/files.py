@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and what goes wrong is said in one line."""
+"""Files are written whole or not at all, and an error about a file is one line."""
 
 import contextlib
 import errno
@@ -27,25 +27,43 @@ _REASONS = {
 
 
 def cache_folder() -> Path:
-    """Where this package keeps what can be made or fetched again: `INVPROB_HOME`, or else the
-    user's cache folder as the operating system has it. It need not exist.
+    """The folder for what can be made or fetched again; it need not exist.
+
+    `INVPROB_HOME`, or else the user's cache folder as the operating system has it.
     """
     return Path(os.environ.get("INVPROB_HOME") or platformdirs.user_cache_dir("invprob"))
 
 
 def file_error(path: str | os.PathLike[str], error: OSError, verb: str = "written") -> FileError:
-    """Turn an operating system's error into one line that names the file."""
+    """The operating system's error in one line that names the file.
+
+    Args:
+        path: the file.
+        error: what the operating system said.
+        verb: what could not be done with the file, such as "read".
+
+    Returns:
+        The error to raise.
+    """
     reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
     return FileError(f"{os.fspath(path)!r} cannot be {verb}: {reason}")
 
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what was written there becomes `path` at the end.
+    """Yield a temporary path beside `path`; what the block writes there becomes `path` at its end.
 
     On any error, an interrupt included, the temporary file is removed and `path` is as it was. The
-    temporary name keeps the suffix, by which some libraries choose a format. Raises `FileError` for
-    a missing folder, a folder in the file's place, no permission, no space.
+    temporary name keeps the suffix, by which some libraries choose a format.
+
+    Args:
+        path: the file to write; one of that name is replaced.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        FileError: the folder is missing, `path` is a folder, or there is no permission or no space.
     """
     target = Path(path)
     if target.is_dir():
@@ -68,7 +86,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal; raises `FileError` where it cannot be read."""
+    """The sha256 of a file, in hexadecimal.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileError: the file cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

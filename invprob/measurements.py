@@ -1,7 +1,7 @@
-"""Measurements: what the instrument delivered, with everything needed to use them later.
+"""Measurements: what the instrument delivered, with all that it takes to use them later.
 
-They are made once and saved; a solver sees these and never the true image. The file is safetensors
-with one tensor, `values`, and JSON: reading it runs no code.
+They are made once and saved. A solver sees measurements and never the true image. The file is
+safetensors with one tensor, `values`, and JSON, so reading it runs no code.
 """
 
 import json
@@ -41,11 +41,24 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Measurements:
-    """Measurements of `len(values)` images of `image_shape`, and how they came about.
+    """Measurements of one or more images, and how they came about.
 
-    `values` are float32 on the CPU, (batch, *measurement_shape). `noise_spec` is None where no
-    noise was added or where it is not known; `seed` is what noise was drawn from. `record` is free
-    JSON: the source's name, how it was fitted. Raises `MeasurementError` if values are not finite.
+    `measure` makes them from images, `from_array` takes in those that were made elsewhere, and
+    `load` reads them from a file.
+
+    Args:
+        values: what was measured, (batch, *measurement_shape), float32 on the CPU.
+        image_shape: the shape of the images, without the batch axis.
+        operator_spec: JSON from which `Operator.from_spec` builds what measured.
+        fingerprint: the operator's, by which it is known again.
+        noise_spec: JSON from which `Noise.from_spec` builds the noise. None: none was added, or it
+            is not known.
+        seed: what the noise was drawn from.
+        record: free JSON, such as the names of the images and how they were fitted.
+        version: that of the file format.
+
+    Raises:
+        MeasurementError: there are no values, or some are not finite.
     """
 
     values: Measured
@@ -76,10 +89,21 @@ class Measurements:
         seed: int = 0,
         record: Spec | None = None,
     ) -> "Measurements":
-        """Take measurements that were made elsewhere, with or without the batch axis.
+        """Take in measurements that were made elsewhere.
 
-        Raises `MeasurementError` if they are not real finite numbers of the operator's measurement
-        shape.
+        Args:
+            array: (batch, *measurement_shape), or the measurement shape alone for one image.
+            operator: what would measure the same.
+            noise: what the measurements hold besides, if it is known.
+            seed: what the noise was drawn from.
+            record: free JSON to keep with them.
+
+        Returns:
+            The measurements, in float32.
+
+        Raises:
+            MeasurementError: the array does not hold real finite numbers, or not those of the
+                operator's measurement shape.
         """
         values = _real(array)
         shape = operator.measurement_shape
@@ -89,7 +113,14 @@ class Measurements:
         return _of(values, operator, noise, seed, record)
 
     def operator(self) -> Operator:
-        """Build the operator again; raises `MeasurementError` if it is not what it was."""
+        """Build the operator again.
+
+        Returns:
+            The operator, on the CPU.
+
+        Raises:
+            MeasurementError: the operator is not registered, or not the one that measured.
+        """
         try:
             operator = Operator.from_spec(self.operator_spec)
         except UnknownNameError as error:
@@ -105,9 +136,14 @@ class Measurements:
         return operator
 
     def for_images(self, rows: slice, operator: Operator) -> "Measurements":
-        """The measurements of some images, made by `operator`, which is the operator of all.
+        """The measurements of some of the images.
 
-        What the record says of each image stays as it is.
+        Args:
+            rows: which images.
+            operator: the operator of all images.
+
+        Returns:
+            Their measurements. The record stays that of all images.
         """
         own = operator.for_images(rows)
         return replace(
@@ -115,9 +151,13 @@ class Measurements:
         )
 
     def noise(self) -> Noise | None:
-        """Build the noise again; None where none was added or it is not known.
+        """Build the noise again.
 
-        Raises `MeasurementError` if it cannot be built.
+        Returns:
+            The noise. None where none was added or it is not known.
+
+        Raises:
+            MeasurementError: the noise cannot be built.
         """
         if self.noise_spec is None:
             return None
@@ -129,7 +169,14 @@ class Measurements:
             ) from error
 
     def check(self, operator: Operator) -> None:
-        """Raise `MeasurementError` unless these are measurements of this very operator."""
+        """See that an operator is the one that measured.
+
+        Args:
+            operator: an operator, such as one that was built anew.
+
+        Raises:
+            MeasurementError: it is another one, or one with other options or another seed.
+        """
         _check_shape(self.values, operator)
         found = operator.fingerprint()
         if found != self.fingerprint:
@@ -140,7 +187,14 @@ class Measurements:
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, whole or not at all; raises `FileError`."""
+        """Write one safetensors file.
+
+        Args:
+            path: the file; one of that name is replaced.
+
+        Raises:
+            FileError: the file cannot be written. Then there is no half of it.
+        """
         about = {
             "version": self.version,
             "image_shape": list(self.image_shape),
@@ -158,10 +212,17 @@ class Measurements:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Measurements":
-        """Read a file and verify it, its operator included, bit for bit what was saved.
+        """Read what `save` wrote, and see that the operator can be built from it.
 
-        Raises `FileError` if there is no such file or it is of another kind; `MeasurementError` if
-        what it holds does not fit together.
+        Args:
+            path: the file.
+
+        Returns:
+            The measurements, bit for bit as they were saved.
+
+        Raises:
+            FileError: there is no such file, or it is of another kind.
+            MeasurementError: what it holds does not fit together.
         """
         content = _read(path)
         with _named(path):
@@ -210,11 +271,23 @@ def measure(
     seed: int = 0,
     record: Spec | None = None,
 ) -> Measurements:
-    """Measure images (batch, *image_shape) in [-1, 1], and add noise where some is given.
+    """Measure images, and add noise.
 
-    Every image of the batch gets the same draw of noise, so that each is measured as it would be
-    alone. Raises `ShapeError` for images that do not fit, `MeasurementError` for values not finite,
-    `ArgumentError` where such noise makes no sense of the measurement.
+    Args:
+        image: the images, (batch, *image_shape) in [-1, 1].
+        operator: what measures them.
+        noise: what is added to the measurements. None: nothing. All images of the batch get the
+            same draw, so that each is measured as it would be alone.
+        seed: what the noise is drawn from.
+        record: free JSON to keep with the measurements.
+
+    Returns:
+        The measurements, in float32 on the CPU.
+
+    Raises:
+        ShapeError: the images are not of the operator's image shape.
+        ArgumentError: the noise makes no sense of such measurements.
+        MeasurementError: some values are not finite.
     """
     with torch.no_grad():
         clean = operator(image)
@@ -225,7 +298,15 @@ def measure(
 
 
 def snr(clean: Measured, noisy: Measured) -> PerImage:
-    """Signal-to-noise ratio in dB: 10 log10(||clean||² / ||noisy - clean||²), infinite if equal."""
+    """Signal-to-noise ratio in dB: 10 log10(||clean||² / ||noisy - clean||²).
+
+    Args:
+        clean: measurements without noise, (batch, *measurement_shape).
+        noisy: the same with noise.
+
+    Returns:
+        The ratio of each image, (batch,); infinite where both are equal.
+    """
     power = clean.flatten(1).square().sum(1)
     return 10 * torch.log10(power / (noisy - clean).flatten(1).square().sum(1))
 

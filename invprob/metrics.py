@@ -1,4 +1,6 @@
-"""How near a restored image is to the true one: image by image, clipped to [-1, 1] first.
+"""Metrics: how near a restored image is to the true one, image by image.
+
+Runs score their results by them; no solver sees one. An author adds a metric so:
 
     @register.metric("mae")
     @metric(unit="", better="lower")
@@ -22,7 +24,14 @@ from invprob.types import Images, PerImage
 
 @final
 class Metric:
-    """A function of (image, truth), with the unit of its values and which of them are better."""
+    """A function of image and truth with the unit of its values; `metric` makes one.
+
+    Args:
+        score: takes image and truth, (batch, channel, height, width), in float64 and clipped to
+            [-1, 1], and returns one number for each image, (batch,).
+        unit: the unit of the numbers, such as "dB"; empty where they have none.
+        better: whether "higher" or "lower" numbers are better.
+    """
 
     def __init__(
         self,
@@ -36,9 +45,17 @@ class Metric:
         functools.update_wrapper(self, score)
 
     def __call__(self, image: Images, truth: Images) -> PerImage:
-        """Score each image; both are clipped to [-1, 1], and values come in float64.
+        """Score each image, after both were clipped to [-1, 1].
 
-        Raises ShapeError unless both have the same shape (batch, channel, height, width).
+        Args:
+            image: the restored images, (batch, channel, height, width).
+            truth: the true images, of the same shape.
+
+        Returns:
+            One number for each image, (batch,), in float64.
+
+        Raises:
+            ShapeError: the shapes are not four-dimensional and equal.
         """
         if image.ndim != 4 or image.shape != truth.shape:
             raise ShapeError(
@@ -51,30 +68,41 @@ class Metric:
 def metric(
     *, unit: str, better: Literal["higher", "lower"]
 ) -> Callable[[Callable[[Images, Images], PerImage]], Metric]:
-    """Make a metric of the decorated function, which then sees clipped float64 images."""
+    """A decorator that makes a `Metric` of a function of image and truth.
+
+    Args:
+        unit: the unit of the numbers, such as "dB"; empty where they have none.
+        better: whether "higher" or "lower" numbers are better.
+
+    Returns:
+        The decorator.
+    """
     return lambda score: Metric(score, unit, better)
 
 
 def as_grey(image: Images) -> Images:
-    """Take the mean of the channels, (batch, 1, height, width): how a grey image is scored."""
+    """The mean of the channels, (batch, 1, height, width)."""
     return image.mean(1, keepdim=True)
 
 
 @register.metric("mse")
 @metric(unit="", better="lower")
 def mse(image: Images, truth: Images) -> PerImage:
-    """Average the squared error over channels and pixels; black against white is 4."""
+    """Mean squared error over channels and pixels; black against white is 4."""
     return (image - truth).square().mean((1, 2, 3))
 
 
 @register.metric("psnr")
 @metric(unit="dB", better="higher")
 def psnr(image: Images, truth: Images) -> PerImage:
-    """Compare the squared error with the range of values, whose peak is 2; equal images: inf."""
+    """Peak signal-to-noise ratio, 10 log10(2² / MSE): the range [-1, 1] has a peak of 2.
+
+    Infinite where the images are equal.
+    """
     return 10 * torch.log10(4 / mse(image, truth))
 
 
-# The constants of the paper: window, and the share of the range that steadies each quotient.
+# The constants of the paper: the window, and the shares of the range that steady each quotient.
 _SIGMA, _REACH = 1.5, 5
 _K1, _K2, _RANGE = 0.01, 0.03, 2.0
 
@@ -82,10 +110,13 @@ _K1, _K2, _RANGE = 0.01, 0.03, 2.0
 @register.metric("ssim")
 @metric(unit="", better="higher")
 def ssim(image: Images, truth: Images) -> PerImage:
-    """Compare local means, contrasts and structure (Wang et al. 2004); equal images: 1.
+    """Structural similarity (Wang et al., IEEE Transactions on Image Processing 2004).
 
-    11-tap Gaussian windows of sigma 1.5 that lie inside the image, averaged over channels and
-    pixels. Raises ShapeError for images of fewer than 11 pixels a side.
+    Compares means, contrasts and structure within Gaussian windows of 11 taps and sigma 1.5 that
+    lie inside the image; averaged over channels and pixels. 1 where the images are equal.
+
+    Raises:
+        ShapeError: the images have fewer than 11 pixels a side.
     """
     if min(image.shape[2:]) < 2 * _REACH + 1:
         raise ShapeError(
@@ -103,7 +134,7 @@ def ssim(image: Images, truth: Images) -> PerImage:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """Average (planes, 1, height, width) under the Gaussian window, without touching the border."""
+    """Planes (planes, 1, height, width), averaged under each window that lies inside."""
     away = torch.arange(-_REACH, _REACH + 1, dtype=image.dtype, device=image.device)
     window = torch.exp(-0.5 * (away / _SIGMA).square())
     window = window / window.sum()

@@ -1,4 +1,7 @@
-"""Learning-rate schedules: pure functions from progress in [0, 1) to a scale in [0, 1]."""
+"""Learning-rate schedules: the scale of the learning rate, in [0, 1], at a progress in [0, 1).
+
+The loop asks at each step; `progress` is the share of the stage's steps that are taken.
+"""
 
 import math
 from collections.abc import Callable
@@ -10,15 +13,29 @@ Schedule: TypeAlias = Callable[[float], float]
 
 
 def constant() -> Schedule:
-    """Scale 1 throughout."""
+    """The full learning rate throughout.
+
+    Returns:
+        The schedule.
+    """
     return lambda progress: 1.0
 
 
 def cosine_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule:
-    """Linear from 0 over the first `ramp_up`, cosine to 0 over the last `ramp_down`.
+    """Linear up from 0, flat, and down to 0 along a cosine.
 
-    The schedule of the StyleGAN2 projector and of the published SPHInX code; ILO (ICML 2021) takes
-    a `ramp_down` of 0.75. The first step, at progress 0, has scale 0.
+    The schedule of the StyleGAN2 projector (Karras et al., CVPR 2020) and of the published SPHInX
+    code. ILO (Daras et al., ICML 2021) has a `ramp_down` of 0.75. The first step has a scale of 0.
+
+    Args:
+        ramp_up: the share of the steps over which the rate rises.
+        ramp_down: the share of the steps over which it falls.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ArgumentError: the shares are negative, or more than 1 together.
     """
     _check(ramp_up, ramp_down)
 
@@ -31,7 +48,18 @@ def cosine_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule
 
 
 def linear_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule:
-    """Linear up, flat, linear down: the trapezoid as the SPHInX paper words it."""
+    """Linear up from 0, flat, and linear down to 0: the trapezoid as the SPHInX paper has it.
+
+    Args:
+        ramp_up: the share of the steps over which the rate rises.
+        ramp_down: the share of the steps over which it falls.
+
+    Returns:
+        The schedule.
+
+    Raises:
+        ArgumentError: the shares are negative, or more than 1 together.
+    """
     _check(ramp_up, ramp_down)
 
     def scale(progress: float) -> float:
@@ -43,9 +71,12 @@ def linear_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule
 
 
 def one_cycle_drop() -> Schedule:
-    """Linear 0.1 to 1 and back over nine tenths, then down to 0.001: `linear1cycledrop` of PULSE.
+    """Linear from 0.1 to 1 and back over nine tenths of the steps, then down to 0.001.
 
-    PULSE (CVPR 2020), published code.
+    `linear1cycledrop` of the published code of PULSE (Menon et al., CVPR 2020).
+
+    Returns:
+        The schedule.
     """
 
     def scale(progress: float) -> float:

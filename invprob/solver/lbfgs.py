@@ -1,4 +1,8 @@
-"""L-BFGS for each image of a batch by itself, one evaluation a step and none waited for."""
+"""L-BFGS for each image of a batch by itself.
+
+A step evaluates one point for each image, and never waits for the device: what another program
+would decide by an `if` is a `torch.where` here.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,20 +14,26 @@ from invprob.priors.base import ParamGroup
 from invprob.solver.optimisers import Optimiser, Stepper
 from invprob.types import PerImage
 
-DECREASE = 1e-4  # of what the slope promises, which a point has to keep (Armijo)
-CURVATURE = 1e-6  # least cosine between a move and the change of the gradient
-STRIP = 16384  # variables whose products are one task, which threads share
+DECREASE = 1e-4  # share of the decrease promised by the slope that a point must reach (Armijo)
+CURVATURE = 1e-6  # least cosine between a move and the change of the gradient along it
+STRIP = 16384  # variables in one piece of work for the threads of a CPU
 
 
 class LBFGS(Optimiser):
-    """Limited-memory BFGS (Nocedal & Wright, section 7.2), going back where a point is too high.
+    """Limited-memory BFGS (Nocedal & Wright, Numerical Optimization, section 7.2).
 
-    For losses that are the same smooth function at each step: no fresh draws. Each step evaluates
-    one point for each image; one that is no better than the last is left for one nearer by.
-    `memory` is how many moves, with the changes of the gradient, are remembered, each of the size
-    of the variables; a group's `lr_scale` is the unit of its variables, and schedules do nothing.
-    Raises `ArgumentError` for a memory below 1, and when it starts on variables without the batch
-    in front.
+    For an objective that is the same smooth function at each step: nothing in it may be drawn
+    afresh. Each step tries one point for each image. A point that is not low enough is left for one
+    nearer to the best so far (backtracking line search). There is no learning rate, and schedules
+    do nothing; the `lr_scale` of a group is the unit in which its variables are measured.
+
+    Args:
+        memory: how many moves are remembered, at least 1. Each takes twice the memory of the
+            variables, for itself and for the change of the gradient.
+
+    Raises:
+        ArgumentError: the memory is below 1, or `start` is given variables without the batch in
+            front.
     """
 
     def __init__(self, memory: int = 10) -> None:
@@ -32,11 +42,12 @@ class LBFGS(Optimiser):
         self.memory = memory
 
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        """Begin where the variables are, without any remembered move."""
         return _LBFGSStepper(self.memory, groups)
 
 
 class _LBFGSStepper(Stepper):
-    """The line search; one row of each tensor is one image."""
+    """The line search. A row of each tensor is one image."""
 
     def __init__(self, memory: int, groups: Sequence[ParamGroup]) -> None:
         self._values = [(value, group.lr_scale) for group in groups for value in group.parameters]
@@ -50,17 +61,17 @@ class _LBFGSStepper(Stepper):
         like = self._values[0][0].detach()
         self._base = like.new_zeros(batch, -(-self._size // strip), strip)  # the best point so far
         self._read_point(self._base)
-        self._gradient = torch.zeros_like(self._base)  # there
-        self._found = torch.zeros_like(self._base)  # what was evaluated, and is compared with them
+        self._gradient = torch.zeros_like(self._base)  # at the best point
+        self._found = torch.zeros_like(self._base)  # the point, then the gradient, of this step
         self._loss = self._base.new_full((batch,), torch.inf)
-        self._slope = torch.zeros_like(self._loss)  # along the line that is being searched
-        self._length = torch.zeros_like(self._loss)  # of the step on it that is being tried
+        self._slope = torch.zeros_like(self._loss)  # along the line that is searched
+        self._length = torch.zeros_like(self._loss)  # of the step that is tried on this line
         self._pairs = _Pairs(self._base, memory)
 
     @torch.no_grad()
     def step(self, scale: float, losses: PerImage) -> None:
         del scale
-        good = losses <= self._loss + DECREASE * self._length * self._slope  # not a number is not
+        good = losses <= self._loss + DECREASE * self._length * self._slope  # NaN is not good
         self._length = torch.where(good, torch.ones_like(losses), self._nearer(losses))
         self._loss = torch.where(good, losses, self._loss)
         move, change = self._pairs.slot()
@@ -68,7 +79,7 @@ class _LBFGSStepper(Stepper):
         self._base, self._found = self._advanced(self._base, good, move)
         self._read_gradient(self._found)
         self._gradient, self._found = self._advanced(self._gradient, good, change)
-        self._slope = self._pairs.take_in(self._gradient)
+        self._slope = self._pairs.add_pair(self._gradient)
         self._pairs.along(self._base, self._gradient, self._length, out=self._found)
         self._move_to(self._found)
 
@@ -77,16 +88,16 @@ class _LBFGSStepper(Stepper):
         self._move_to(self._base)
 
     def _advanced(self, kept: Tensor, good: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
-        """Where it is good what was found, else what was kept, and what is of no more use.
+        """The rows of what was found where they are good, else of what was kept; and a free buffer.
 
-        The difference that it makes is written down.
+        The difference to what was kept is written into `difference`.
         """
         torch.where(good[:, None, None], self._found, kept, out=self._found)
         torch.sub(self._found, kept, out=difference)
         return self._found, kept
 
     def _parts(self, whole: Tensor) -> Iterator[tuple[Tensor, float, Tensor]]:
-        """Each variable, its unit, and the columns of `whole` that are its."""
+        """Each variable with its unit and its columns of `whole`."""
         sizes = [value[0].numel() for value, _ in self._values]
         parts = whole.flatten(1)[:, : self._size].split(sizes, 1)
         for (value, unit), part in zip(self._values, parts, strict=True):
@@ -110,7 +121,10 @@ class _LBFGSStepper(Stepper):
             torch.mul(part.view_as(value), unit, out=value)
 
     def _nearer(self, losses: PerImage) -> PerImage:
-        """Where a parabola through both losses and the slope is least, a tenth to a half of now."""
+        """A shorter step: the minimum of the parabola through both losses and the slope.
+
+        At least a tenth and at most half of the present one.
+        """
         expected = self._length * self._slope
         share = -expected / (2 * (losses - self._loss - expected))
         return self._length * share.nan_to_num(0.0, 0.0, 0.0).clamp(0.1, 0.5)
@@ -135,9 +149,10 @@ class _LBFGSStepper(Stepper):
 
 
 class _Pairs:
-    """Moves s and changes y of the gradient, in a ring, and their products in float64.
+    """The remembered moves s and changes y of the gradient, and their products in float64.
 
-    Vectors are (batch, strips, columns): a product of long rows is one task to a CPU.
+    The pairs lie in a ring, of which the newest replaces the oldest. A vector is (batch, strips,
+    columns), because PyTorch gives a product of two long rows to one thread of a CPU.
     """
 
     def __init__(self, like: Tensor, memory: int) -> None:
@@ -153,7 +168,7 @@ class _Pairs:
         self._weights = torch.zeros_like(self._by_gradient)  # of the rows in H · gradient / unit
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that is remembered but for the count."""
+        """All that is remembered, without the count."""
         return {
             "rows": self._rows,
             "across": self._across,
@@ -164,22 +179,24 @@ class _Pairs:
         }
 
     def slot(self) -> tuple[Tensor, Tensor]:
-        """Where the next move and change are to be written, over the oldest; shaped like points."""
+        """Where to write the next move and the next change, over the oldest; shaped like points."""
         at = self.seen % self._memory
         return self._rows[:, :, 2 * at], self._rows[:, :, 2 * at + 1]
 
-    def take_in(self, gradient: Tensor) -> PerImage:
-        """Take in the next pair; the slope of -H · gradient, (batch,).
+    def add_pair(self, gradient: Tensor) -> PerImage:
+        """Count the pair that was written to `slot`; the slope along -H · gradient, (batch,).
 
-        A pair without curvature does not count, nor does that of a point that was left, which is
-        zero. Where rounding leaves no descent, H is a multiple of the identity.
+        H is the approximate inverse Hessian. A pair without curvature is left out of it; that of a
+        point which was left is zero, so it is left out as well. Where rounding leaves no descent, H
+        is a multiple of the identity.
         """
         at = self.seen % self._memory
         move, change = self.slot()
         self.seen += 1
         before = self._by_gradient
         self._by_gradient = _products(gradient, self._rows).unflatten(1, (-1, 2))
-        # The change is one of gradients, so that its products with older rows are changes as well.
+        # The change is a difference of gradients, so its products with older rows are differences
+        # of products that are known.
         self._across[:, :, at], self._changes[:, at] = (self._by_gradient - before).unbind(2)
         along, square = _dot(move, change), _dot(change, change)
         self._across[:, at, at], self._changes[:, at, at] = along, square
@@ -198,7 +215,7 @@ class _Pairs:
         return torch.where(down, slope, steepest).to(gradient)
 
     def along(self, base: Tensor, gradient: Tensor, length: PerImage, *, out: Tensor) -> None:
-        """Base - length · H · gradient of the pair and the gradient that were taken in last."""
+        """Write base - length · H · gradient, for the gradient that `add_pair` was given last."""
         step = (-self._unit * length)[:, None, None]
         torch.addcmul(base, gradient, step.to(base), out=out)
         weights = (step * self._weights).to(base).flatten(1)[:, None, None]
@@ -206,10 +223,10 @@ class _Pairs:
         out.flatten(0, 1)[:, None].baddbmm_(weights, self._rows.flatten(0, 1))
 
     def _compact(self, order: list[int]) -> Tensor:
-        """Of each row in H · gradient - unit · gradient, (batch, memory, 2).
+        """The weight of each row in H · gradient - unit · gradient, (batch, memory, 2).
 
-        H in the compact form of Byrd, Nocedal & Schnabel (1994), theorem 2.2, whose R is `upper`;
-        `order` names the pairs from the oldest on.
+        H in the compact form of Byrd, Nocedal & Schnabel (Mathematical Programming 63, 1994),
+        theorem 2.2; `upper` is their R. `order` lists the pairs from the oldest on.
         """
         unit = self._unit[:, None, None]
         known = self._known[:, order]
@@ -229,11 +246,14 @@ class _Pairs:
 
 
 def _products(point: Tensor, rows: Tensor) -> Tensor:
-    """(batch, strips, columns), (batch, strips, rows, columns) -> (batch, rows), in float64."""
+    """The products of a point, (batch, strips, columns), with rows of points: (batch, rows).
+
+    `rows` are (batch, strips, rows, columns); sums over strips are in float64.
+    """
     each = torch.bmm(point.flatten(0, 1)[:, None], rows.flatten(0, 1).mT)
     return each.view(*rows.shape[:3]).sum(1, dtype=torch.float64)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Of two points image by image, (batch,)."""
+    """The product of two points of each image, (batch,), in float64."""
     return _products(a, b[:, :, None])[:, 0]

@@ -1,4 +1,8 @@
-"""What moves the free variables: a contract, Adam, and steps along the gradient."""
+"""What moves the free variables: the contract, Adam, and plain steps along the gradient.
+
+An `Optimiser` is chosen before a solve. Each stage of the solve calls its `start` once, and the
+`Stepper` that it returns at every step, after the gradients were computed. L-BFGS is in `lbfgs.py`.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,38 +16,69 @@ from invprob.types import PerImage
 
 
 class Stepper(ABC):
-    """An optimiser at work on the parameters of one solve."""
+    """An optimiser at work on the free variables of one stage.
+
+    An author writes `step`, `state` and `restore`, and returns it from `Optimiser.start`.
+    """
 
     @abstractmethod
     def step(self, scale: float, losses: PerImage) -> None:
-        """Move the parameters by their gradients, which are those of the losses' sum.
+        """Move the parameters in place, and remove their gradients.
 
-        `scale` is what the schedule says.
+        Args:
+            scale: what the schedule says at this step, in [0, 1].
+            losses: the objective of each image, (batch,), without a graph. The `grad` of each
+                parameter is the gradient of their sum; what moves one image does not enter the
+                objective of another.
         """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Everything the next step depends on besides parameters and gradients."""
+        """All that the next step depends on besides parameters and gradients, by name."""
 
     def settle(self) -> None:
-        """Move the parameters to where the solve should end; by default they are there."""
+        """Move the parameters to where the solve should end, after its last step.
+
+        By default they are there. An optimiser that tries points out moves back to the best one.
+        """
         return
 
     @abstractmethod
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Return to an earlier state.
+
+        Args:
+            state: what `state` returned, perhaps read from a file.
+        """
 
 
 class Optimiser(ABC):
-    """A choice of how to descend; `start` binds it to parameters."""
+    """A choice of how to descend. An author writes `start`."""
 
     @abstractmethod
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:
-        """Begin with fresh state on these parameters."""
+        """Begin with fresh state.
+
+        Args:
+            groups: the parameters to move. Each group has a scale of the learning rate, and says
+                whether it follows the schedule.
+
+        Returns:
+            What the solve calls at every step.
+        """
 
 
 class Adam(Optimiser):
-    """Adam (Kingma & Ba, ICLR 2015) with the paper's β = (0.9, 0.999)."""
+    """Adam (Kingma & Ba, ICLR 2015).
+
+    Args:
+        learning_rate: the learning rate where the schedule is 1, above 0.
+        betas: how much the moments of the gradient keep from step to step.
+        epsilon: what is added to the root of the second moment.
+
+    Raises:
+        ArgumentError: the learning rate is not positive and finite.
+    """
 
     def __init__(
         self,
@@ -55,10 +90,13 @@ class Adam(Optimiser):
         self.learning_rate, self.betas, self.epsilon = learning_rate, betas, epsilon
 
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        """Begin with moments of 0."""
         return _AdamStepper(self, groups)
 
 
 class _AdamStepper(Stepper):
+    """PyTorch's fused Adam, whose rates are set anew at every step."""
+
     def __init__(self, optimiser: Adam, groups: Sequence[ParamGroup]) -> None:
         self._rates = [(optimiser.learning_rate * group.lr_scale, group) for group in groups]
         self._adam = torch.optim.Adam(
@@ -87,7 +125,7 @@ class _AdamStepper(Stepper):
         for name, value in state.items():
             index, key = name.split(".", 1)
             like = parameters[int(index)]
-            # The fused kernel walks through memory: moments have to lie there as parameters do.
+            # The fused kernel walks through memory: moments must have the strides of parameters.
             laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
             entries.setdefault(int(index), {})[key] = laid
         whole["state"] = entries
@@ -95,21 +133,13 @@ class _AdamStepper(Stepper):
 
 
 class GradientDescent(Optimiser):
-    """x <- x - rate · gradient, without memory."""
+    """x <- x - rate · gradient, without memory.
 
-    def __init__(self, learning_rate: float) -> None:
-        _check_rate(learning_rate)
-        self.learning_rate = learning_rate
+    Args:
+        learning_rate: the rate where the schedule is 1, above 0.
 
-    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
-        return _DescentStepper(self.learning_rate, groups, lambda gradient: gradient)
-
-
-class NormalisedGradientDescent(Optimiser):
-    """x <- x - rate · g / ||g||, without memory, each row by itself (arXiv:2302.06733).
-
-    A row runs along the last axis: a style row moves by the learning rate, whatever the loss's size
-    and units. A row without gradient stays.
+    Raises:
+        ArgumentError: the learning rate is not positive and finite.
     """
 
     def __init__(self, learning_rate: float) -> None:
@@ -117,6 +147,30 @@ class NormalisedGradientDescent(Optimiser):
         self.learning_rate = learning_rate
 
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        """Begin; there is no state."""
+        return _DescentStepper(self.learning_rate, groups, lambda gradient: gradient)
+
+
+class NormalisedGradientDescent(Optimiser):
+    """x <- x - rate · g / ||g||, without memory, each row by itself.
+
+    The optimiser of "Robust unsupervised StyleGAN image restoration" (Poirier-Ginter & Lalonde,
+    CVPR 2023, arXiv:2302.06733). A row runs along the last axis. So every style row moves by the
+    learning rate, whatever the size and units of the loss; a row without gradient stays.
+
+    Args:
+        learning_rate: how far a row moves where the schedule is 1, above 0.
+
+    Raises:
+        ArgumentError: the learning rate is not positive and finite.
+    """
+
+    def __init__(self, learning_rate: float) -> None:
+        _check_rate(learning_rate)
+        self.learning_rate = learning_rate
+
+    def start(self, groups: Sequence[ParamGroup]) -> Stepper:
+        """Begin; there is no state."""
         return _DescentStepper(self.learning_rate, groups, unit_rows)
 
 
@@ -126,6 +180,8 @@ def unit_rows(gradient: Tensor) -> Tensor:
 
 
 class _DescentStepper(Stepper):
+    """Steps along what `direction` makes of the gradient."""
+
     def __init__(
         self,
         learning_rate: float,

@@ -1,4 +1,4 @@
-"""Several solves in a row that callbacks see as one run."""
+"""What lets callbacks see several solves in a row as one; stages and restarts derive from it."""
 
 import dataclasses
 from abc import abstractmethod
@@ -18,17 +18,17 @@ from invprob.callbacks import (
 
 
 class Relay(Callback):
-    """Passes on what each solve says, counted over all of them; `stop` is what was last asked."""
+    """A callback of each solve that passes everything on to the callbacks of the whole."""
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
         self.callbacks = callbacks
-        self.stop: Stop | None = None
+        self.stop: Stop | None = None  # what the callbacks asked for at the last step
         self._began = False
 
     @property
     @abstractmethod
     def before(self) -> int:
-        """Steps of the solves before this one."""
+        """Steps of the solves before the present one."""
 
     @property
     @abstractmethod
@@ -37,17 +37,18 @@ class Relay(Callback):
 
     @abstractmethod
     def stage(self, inside: int) -> int:
-        """Number of a stage of this solve, counted over all of them."""
+        """The number, counted over all solves, of stage `inside` of the present one."""
 
     @abstractmethod
     def add_to(self, inside: Snapshot) -> Snapshot:
-        """This solve's snapshot with what is known of those before; `taken` is over all."""
+        """The whole's snapshot: that of the present solve, and what is known of those before."""
 
     def snapshot(self) -> Snapshot:
-        """The whole run's."""
+        """A copy of all that the whole needs to go on from here."""
         return self.add_to(self._inside())
 
     def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> Stop | None:
+        """Begin a solve, and tell the callbacks where it is the first."""
         del steps
         self._inside = snapshot
         if not self._began:
@@ -60,6 +61,7 @@ class Relay(Callback):
         return self.stop
 
     def on_step(self, iterate: Iterate) -> Stop | None:
+        """Pass a step on, counted over all solves."""
         whole = dataclasses.replace(
             iterate,
             taken=self.before + iterate.taken,
@@ -71,11 +73,14 @@ class Relay(Callback):
         return self.stop
 
     def choose_(self, code: nn.Module) -> None:
+        """Let each callback choose."""
         for each in self.callbacks:
             each.choose_(code)
 
     def state(self) -> dict[str, Tensor]:
+        """The states of the callbacks."""
         return gather_states(self.callbacks)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Return the callbacks to earlier states."""
         restore_states(self.callbacks, state)

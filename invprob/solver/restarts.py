@@ -85,7 +85,7 @@ class _Run(Relay):
         self._steps, self._stages = task.restarts * task.steps, len(task.stages)
         self.restart = self._before = 0
         self.misfits = torch.empty(0)  # (restarts done, batch)
-        # Of the restarts that are done: the winners' tensors, and the trace of all.
+        # The best tensors of the restarts that are done, and under "past" the trace of all.
         self.best: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
 
     @property
@@ -100,7 +100,7 @@ class _Run(Relay):
         return self.restart * self._stages + inside
 
     def leave(self, solution: Solution, misfit: PerImage) -> None:
-        """Take the end of a restart into account."""
+        """Keep what the restart found where it is the best so far, and go on to the next."""
         known = self.misfits.nan_to_num(torch.inf)
         won = misfit.nan_to_num(torch.inf) < known.amin(0) if self.restart else None
         for group, found in (("realised", solution.realised), ("code", solution.code)):
@@ -114,7 +114,7 @@ class _Run(Relay):
         self.restart += 1
 
     def outcome(self, last: Solution) -> Outcome:
-        """How it all ended, with the last restart's solution."""
+        """How the solve ended, given the last restart's solution."""
         if self.stop is not None and self.before < self.steps:
             return Outcome.stopped(self.before, self.steps, self.stop.reason)
         sentence = f"the best of {self.restart} restarts by data misfit; the last: {last.outcome}"
@@ -139,7 +139,7 @@ class _Run(Relay):
         }
 
     def enter(self, snapshot: Snapshot) -> Snapshot:
-        """Go to where `snapshot` was taken; returns the restart's own snapshot."""
+        """Go to the restart in which a snapshot was taken; returns the restart's own snapshot."""
         if "restart" not in snapshot:
             raise ArgumentError("the snapshot belongs to a solve without restarts; start anew")
         inside = dict(snapshot)
@@ -152,7 +152,7 @@ class _Run(Relay):
 
 
 def _choice(won: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """The rows of `new` where it won, else those of `old`; 1 row may stand for the batch."""
+    """The rows of `new` where it won, else those of `old`; one row may stand for all images."""
     old = old.to(new.device)
     if torch.equal(new, old) or not won.any():
         return old

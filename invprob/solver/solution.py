@@ -1,4 +1,4 @@
-"""What a solve returns: the image, what draws it again, and how the solve went."""
+"""What a solve returns: the image, what draws it again, and how the solve ended."""
 
 import json
 from collections.abc import Mapping
@@ -22,12 +22,19 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """Why a solve ended, as a word and as a sentence that says what to try next."""
+    """Why a solve ended.
+
+    Args:
+        status: "finished" where every step was taken, "stopped" where a callback asked for it,
+            "diverged" where the objective is not a number any more.
+        sentence: the same for a person, with what to try next.
+    """
 
     status: Literal["finished", "stopped", "diverged"]
     sentence: str
 
     def __str__(self) -> str:
+        """The sentence."""
         return self.sentence
 
     @classmethod
@@ -37,12 +44,12 @@ class Outcome:
 
     @classmethod
     def stopped(cls, taken: int, steps: int, reason: str) -> "Outcome":
-        """A callback asked for it."""
+        """A callback asked to stop."""
         return cls("stopped", f"stopped after {taken} of {steps} steps: {reason}")
 
     @classmethod
     def diverged(cls, taken: int) -> "Outcome":
-        """The loss is no number any more."""
+        """The objective is NaN or infinite."""
         return cls(
             "diverged",
             f"the loss became NaN or infinite by step {taken}; lower the learning rate",
@@ -51,12 +58,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Solution:
-    """The end of a solve.
+    """What a solve found, and how it went.
 
-    `image` (batch, C, H, W) is drawn from `realised` (style rows, content, noise maps, or what else
-    the prior keeps); `code` is the state of the free variables; `trace` holds each loss term and
-    their `total` as (steps, batch). Where there were several restarts, `restarts` holds the data
-    misfit that each ended with, (restarts, batch); each image is that of the least.
+    Args:
+        image: the images, (batch, channel, height, width) in about [-1, 1].
+        realised: tensors from which the prior draws the images again, such as style rows, content
+            and noise maps.
+        code: the state of the free variables at the end.
+        outcome: why the solve ended.
+        trace: each term of the objective and their `total` over the solve, (steps, batch).
+        steps: how many steps were taken.
+        seed: what the random draws were derived from.
+        prior_spec: JSON from which `Prior.from_spec` builds the prior.
+        prior: the prior. None for a solution that was read from a file.
+        restarts: the data misfit that each restart ended with, (restarts, batch); an image is that
+            of the least. None where there was one restart.
     """
 
     image: Images
@@ -71,16 +87,28 @@ class Solution:
     restarts: Tensor | None = None
 
     def render(self, prior: Prior | None = None) -> Images:
-        """Draw the image again from `realised`, bit for bit on the same machine.
+        """Draw the images again, bit for bit on the same machine.
 
-        A loaded solution builds its prior from `prior_spec` unless one is given.
+        Args:
+            prior: what to draw with. None: the solution's prior, or for a solution that was read
+                from a file the one that `prior_spec` names.
+
+        Returns:
+            The images, (batch, channel, height, width).
         """
         source = prior or self.prior or Prior.from_spec(self.prior_spec)
         with torch.no_grad():
             return source.render(self.realised)
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file with everything but the prior's own weights."""
+        """Write one safetensors file with everything but the prior's weights.
+
+        Args:
+            path: the file; one of that name is replaced.
+
+        Raises:
+            FileError: the file cannot be written. Then there is no half of it.
+        """
         groups = {"realised": self.realised, "code": self.code, "trace": self.trace}
         tensors = {
             f"{group}.{name}": value.detach().cpu().contiguous()
@@ -106,7 +134,17 @@ class Solution:
 
     @classmethod
     def load(cls, path: str | Path) -> "Solution":
-        """Read a solution file; raises `FileError` where it is not one."""
+        """Read what `save` wrote.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The solution, without its prior.
+
+        Raises:
+            FileError: there is no such file, or it is not a solution.
+        """
         groups: dict[str, dict[str, Tensor]] = {"realised": {}, "code": {}, "trace": {}}
         try:
             with safe_open(Path(path), "pt") as file:
@@ -119,7 +157,7 @@ class Solution:
                 for name in names:
                     group, _, key = name.partition(".")
                     if key:
-                        # A copy has the alignment of any new tensor; a mapped file has not.
+                        # A copy is aligned as any new tensor is; a tensor in a mapped file is not.
                         groups[group][key] = file.get_tensor(name).clone()
         except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
             raise FileError(f"{path} is not a solution file of this release: {error}") from None

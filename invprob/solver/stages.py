@@ -74,12 +74,12 @@ def solve_stages(
 
 
 class _Run(Relay):
-    """What the stages have in common."""
+    """What is known of the stages before the one at work."""
 
     def __init__(self, allotted: Sequence[int], callbacks: Sequence[Callback]) -> None:
         super().__init__(callbacks)
-        self.allotted, self.number = allotted, 0
-        self.trace: Trace = {}  # of the stages before this one
+        self.allotted, self.number = allotted, 0  # steps of each stage; the stage at work
+        self.trace: Trace = {}  # of the stages before it
 
     @property
     def before(self) -> int:
@@ -93,12 +93,12 @@ class _Run(Relay):
         return self.number + inside
 
     def enter_next(self, solution: Solution) -> None:
-        """Leave the stage that ended with this solution."""
+        """Leave the stage that ended with this solution for the next one."""
         self.trace = join_traces(self.trace, solution.trace)
         self.number += 1
 
     def outcome(self, solution: Solution) -> Outcome | None:
-        """How the run ended with this stage's solution; None where it goes on."""
+        """How the solve ended with this stage's solution; None where it goes on."""
         taken = self.before + solution.steps
         last = self.number == len(self.allotted) - 1
         if solution.outcome.status == "diverged":
@@ -116,7 +116,7 @@ class _Run(Relay):
         }
 
     def enter(self, snapshot: Snapshot) -> Snapshot:
-        """Go to where `snapshot` was taken; returns the stage's own snapshot."""
+        """Go to the stage in which a snapshot was taken; returns the stage's own snapshot."""
         earlier = {
             name.removeprefix("earlier."): value
             for name, value in snapshot.items()
@@ -136,7 +136,7 @@ class _Run(Relay):
 
 
 def join_traces(first: Trace, second: Trace) -> Trace:
-    """One trace after another; what only one of them has is NaN in the other."""
+    """One trace after another; a term that only one of them has is NaN in the other's steps."""
     if not (first and second):
         return first or second
     names = [*(name for name in {**first, **second} if name != "total"), "total"]
