@@ -1,1 +1,1 @@
-"""Pictures of results."""
+"""Pictures drawn from results, operators and generators."""

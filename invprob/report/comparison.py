@@ -1,4 +1,4 @@
-"""The comparison of one restored image with its truth and its measurement, as one picture."""
+"""The picture of a run: truth, measurement, result and error side by side."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,21 +12,29 @@ from invprob.report.drawing import FAINT, PAPER, heat, tile, width_of, write
 from invprob.run.images import to_pillow
 from invprob.run.results import Comparison
 
-SIDE = 256  # of each picture, about
+SIDE = 256  # pixels of each image, about
 MARGIN, GAP = 20, 14
 TITLE, LINE = 26, 20
-ERROR_SCALE = 0.5  # the error, in units of [-1, 1], that is drawn brightest
+ERROR_SCALE = 0.5  # the error that is drawn brightest, where images lie in [-1, 1]
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw a comparison and write it as PNG, whole or not at all."""
+    """Draw a comparison and write it as PNG.
+
+    Args:
+        comparison: what to draw.
+        path: the file; one of that name is replaced.
+
+    Raises:
+        FileError: the file cannot be written. Then there is no half of it.
+    """
     picture = draw_comparison(comparison)
     with atomic_write(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
 
 
 def draw_comparison(comparison: Comparison) -> Image.Image:
-    """Put truth, measurement, result and error side by side, with the numbers under each.
+    """Draw truth, measurement, result and error side by side, with the scores under each.
 
     Without a truth there are only measurement and result.
     """
@@ -61,7 +69,7 @@ def draw_comparison(comparison: Comparison) -> Image.Image:
 
 
 def _columns(comparison: Comparison) -> list[tuple[str, Image.Image, list[str]]]:
-    """Title, picture and lines of each column."""
+    """The title, the picture and the lines of text of each column."""
     scores, truth, measured = comparison.scores, comparison.truth, comparison.measured
     columns = []
     if truth is not None:
@@ -81,7 +89,7 @@ def _columns(comparison: Comparison) -> list[tuple[str, Image.Image, list[str]]]
 
 
 def _with_scale(picture: Image.Image) -> Image.Image:
-    """Put the scale of an error map under it."""
+    """The picture of an error map with its scale under it."""
     canvas = Image.new("RGB", (picture.width, picture.height + LINE + 6), PAPER)
     canvas.paste(picture, (0, 0))
     least, most = "0", f"{ERROR_SCALE:g} or more (of 2)"
@@ -112,7 +120,7 @@ def _db(value: float) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Break a caption at its dots where it is too wide."""
+    """The lines of a caption, which is broken at its dots where it is too wide."""
     lines: list[str] = []
     for part in text.split(" · "):
         joined = f"{lines[-1]} · {part}" if lines else part

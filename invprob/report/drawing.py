@@ -1,6 +1,6 @@
-"""Text, tiles and colours for pictures drawn with Pillow.
+"""Text, images and colours for pictures that are drawn with Pillow.
 
-Pillow's own font is crisp at every size and needs no file, but has ASCII and little more.
+Pillow's own font is crisp at every size and needs no file, but it has few letters beside ASCII.
 """
 
 import numpy as np
@@ -17,9 +17,13 @@ _HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 
 
 
 def tile(image: Tensor, side: int = 256) -> Image.Image:
-    """Bring an image (channel, height, width) in [-1, 1] to about `side` pixels, in RGB.
+    """An image in RGB at about a given size.
 
-    Small ones are enlarged by a whole factor without smoothing, so that their pixels can be seen.
+    A small image is enlarged by a whole factor without smoothing, so that its pixels can be seen.
+
+    Args:
+        image: (channel, height, width) in [-1, 1].
+        side: pixels of the longer side, about.
     """
     picture = to_pillow(image.nan_to_num()).convert("RGB")
     width, height = picture.size
@@ -32,7 +36,7 @@ def tile(image: Tensor, side: int = 256) -> Image.Image:
 
 
 def heat(values: Tensor) -> Tensor:
-    """Colour a map (height, width) in [0, 1]: an image (3, height, width) in [-1, 1]."""
+    """A map (height, width) in [0, 1] in colours: an image (3, height, width) in [-1, 1]."""
     level = values.clamp(0, 1).double().numpy()
     anchors = np.linspace(0, 1, len(_HEAT))
     bands = [np.interp(level, anchors, _HEAT[:, band]) for band in range(3)]
@@ -47,11 +51,19 @@ def write(
     size: float = 15,
     colour: tuple[int, int, int] = INK,
 ) -> None:
-    """Write a line whose top left is `place`; what the font lacks becomes a question mark."""
+    """Write a line of text.
+
+    Args:
+        draw: what draws on the picture.
+        place: the top left corner of the line, in pixels.
+        text: the line; a letter that the font lacks becomes a question mark.
+        size: the size of the font, in pixels.
+        colour: red, green and blue.
+    """
     plain = text.encode("latin-1", "replace").decode("latin-1")
     draw.text(place, plain, font=ImageFont.load_default(size=size), fill=colour)
 
 
 def width_of(text: str, size: float = 15) -> float:
-    """How wide a line will be."""
+    """How wide a line of text will be, in pixels."""
     return ImageFont.load_default(size=size).getlength(text)

@@ -1,4 +1,4 @@
-"""Every operator on one picture, so that a person can see what each does."""
+"""What each operator makes of one image, as pictures."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,20 @@ from invprob.types import Images
 
 SHEET = "gallery.png"
 SIDE, GAP, LINE = 192, 10, 20
-ITERATIONS = 50  # of the pseudo-inverse, which shows by then what it will be
+ITERATIONS = 50  # of the pseudo-inverse; more would not be seen
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What an operator makes of an image, both (channel, height, width) in [-1, 1]."""
+    """What an operator makes of an image.
+
+    Args:
+        name: the operator's name.
+        operator: the operator with its options, for a caption.
+        image: the image, (channel, height, width) in [-1, 1].
+        shown: what is shown of the measurement, likewise.
+        title: what that is.
+    """
 
     name: str
     operator: str
@@ -34,22 +42,27 @@ class Exhibit:
 
 
 def exhibit(name: str, image: Images) -> Exhibit:
-    """Apply the illustration of an operator to one image (1, 3, height, width).
+    """Apply the illustration of an operator to an image.
 
-    Shows the measurement where it is a picture, else A⁺y, else the measurement's values in rows.
-    An operator that refuses the image's shape is shown on the images of its example.
+    The measurement is shown where it is an image, else A⁺y of a linear operator, else the values
+    of the measurement row by row. The image is brought to the shape of the operator's example where
+    the operator refuses the image's own shape.
+
+    Args:
+        name: the operator.
+        image: (1, 3, height, width) in [-1, 1].
     """
     operator = _illustration(name, image)
-    image = _brought_to(image, operator)
+    image = _of_shape(image, operator)
     with torch.no_grad():
         measurement = operator(image)
-        if _is_picture(operator):
+        if _is_image(operator):
             shown, title = measurement[0], "measurement"
         elif isinstance(operator, LinearOperator):
             shown = operator.pinv(measurement, iterations=ITERATIONS)[0]
             title = "pseudo-inverse of the measurement"
         else:
-            shown, title = _in_rows(measurement[0]), "measurement, value by value"
+            shown, title = _as_square(measurement[0]), "measurement, value by value"
     shown = shown.float().cpu()
     low, high = float(shown.min()), float(shown.max())
     if low < -1.1 or high > 1.1:
@@ -62,7 +75,7 @@ def exhibit(name: str, image: Images) -> Exhibit:
 
 
 def write_exhibit(shown: Exhibit, path: Path) -> None:
-    """Write image and measurement side by side."""
+    """Write image and measurement side by side as PNG."""
     pictures = [tile(shown.image, 2 * SIDE), tile(shown.shown, 2 * SIDE)]
     width = max(GAP + sum(picture.width + GAP for picture in pictures), 4 * SIDE)
     height = max(picture.height for picture in pictures) + 2 * LINE + 3 * GAP
@@ -78,7 +91,7 @@ def write_exhibit(shown: Exhibit, path: Path) -> None:
 
 
 def write_sheet(exhibits: Sequence[Exhibit], path: Path) -> None:
-    """Write all measurements on one sheet, each under its operator's name, the image first."""
+    """Write the image and all measurements on one sheet as PNG, each under its name."""
     pictures = [("image", tile(exhibits[0].image, SIDE))]
     pictures += [(shown.name, tile(shown.shown, SIDE)) for shown in exhibits]
     across = math.ceil(math.sqrt(1.5 * len(pictures)))
@@ -96,6 +109,7 @@ def write_sheet(exhibits: Sequence[Exhibit], path: Path) -> None:
 
 
 def _illustration(name: str, image: Images) -> Operator:
+    """The operator that illustrates its kind on the image, or else its example."""
     entry = register.operator[name]
     try:
         return entry.illustration(tuple(image.shape[1:]))
@@ -103,14 +117,14 @@ def _illustration(name: str, image: Images) -> Operator:
         return entry.example()
 
 
-def _is_picture(operator: Operator) -> bool:
-    """Whether a measurement can be looked at: one channel or three, and no thin strip."""
+def _is_image(operator: Operator) -> bool:
+    """Whether measurements are images: of one channel or three, and no thin strips."""
     shape = operator.measurement_shape
     return len(shape) == 3 and shape[0] in (1, 3) and max(shape[1:]) <= 6 * min(shape[1:])
 
 
-def _brought_to(image: Images, operator: Operator) -> Images:
-    """The image at the size and with the channels that an operator reads."""
+def _of_shape(image: Images, operator: Operator) -> Images:
+    """The image at the size, and with the channels, that an operator reads."""
     if len(operator.image_shape) != 3:
         raise ShapeError(f"{operator!r} reads no images (channels, height, width)")
     if operator.image_shape == tuple(image.shape[1:]):
@@ -122,7 +136,7 @@ def _brought_to(image: Images, operator: Operator) -> Images:
     return small.mean(1, keepdim=True).expand(-1, channels, -1, -1)
 
 
-def _in_rows(measurement: Tensor) -> Tensor:
+def _as_square(measurement: Tensor) -> Tensor:
     """The values of a measurement, row by row in a square."""
     flat = measurement.flatten()
     side = math.ceil(math.sqrt(flat.numel()))

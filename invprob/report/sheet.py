@@ -1,4 +1,4 @@
-"""A contact sheet of what a generator draws."""
+"""A sheet of images that a generator draws at random."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,19 @@ GAP = 6
 def draw_samples(
     generator: Generator, count: int, *, truncation: float = 1.0, seed: int = 0
 ) -> Images:
-    """Draw `count` images, their w pulled to the mean: w' = mean + truncation·(w - mean).
+    """Draw images at random, with w pulled to its mean: w' = mean + truncation · (w - mean).
 
-    Image k is the same whatever the count. Raises `ArgumentError` for count or truncation.
+    Args:
+        generator: what draws.
+        count: how many images, from 1 to 10,000. Image k is the same whatever their number.
+        truncation: 0 draws the mean, 1 what the generator was trained for; up to 2.
+        seed: what the draws are derived from.
+
+    Returns:
+        The images, (count, channel, height, width) in about [-1, 1].
+
+    Raises:
+        ArgumentError: count or truncation is out of range.
     """
     if not 1 <= count <= 10_000:
         raise ArgumentError(f"count must be from 1 to 10,000, got {count}")
@@ -38,7 +48,7 @@ def draw_samples(
 
 
 def write_sheet(images: Images | Sequence[torch.Tensor], path: Path) -> None:
-    """Write images as one PNG, in rows, about half again as wide as high."""
+    """Write images in rows as one PNG, which is about half again as wide as high."""
     tiles = [tile(image, 128 if len(images) > 1 else 256) for image in images]
     across = math.ceil(math.sqrt(1.5 * len(tiles)))
     down = math.ceil(len(tiles) / across)

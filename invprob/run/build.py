@@ -1,4 +1,4 @@
-"""Where names become objects: operator chains, noise, devices, recipes."""
+"""Where names become objects: generator, operators, noise, device and recipe of a run."""
 
 import dataclasses
 import inspect
@@ -26,7 +26,7 @@ from invprob.types import Shape
 
 
 def load_plugins(config: RunConfig) -> None:
-    """Import the plugins that the configuration names, so that their names are known."""
+    """Import the plugins of a configuration, so that what they register has a name."""
     for path in config.plugins:
         load_plugin(path)
 
@@ -50,7 +50,7 @@ def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
 
 
 def make_generator(config: RunConfig) -> Generator:
-    """Load the generator of a configuration and tell it how to compute."""
+    """Load the generator of a configuration, and set how it computes."""
     generator = load_generator(config.prior, resolution=config.resolution, label=config.label)
     generator.memory = "low" if config.memory == "low" else "normal"
     generator.precision = "bf16" if config.precision == "bf16" else "float32"
@@ -58,7 +58,13 @@ def make_generator(config: RunConfig) -> Generator:
 
 
 def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
-    """Build what pictures go through before they are the truth; raises as `load_truth` does."""
+    """Build what pictures go through before they count as the truth.
+
+    Raises:
+        UnknownNameError: an operator's name is not registered.
+        ArgumentError: an option makes no sense.
+        ShapeError: the transforms do not fit, or change the shape of an image.
+    """
     seed = derive(config.seed, "transform")
     transform = build_operator(config.transforms or [Named("identity")], image_shape, seed=seed)
     if transform.measurement_shape != tuple(image_shape):
@@ -71,10 +77,21 @@ def make_transform(config: RunConfig, image_shape: Shape) -> Operator:
 
 
 def make_operator(config: RunConfig, image_shape: Shape, *, images: int = 1) -> Operator:
-    """Build the chain of a configuration, after `luminance` where only grey is to be measured.
+    """Build the operator of a configuration; it sees the luminance alone after `--grey`.
 
-    Where it says so, there is one for each of the `images`, with its own random draws. Raises
-    `ShapeError` where a saved operator reads images of another shape.
+    Args:
+        config: names the operators, or holds the spec of a saved one.
+        image_shape: the shape of images, without the batch axis.
+        images: how many images there are. After `--per-image` each gets an operator with random
+            draws of its own.
+
+    Returns:
+        The operator, on the CPU.
+
+    Raises:
+        UnknownNameError: an operator's name is not registered.
+        ArgumentError: an option makes no sense.
+        ShapeError: the operators do not fit, or a saved one reads images of another shape.
     """
     if config.spec is None:
         chain = (*config.operators, Named("luminance")) if config.grey else config.operators
@@ -101,11 +118,23 @@ def make_operator(config: RunConfig, image_shape: Shape, *, images: int = 1) -> 
 def build_operator(
     chain: Sequence[Named], image_shape: Shape, *, seed: int = 0, operator_seed: int | None = None
 ) -> Operator:
-    """Build a chain in reading order: the last operator sees the image, and each outer one is made
-    for what the one before it measures.
+    """Build a chain of operators.
 
-    The k-th random operator from the inside takes a seed derived from `operator_seed`, or from
-    `seed`. Raises `UnknownNameError`, `ArgumentError`, or `ShapeError` where they do not fit.
+    Args:
+        chain: the operators in reading order: the last one sees the image, and each other one is
+            made for what the one behind it measures.
+        image_shape: the shape of images, without the batch axis.
+        seed: what the seeds of random operators are derived from.
+        operator_seed: the seed of the first random operator, counted from the image; those of
+            others are derived from it. None: it is derived from `seed`.
+
+    Returns:
+        The operator, on the CPU.
+
+    Raises:
+        UnknownNameError: an operator's name is not registered.
+        ArgumentError: an option makes no sense.
+        ShapeError: two operators do not fit together.
     """
     built: list[Operator] = []
     random = 0
@@ -130,7 +159,7 @@ def build_operator(
 
 
 def image_seeds(seed: int, operator_seed: int | None, images: int) -> list[int]:
-    """An operator seed for each image, the first that of all images where they share one."""
+    """A seed of random operators for each image; the first is the one that images would share."""
     first = _operator_seed(seed, operator_seed, 0)
     return [first, *(derive(first, "image", index) for index in range(1, images))]
 
@@ -142,9 +171,18 @@ def build_example(
     settings: Mapping[str, Any] | None = None,
     operator_seed: int | None = None,
 ) -> Operator:
-    """An operator's small example, or the operator that differs from it in what is given.
+    """Build an operator's own example, changed in what is given.
 
-    Raises `UnknownNameError`, `ArgumentError`, `ShapeError`.
+    Args:
+        name: the operator.
+        image_shape: another shape of images.
+        settings: other options.
+        operator_seed: another seed.
+
+    Raises:
+        UnknownNameError: the name is not registered.
+        ArgumentError: an option makes no sense, or a seed is given to what is not random.
+        ShapeError: the operator makes no sense of the shape.
     """
     example = register.operator[name].example()
     changes = dict(settings or {})
@@ -158,7 +196,7 @@ def build_example(
 
 
 def build_noise(named: Named | None) -> Noise | None:
-    """Build the noise, if there is to be any."""
+    """Build the noise; None where there is to be none."""
     return None if named is None else Noise.from_spec({"type": named.name, **named.settings})
 
 
@@ -201,9 +239,13 @@ def build_recipe(
 
 
 def build_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes CUDA, else Apple's MPS, else the CPU.
+    """The device of a name.
 
-    Raises `DeviceError` where it is not there.
+    Args:
+        name: auto, cpu, cuda, cuda:N or mps; auto takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        DeviceError: the name is not one of these, or there is no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():

@@ -1,4 +1,7 @@
-"""What a run ran on: versions, machine, device, weights; part of the record of every run."""
+"""What a run ran on: versions, machine, device and weights.
+
+Every run records it before its first step (`environment.json`), and a resumed run compares.
+"""
 
 import os
 import platform
@@ -26,7 +29,7 @@ def describe(
     operator: Operator,
     network: PerceptualDistance | Absent,
 ) -> dict[str, Any]:
-    """Write down, as JSON values, everything that a result depends on beside the configuration."""
+    """All that a result depends on beside the settings, as values of JSON."""
     return {
         "versions": versions(),
         "platform": platform.platform(),
@@ -47,7 +50,7 @@ def describe(
 
 
 def versions() -> dict[str, str]:
-    """Versions of what computes."""
+    """The versions of what computes."""
     return {
         "invprob": __version__,
         "python": platform.python_version(),
@@ -59,7 +62,7 @@ def versions() -> dict[str, str]:
 
 
 def recorded_device(environment: Spec) -> torch.device:
-    """The device a run began on, as long as it is there; raises `DeviceError`."""
+    """The device that a run began on; raises `DeviceError` where that is gone."""
     return build_device(str(environment["device"]))
 
 
@@ -88,7 +91,10 @@ def check_generator(generator: Generator, environment: Spec) -> None:
 
 
 def changed_versions(environment: Spec) -> str | None:
-    """Say which versions changed, because the result may then differ in the last digits."""
+    """Which versions changed since the run began, in one line; None where none did.
+
+    With other versions the last digits of the result may differ.
+    """
     then, now = environment["versions"], versions()
     changes = [
         f"{name} {then.get(name)} → {now[name]}" for name in now if then.get(name) != now[name]

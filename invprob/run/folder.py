@@ -1,4 +1,4 @@
-"""A run's folder: made, locked, resumed, replaced, and never half made."""
+"""A run's folder: made, locked, resumed and replaced, and never half made."""
 
 import contextlib
 import errno
@@ -41,9 +41,13 @@ _KEY = "invprob-checkpoint"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a solve goes on from, and what the run had come to.
+    """Where a run goes on.
 
-    `seconds` it had taken, `images` (from, to) were at hand, the trace had `lines`.
+    Args:
+        snapshot: the state of the solve.
+        seconds: how long the run had taken.
+        images: the first image at hand, and the one behind the last.
+        lines: how many lines the trace had.
     """
 
     snapshot: Snapshot
@@ -53,7 +57,7 @@ class Checkpoint:
 
     @property
     def taken(self) -> int:
-        """Steps taken."""
+        """How many steps the solve of the images at hand had taken."""
         return int(self.snapshot["taken"])
 
 
@@ -66,7 +70,7 @@ class RunFolder:
         self._replaced = replaced
 
     def keep(self) -> None:
-        """From now on the folder stays, whatever happens: it can be resumed."""
+        """Let the folder stay from now on, whatever happens, because it can be resumed."""
         self.kept = True
         if self._replaced is not None:
             shutil.rmtree(self._replaced, ignore_errors=True)
@@ -87,7 +91,7 @@ class RunFolder:
         return all((self.path / name).exists() for name in (ENVIRONMENT, MEASUREMENTS))
 
     def environment(self) -> dict[str, Any] | None:
-        """What the run was started on; None where it did not come to write that down."""
+        """What the run was started on; None where it was not written down yet."""
         return self.read_json(ENVIRONMENT) if (self.path / ENVIRONMENT).exists() else None
 
     def choices(self) -> dict[str, Any]:
@@ -95,12 +99,12 @@ class RunFolder:
         return self.read_json(CHOICES) if (self.path / CHOICES).exists() else {}
 
     def measurements(self) -> Measurements | None:
-        """What is restored; None where the run did not come to write that down."""
+        """What the run restores; None where it was not written down yet."""
         path = self.path / MEASUREMENTS
         return Measurements.load(path) if path.exists() else None
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write JSON, whole or not at all, making the subfolder that `name` may lie in."""
+        """Write JSON, whole or not at all, and make the subfolder that `name` may lie in."""
         with atomic_write(self.place(name)) as temporary:
             temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
 
@@ -133,7 +137,7 @@ class RunFolder:
             raise file_error(path, error) from None
 
     def truncate_trace(self, length: int) -> None:
-        """Forget the trace's lines after the first `length`, and one that was cut off."""
+        """Cut the trace to its first `length` lines."""
         path = self.path / TRACE
         try:
             lines = path.read_text("utf-8").splitlines(keepends=True) if path.exists() else []
@@ -143,7 +147,7 @@ class RunFolder:
             temporary.write_text("".join(itertools.islice(lines, length)), "utf-8")
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint, so that there is a whole one at every moment."""
+        """Replace the checkpoint, so that at every moment there is a whole one."""
         about = {
             "version": 2,
             "seconds": checkpoint.seconds,
@@ -178,7 +182,7 @@ class RunFolder:
         return len(path.read_text("utf-8").splitlines()) if path.exists() else 0
 
     def save_part(self, images: range, part: Solution) -> None:
-        """Keep the solution of some images until all are done."""
+        """Write the solution of some images, which is kept until all are done."""
         part.save(self.path / f"part-{images.start:06d}.safetensors")
 
     def load_parts(self, first: int) -> list[Solution]:
@@ -188,7 +192,7 @@ class RunFolder:
         ]
 
     def drop_progress(self) -> None:
-        """Remove checkpoint and parts, which a finished run does not need."""
+        """Remove the checkpoint and the solutions of some images: the run is finished."""
         for path in (self.path / CHECKPOINT, *self._parts()):
             path.unlink(missing_ok=True)
 
@@ -197,7 +201,7 @@ class RunFolder:
 
 
 def is_run_folder(path: Path) -> bool:
-    """Whether this program made the folder: it holds the configuration of a run."""
+    """Whether this program made the folder, which then holds the settings of a run."""
     try:
         text = (path / CONFIG).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -207,7 +211,17 @@ def is_run_folder(path: Path) -> bool:
 
 @contextlib.contextmanager
 def open_folder(path: Path) -> Iterator[RunFolder]:
-    """Hold an existing run folder; raises `RunError` where it is none, or in use elsewhere."""
+    """Hold the lock of an existing run folder.
+
+    Args:
+        path: the folder.
+
+    Yields:
+        The folder.
+
+    Raises:
+        RunError: there is no run in it, or another process is at work in it.
+    """
     if not path.exists():
         raise RunError(
             f"there is no folder {str(path)!r}; runs lie in runs/ unless --out was given"
@@ -220,11 +234,22 @@ def open_folder(path: Path) -> Iterator[RunFolder]:
 
 @contextlib.contextmanager
 def new_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Iterator[RunFolder]:
-    """Make a run folder: `out`, or `runs/name-NNN` with the next free number.
+    """Make a run folder, and hold its lock.
 
-    Unless the block calls `keep`, an error leaves everything as it was, the replaced folder
-    included. Raises `RunError` where `out` exists, unless it is empty, or `overwrite` is set and
-    this program made it.
+    Unless the block calls `keep`, everything is as it was after an error, a replaced folder
+    included.
+
+    Args:
+        out: the folder to make. None: `runs/NAME-NNN`, with the next free number.
+        name: what to call it where `out` is None.
+        overwrite: whether to replace a run that lies in `out`.
+
+    Yields:
+        The folder.
+
+    Raises:
+        RunError: `out` exists, is not empty, and is not to be replaced or is no run.
+        FileError: the folder cannot be made.
     """
     with contextlib.ExitStack() as undo:
         replaced = None
@@ -243,7 +268,7 @@ def new_folder(out: Path | None, name: str, *, overwrite: bool = False) -> Itera
 
 
 def _clear(out: Path, undo: contextlib.ExitStack, *, overwrite: bool) -> Path | None:
-    """Make `out` free or empty; returns where the run folder went that was there."""
+    """Move a run that lies in `out` aside, where it may be; returns where to."""
     if not out.exists() or (out.is_dir() and _is_empty(out)):
         return None
     if not out.is_dir():
@@ -265,7 +290,7 @@ def _clear(out: Path, undo: contextlib.ExitStack, *, overwrite: bool) -> Path | 
 
 
 def _make(path: Path, undo: contextlib.ExitStack) -> Path:
-    """Make a folder and its parents; `undo` learns to remove what was made."""
+    """Make a folder and its parents, and let `undo` remove them."""
     missing = list(itertools.takewhile(lambda parent: not parent.exists(), (path, *path.parents)))
     with _file_errors(path, "made"):
         for folder in reversed(missing):
@@ -288,7 +313,7 @@ def _numbered(parent: Path, name: str, undo: contextlib.ExitStack) -> Path:
 
 
 def _remove(folder: Path, *, whole: bool) -> None:
-    """Remove a folder that was made here: a run's with its files, a parent only if it is empty."""
+    """Remove a folder that was made here, with its files if it is `whole`, else only if empty."""
     if whole:
         shutil.rmtree(folder, ignore_errors=True)
     else:
@@ -321,9 +346,11 @@ def _file_errors(path: Path, verb: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a folder's lock, which the operating system drops when the process dies.
+    """Hold the lock of a folder; the operating system drops it when the process ends.
 
-    Raises `RunError` where another process holds it.
+    Raises:
+        RunError: another process holds it.
+        FileError: the lock cannot be written.
     """
     lock = FileLock(path / LOCK)
     try:

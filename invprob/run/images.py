@@ -1,9 +1,9 @@
-"""Pictures in and out: the only door between image files and tensors in [-1, 1].
+"""Image files become tensors in [-1, 1], and tensors become image files, here and nowhere else.
 
-Reads PNG, JPEG, TIFF and WebP; of several frames the first. Kept at full precision are 8 bits a
-channel and 16-bit grey; of 16-bit colour Pillow keeps the upper eight bits. Transparent pixels are
-laid over white, CMYK and palettes become RGB, the camera's orientation is applied, colour profiles
-are not.
+PNG, JPEG, TIFF and WebP can be read, and of several frames the first one. 8 bits a channel and
+16-bit grey keep their precision; of 16-bit colour Pillow keeps the upper eight bits. Transparent
+pixels are laid over white, and CMYK and palettes become RGB. The orientation that a camera recorded
+is applied, a colour profile is not.
 """
 
 import os
@@ -33,8 +33,11 @@ MOST_PIXELS = 150_000_000  # of one file; read from its header, before anything 
 class LoadedImage:
     """An image and what its file was like.
 
-    `tensor` is (1, 3, height, width), float32 in [-1, 1]. `grey`: all three channels are equal,
-    whatever the file's mode. `size` is the file's own (width, height), upright; `mode` is Pillow's.
+    Args:
+        tensor: the image, (1, 3, height, width), float32 in [-1, 1].
+        grey: whether all three channels are equal, whatever the file's mode.
+        size: the size of the picture in the file, (width, height), upright.
+        mode: Pillow's name of the file's mode, such as "RGB".
     """
 
     tensor: Images
@@ -46,9 +49,20 @@ class LoadedImage:
 def load_image(
     path: str | os.PathLike[str], *, size: int | None = None, fit: str = "crop"
 ) -> Images:
-    """Read an image as (1, 3, height, width), float32 in [-1, 1]; grey gets three equal channels.
+    """Read an image file.
 
-    Arguments and errors as for `read_image`.
+    Args:
+        path: a PNG, JPEG, TIFF or WebP file of at most 150 million pixels.
+        size: the side of the square to bring it to, in pixels. None: the size stays.
+        fit: how it becomes square: "crop" takes the central square, "pad" fills up with mid-grey,
+            "stretch" changes its proportions.
+
+    Returns:
+        The image, (1, 3, height, width), float32 in [-1, 1]. A grey one has three equal channels.
+
+    Raises:
+        FileError: there is no such file, or it is no whole picture of a known kind, or too large.
+        ArgumentError: the size is below 1, or the fit is not known.
     """
     return read_image(path, size=size, fit=fit).tensor
 
@@ -56,11 +70,7 @@ def load_image(
 def read_image(
     path: str | os.PathLike[str], *, size: int | None = None, fit: str = "crop"
 ) -> LoadedImage:
-    """Read an image and bring it to `size` x `size` as `fit_image` does; None keeps it as it is.
-
-    Raises FileError where there is no such file, or where it is no whole picture of a known kind,
-    or holds more than 150 million pixels; ArgumentError for `size` or `fit`.
-    """
+    """Read an image file, and what it was like; arguments and errors as `load_image`."""
     _check_fit(size, fit)
     if Path(path).is_dir():
         raise FileError(f"{os.fspath(path)!r} is a folder; name an image in it")
@@ -86,11 +96,18 @@ def read_image(
 
 
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write an image in [-1, 1] as an 8-bit PNG, rounded; what lies outside becomes the nearer end.
+    """Write an image as a PNG of 8 bits a channel.
 
-    Takes (channel, height, width) or (1, channel, height, width) with one or three channels.
-    Raises ShapeError for other shapes, ArgumentError for NaN, FileError for a name that does not
-    end in .png or a place that cannot be written; the file appears whole or not at all.
+    Args:
+        image: (channel, height, width) or (1, channel, height, width), with one or three channels,
+            in [-1, 1]. Values outside become the nearer end.
+        path: a name that ends in .png; a file of that name is replaced.
+
+    Raises:
+        ShapeError: the shape is another one.
+        ArgumentError: the image holds NaN.
+        FileError: the name ends otherwise, or the file cannot be written. Then there is no half of
+            it.
     """
     if Path(path).suffix.lower() != ".png":
         raise FileError(f"{os.fspath(path)!r} must end in .png, the one format that is written")
@@ -99,7 +116,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
 
 
 def to_pillow(image: Tensor) -> Image.Image:
-    """Round an image in [-1, 1] to eight bits, mode L or RGB; shapes and errors as `save_image`."""
+    """The Pillow image, in mode L or RGB, of an image as `save_image` takes it; raises as that."""
     shape = tuple(image.shape)
     if image.ndim == 4 and shape[0] == 1:
         image = image[0]
@@ -116,11 +133,19 @@ def to_pillow(image: Tensor) -> Image.Image:
 
 
 def fit_image(image: Images, size: int, fit: str = "crop") -> Images:
-    """Bring images to `size` x `size`, antialiased (bicubic), values kept in [-1, 1].
+    """Bring images to a square, bicubic with antialiasing.
 
-    `crop` takes the central square, `pad` keeps everything and fills with mid-grey (0), `stretch`
-    forgets the proportions. An image that has the size already is returned as it is. Raises
-    ArgumentError for an unknown `fit` or a size below 1.
+    Args:
+        image: the images, (batch, channel, height, width) in [-1, 1].
+        size: the side of the square, in pixels.
+        fit: how they become square, as in `load_image`.
+
+    Returns:
+        The images, (batch, channel, size, size) in [-1, 1]; those that have the size are returned
+        as they are.
+
+    Raises:
+        ArgumentError: the size is below 1, or the fit is not known.
     """
     _check_fit(size, fit)
     return FITS[fit](image, size)
@@ -209,7 +234,7 @@ def _decode(
 ) -> tuple[list[Plane], int, Plane | None]:
     """Decode the first frame: one or three planes, the value of white, and alpha if there is any.
 
-    The planes keep the file's integers, so that a large picture is never held as floats at once.
+    The planes hold the file's integers, because floats of a large picture would take much memory.
     """
     name = repr(os.fspath(path))
     if image.mode == "F":
@@ -241,7 +266,7 @@ def _sixteen_bits(name: str, values: Plane) -> Plane:
 
 
 def _plane(plane: Plane, white: int, alpha: Plane | None, size: int | None, fit: str) -> Tensor:
-    """Turn one plane into a fitted (1, 1, height, width) in [-1, 1], transparency over white."""
+    """One plane as a fitted (1, 1, height, width) in [-1, 1], laid over white where transparent."""
     tensor = torch.from_numpy(plane.astype(np.float32)).div_(white / 2).sub_(1)[None, None]
     if alpha is not None:
         tensor = 1 + (tensor - 1) * torch.from_numpy(alpha.astype(np.float32) / 255)

@@ -33,7 +33,8 @@ class Inputs:
 def expand(paths: Sequence[str]) -> tuple[str, ...]:
     """Replace folders by the pictures in them, in alphabetical order, and make paths absolute.
 
-    Raises `FileError` for a folder without pictures.
+    Raises:
+        FileError: a folder holds no picture, or cannot be read.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -51,7 +52,18 @@ def expand(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def load_inputs(images: Sequence[str], samples: Sequence[str], size: int, fit: str) -> Inputs:
-    """Read files and samples and fit them to `size`; raises `FileError`, `UnknownNameError`."""
+    """Read samples and files, in that order, and fit them to a size.
+
+    Args:
+        images: image files.
+        samples: names of pictures that ship with the package.
+        size: the side of the square they are brought to, in pixels.
+        fit: how they become square, as in `load_image`.
+
+    Raises:
+        FileError: a file is missing, or no picture.
+        UnknownNameError: there is no sample of a name.
+    """
     paths = [*map(sample_path, samples), *map(Path, images)]
     loaded = [read_image(path, size=size, fit=fit) for path in paths]
     return Inputs(
@@ -62,7 +74,7 @@ def load_inputs(images: Sequence[str], samples: Sequence[str], size: int, fit: s
 
 
 def distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Turn names into names of folders, all different: letters, digits and `._-`."""
+    """Turn names into names of folders that differ, of letters, digits and `._-` alone."""
     chosen: list[str] = []
     for name in names:
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name)
@@ -76,7 +88,18 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
-    """Read the pictures of a configuration, fit them to `size` and measure them."""
+    """Read the pictures of a configuration and measure them.
+
+    Args:
+        config: what to measure, and how.
+        size: the side of the square that pictures are brought to, in pixels.
+
+    Returns:
+        The measurements, and the pictures they are of.
+
+    Raises:
+        InvprobError: something that the configuration names does not exist or does not fit.
+    """
     inputs = load_truth(config, size)
     shape = tuple(inputs.images.shape[1:])
     operator = make_operator(config, shape, images=len(inputs.images))
@@ -90,9 +113,12 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
 
 
 def load_truth(config: RunConfig, size: int) -> Inputs:
-    """Read the pictures of a configuration, fit them to `size` and transform them as it says.
+    """Read the pictures of a configuration, fit them to a size, and transform them as it says.
 
-    Raises `ShapeError` where the transforms change an image's shape.
+    Raises:
+        FileError: a file is missing, or no picture.
+        UnknownNameError: a name is not registered.
+        ShapeError: the transforms change the shape of an image.
     """
     inputs = load_inputs(config.images, config.samples, size, config.fit)
     if not config.transforms:
@@ -105,7 +131,13 @@ def load_truth(config: RunConfig, size: int) -> Inputs:
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
-    """The settings with paths that do not depend on the folder the program was started in."""
+    """The settings with paths that do not depend on the folder the program was started in.
+
+    Folders of pictures are replaced by the pictures in them.
+
+    Raises:
+        FileError: a folder holds no picture, or cannot be read.
+    """
     named = {one.name: getattr(config, one.name) for one in SETTINGS.values() if one.about.file}
     paths: dict[str, Any] = {
         name: _absolute(value) for name, value in named.items() if value is not None

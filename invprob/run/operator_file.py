@@ -1,4 +1,4 @@
-"""Operators in files: the JSON of a spec, as `json.dump(operator.spec(), file)` writes it."""
+"""Operators in files: JSON, as `json.dump(operator.spec(), file)` writes it."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,12 @@ from invprob.operators.base import Operator
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    """Read a spec and see that it can be built; raises `FileError` or `ArgumentError`."""
+    """Read the spec of an operator, and see that the operator can be built from it.
+
+    Raises:
+        FileError: the file cannot be read, or is not a spec.
+        ArgumentError: the operator cannot be built.
+    """
     try:
         spec = json.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -27,7 +32,15 @@ def read_spec(path: Path) -> dict[str, Any]:
 
 
 def rebuild(spec: dict[str, Any], source: str) -> Operator:
-    """Build what a spec says; errors begin with where it came from."""
+    """Build an operator from its spec.
+
+    Args:
+        spec: what `Operator.spec` returned.
+        source: where it came from; errors begin with that.
+
+    Raises:
+        ArgumentError: the operator cannot be built.
+    """
     try:
         return Operator.from_spec(spec)
     except (TypeError, ValueError) as error:  # ArgumentError and ShapeError among them

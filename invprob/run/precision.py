@@ -1,4 +1,4 @@
-"""How exactly a GPU multiplies float32 numbers."""
+"""How exactly a GPU multiplies numbers of float32 (`--precision`)."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,10 +9,13 @@ import torch
 
 @contextlib.contextmanager
 def tensor_cores(precision: str) -> Iterator[None]:
-    """Let CUDA round the factors of float32 products to TF32 (10 bits), or not, for a while.
+    """Within the block, let CUDA round the factors of float32 products to TF32, or forbid it.
 
-    `tf32` does, for convolutions and matrices; `float32` and `bf16` do not, although PyTorch's own
-    default is TF32 for convolutions. Elsewhere it makes no difference.
+    TF32 keeps 10 bits. PyTorch's own default allows it for convolutions; here it is allowed for
+    convolutions and matrices, or for neither. Outside CUDA this makes no difference.
+
+    Args:
+        precision: "tf32" allows it, "float32" and "bf16" forbid it.
     """
     settings: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [setting.allow_tf32 for setting in settings]

@@ -27,7 +27,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison of one restored image shows; `truth` is None where it is not known."""
+    """What a comparison of one restored image shows.
+
+    Args:
+        name: what the image is called.
+        truth: the true image, (channel, height, width) in [-1, 1]. None: it is not known.
+        measured: the measurement, or its pseudo-inverse. None: neither can be looked at.
+        result: the restored image.
+        scores: its scores by name.
+        caption: how it was measured and restored, in one line.
+    """
 
     name: str
     truth: torch.Tensor | None
@@ -42,10 +51,15 @@ Draw = Callable[[Comparison, Path], None]
 
 @dataclass(frozen=True)
 class Finished:
-    """A run at its end: the scores of each image by name, and their means.
+    """A run at its end.
 
-    `images` is empty where there was but one. `choices` says what was chosen for the user, and why
-    (`Choices.to_json`). `again`: it had been finished before, so that nothing was done.
+    Args:
+        path: the folder.
+        scores: the scores, of several images their means.
+        images: the scores of each image by name; empty where there was but one.
+        choices: what was chosen for the user, and why (`Choices.to_json`).
+        diverged: whether the objective became NaN or infinite.
+        again: whether the run had been finished before, so that nothing was left to do.
     """
 
     path: Path
@@ -112,7 +126,7 @@ def write_results(
 
 
 def _restarts(solution: Solution, index: int) -> Scores:
-    """What each restart of an image ended with, and which one was kept."""
+    """The data misfit that each restart of an image ended with, and which restart was kept."""
     if solution.restarts is None:
         return {}
     misfits = solution.restarts[:, index]

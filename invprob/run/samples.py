@@ -1,6 +1,6 @@
-"""Pictures that ship with the package, to try things on without a file at hand.
+"""Pictures that ship with the package, to try things without a file at hand.
 
-Sources and licences in full: `samples/LICENSES.md`.
+Their sources and licences are in `samples/LICENSES.md`.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ DEFAULT = "face"
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of the package: what it is good for, under which licence, and where it lies."""
+    """A picture of the package: what it shows, under which licence, and where it lies."""
 
     name: str
     purpose: str
@@ -26,7 +26,7 @@ class Sample:
     path: Path
 
 
-_TOLD = {
+_ABOUT = {
     "face": (
         "a synthetic face that the embedded generator never saw",
         "CC0 1.0, rendered from MakeHuman assets",
@@ -47,16 +47,20 @@ _TOLD = {
 
 
 def samples() -> Mapping[str, Sample]:
-    """List the pictures by name, the default first."""
+    """The pictures by name, the default first."""
     folder = Path(str(files("invprob") / "samples"))
     return {
         name: Sample(name, purpose, licence, folder / f"{name}.png")
-        for name, (purpose, licence) in _TOLD.items()
+        for name, (purpose, licence) in _ABOUT.items()
     }
 
 
 def sample_path(name: str) -> Path:
-    """Find a picture of the package; raises UnknownNameError where there is none of that name."""
+    """Where a picture of the package lies.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
     known = samples()
     if name not in known:
         raise UnknownNameError(
@@ -66,8 +70,18 @@ def sample_path(name: str) -> Path:
 
 
 def load_sample(name: str = DEFAULT, *, size: int | None = None, fit: str = "crop") -> Images:
-    """Read a picture of the package as `load_image` does: (1, 3, height, width) in [-1, 1].
+    """Read a picture of the package, as `load_image` reads a file.
 
-    Raises UnknownNameError where there is none of that name.
+    Args:
+        name: what the picture is called, see `samples`.
+        size: the side of the square to bring it to, in pixels. None: the size stays.
+        fit: how it becomes square, as in `load_image`.
+
+    Returns:
+        The image, (1, 3, height, width), float32 in [-1, 1].
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        ArgumentError: the size is below 1, or the fit is not known.
     """
     return load_image(sample_path(name), size=size, fit=fit)

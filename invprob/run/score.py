@@ -1,4 +1,4 @@
-"""How good a result is: the truth is looked at here, by a progress display, and nowhere else."""
+"""How good a result is. The truth is used here and for the progress display, and nowhere else."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +23,14 @@ AGAINST_TRUTH = ("psnr", "ssim", "lpips", "psnr_pinv", "psnr_mean")
 
 @dataclass(frozen=True)
 class Grading:
-    """Which images of a batch count as grey, and how three channels are weighed into one.
+    """Which images of a batch are scored as grey ones, and how three channels become one.
 
-    A grey file was replicated to three channels, so its channels are averaged; after `--grey` the
-    luminance is all that was measured.
+    The channels of a grey file are averaged, because they are three copies of one. After `--grey`
+    the luminance is all that was measured, so that is what is scored.
+
+    Args:
+        grey: whether an image is scored as a grey one, for each image.
+        weights: what red, green and blue are weighed by.
     """
 
     grey: tuple[bool, ...]
@@ -34,7 +38,7 @@ class Grading:
 
     @classmethod
     def of(cls, measurements: Measurements) -> "Grading":
-        """Read what the record of the measurements says; without a record all are in colour."""
+        """What the record of measurements says; without one all images are in colour."""
         batch = len(measurements.values)
         record = measurements.record
         if record.get("weighed") == "luminance":
@@ -43,7 +47,7 @@ class Grading:
         return cls(tuple(map(bool, flags)))
 
     def __call__(self, images: Images) -> Images:
-        """Make the grey ones grey, still in three channels, which changes no metric's meaning."""
+        """Make the grey ones grey, in three equal channels, so that every metric applies."""
         if not any(self.grey):
             return images
         weights = images.new_tensor(self.weights).view(3, 1, 1)
@@ -52,22 +56,28 @@ class Grading:
         return torch.where(chosen, grey, images)
 
     def fidelity(self, truth: Images) -> Callable[[Images], PerImage]:
-        """PSNR against a truth, in dB, for displays."""
+        """A function of images: their PSNR against a truth, in dB."""
         graded = self(truth)
         return lambda images: psnr(self(images), graded)
 
 
 @dataclass(frozen=True)
 class Views:
-    """Images to compare with a result, (batch, C, H, W): None where there is no such thing."""
+    """What to compare a result with, each (batch, channel, height, width).
+
+    Args:
+        pinv: A⁺y. None: the operator is not linear.
+        mean: what the prior draws without any measurement. None: it has no such image.
+        measured: the measurement. None: it is no image.
+    """
 
     pinv: Images | None
     mean: Images | None
-    measured: Images | None  # the measurement itself, where it is an image
+    measured: Images | None
 
 
 def view(measurements: Measurements, operator: Operator, mean: Images | None) -> Views:
-    """Compute A⁺y of a linear operator, and see whether the measurement can be looked at."""
+    """Compute A⁺y where the operator is linear, and see whether the measurement is an image."""
     values = measurements.values
     pinv = operator.pinv(values) if isinstance(operator, LinearOperator) else None
     shape = operator.measurement_shape
@@ -86,7 +96,20 @@ def score(
     network: PerceptualDistance | Absent,
     grading: Grading,
 ) -> list[Scores]:
-    """Score each image of a batch, all on the CPU; what needs the truth is None without it."""
+    """Score each image of a batch, on the CPU.
+
+    Args:
+        image: the results, (batch, channel, height, width).
+        truth: the true images. None: they are not known, and neither are scores against them.
+        views: what else is compared with the truth.
+        measurements: what was measured.
+        operator: what measured it.
+        network: the perceptual network, or why there is none.
+        grading: which images are scored as grey ones.
+
+    Returns:
+        The scores of each image by name; None for a score that there is not.
+    """
     misfit = DataMisfit().bind(measurements.values, operator)(image, operator(image))
     lpips, reason = _lpips(grading(image), truth, network, grading)
     columns: dict[str, PerImage | None] = {
@@ -109,7 +132,7 @@ def score(
 
 
 def mean_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
-    """Average the numbers of several images; what one of them lacks is None."""
+    """The mean scores of several images; None for a score that one of them lacks."""
     means: Scores = dict(rows[0])
     for name in (*AGAINST_TRUTH, "data_misfit"):
         values = [row[name] for row in rows]
@@ -119,12 +142,12 @@ def mean_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
 
 
 def grading_record(grey: Sequence[bool], *, luminance: bool) -> Spec:
-    """What `Grading.of` reads."""
+    """The part of a record of measurements that `Grading.of` reads."""
     return {"grey": list(grey), "weighed": "luminance" if luminance else "mean"}
 
 
 def _ssim(image: Images, truth: Images) -> PerImage | None:
-    """The similarity, or nothing where images of 8 pixels have no room for its windows."""
+    """SSIM; None where the images have no room for its windows."""
     try:
         return ssim(image, truth)
     except ShapeError:
@@ -148,7 +171,7 @@ def _lpips(
     if isinstance(network, Absent):
         return None, str(network)
     try:
-        # One at a time: hundreds of images in one pass through a large network fill the memory.
+        # One at a time, because hundreds of images in one pass would fill the memory.
         pairs = zip(image.split(1), grading(truth).split(1), strict=True)
         with torch.no_grad():
             return torch.cat([network(one, other) for one, other in pairs]), None

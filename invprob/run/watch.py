@@ -1,4 +1,4 @@
-"""Observers of a run: one writes trace and checkpoints, one tells how far the run is."""
+"""The observers of a run: one writes trace and checkpoints, one shows how far the run is."""
 
 import itertools
 import json
@@ -22,30 +22,39 @@ Fidelity = Callable[[Images], PerImage]  # PSNR against a truth that the solver 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is; loss, misfit and psnr (dB, where the truth is known) are batch means."""
+    """How far a run is. Loss, misfit and PSNR are means over the images at hand.
+
+    Args:
+        taken: how many steps have been taken.
+        steps: how many steps there will be.
+        loss: the objective.
+        misfit: its data term. None: the objective has none of that name.
+        psnr: in dB. None: the truth is not known.
+        remaining: how many seconds are left at this pace.
+    """
 
     taken: int
     steps: int
     loss: float
     misfit: float | None
     psnr: float | None
-    remaining: float | None  # seconds
+    remaining: float | None
 
 
 class Display(ABC):
-    """Where a run says what it does; `status` comes at most a few times a second."""
+    """Where a run says what it does. An author writes `folder`, `message` and `status`."""
 
     @abstractmethod
     def folder(self, path: Path) -> None:
-        """Learn where the run lies, before its first step."""
+        """Called once, before the first step, with the folder of the run."""
 
     @abstractmethod
     def message(self, text: str) -> None:
-        """Say something that the user should know, in one line."""
+        """Show what the user should know, in one line."""
 
     @abstractmethod
     def status(self, status: Status) -> None:
-        """Show the progress."""
+        """Show the progress; called a few times a second at most."""
 
     def end(self) -> None:
         """Called when there will be no further status."""
@@ -53,30 +62,38 @@ class Display(ABC):
 
 @final
 class Silent(Display):
-    """Say nothing."""
+    """Shows nothing."""
 
     def folder(self, path: Path) -> None:
+        """Show nothing."""
         del path
 
     def message(self, text: str) -> None:
+        """Show nothing."""
         del text
 
     def status(self, status: Status) -> None:
+        """Show nothing."""
         del status
 
 
 @final
 class Recorder(Callback):
-    """Write the trace, and a checkpoint at step 0, every few seconds and at the end.
+    """Writes the trace, and a checkpoint at step 0, every few seconds and at the end.
 
-    `images` are those at hand, of `total`: where they are not all, each line of the trace names the
-    first. The run had taken `seconds` before.
+    Losses stay on the device until they are written, so that recording does not make the solve wait
+    for the device. Where writing is slow it is done less often, but at least every `LONGEST`
+    seconds.
 
-    Losses stay on the device until they are written, so that recording does not make it wait. Where
-    writing is slow it is done less often, but at least every `LONGEST` seconds (or every step).
+    Args:
+        folder: where to write.
+        images: the images at hand. Where they are not all, each line of the trace names the first.
+        total: how many images there are.
+        seconds: how long the run had taken before.
     """
 
-    SHORTEST, LONGEST, SHARE = 0.5, 60.0, 0.05  # seconds; share of the time that writing may take
+    SHORTEST, LONGEST = 0.5, 60.0  # seconds between two checkpoints
+    SHARE = 0.05  # of the time that writing may take
 
     def __init__(self, folder: RunFolder, images: range, total: int, *, seconds: float) -> None:
         self._interval = self.SHORTEST
@@ -91,7 +108,7 @@ class Recorder(Callback):
 
     @property
     def seconds(self) -> float:
-        """How long the solve took so far, earlier sessions included."""
+        """How long the run has taken so far, earlier sessions included."""
         return self._earlier + time.monotonic() - self._began
 
     def on_start(self, taken: int, steps: int, snapshot: Callable[[], Snapshot]) -> None:
@@ -111,7 +128,7 @@ class Recorder(Callback):
         self._write()
 
     def _write(self) -> None:
-        """The trace first: on resuming it is cut to the checkpoint, and never falls short of it."""
+        """Write the trace, then the checkpoint: on resuming, the trace is cut to the checkpoint."""
         assert self._snapshot is not None
         began = time.monotonic()
         lines = self._new_lines()
@@ -124,7 +141,7 @@ class Recorder(Callback):
         self._interval = min(self.LONGEST, max(self.SHORTEST, pause))
 
     def _new_lines(self) -> list[str]:
-        """A line a step; the terms differ from stage to stage, and each stage is copied at once."""
+        """A line for each step; steps with the same terms are copied from the device at once."""
         lines = []
         for names, rows in itertools.groupby(self._rows, lambda row: tuple(row[1])):
             steps, losses = zip(*rows, strict=True)
@@ -138,7 +155,7 @@ class Recorder(Callback):
 
 @final
 class TimeBudget(Callback):
-    """Stop a solve once it has been `seconds` in the loop, earlier sessions included."""
+    """Stops a solve once the run has taken `seconds`, earlier sessions included."""
 
     def __init__(self, recorder: Recorder, seconds: float) -> None:
         self._recorder, self._seconds = recorder, seconds
@@ -152,7 +169,13 @@ class TimeBudget(Callback):
 
 @final
 class Watcher(Callback):
-    """Tell a display how a solve goes, five times a second at most."""
+    """Shows on a display how a solve goes, five times a second at most.
+
+    Args:
+        display: where to show it.
+        fidelity: the PSNR of images. None: the truth is not known.
+        interval: the least number of seconds between two updates.
+    """
 
     def __init__(
         self, display: Display, fidelity: Fidelity | None = None, *, interval: float = 0.2
@@ -191,5 +214,5 @@ class Watcher(Callback):
 
 
 def _numbers(values: Tensor) -> list[float | None]:
-    """Nine digits are all that float32 holds; JSON has no NaN."""
+    """Values for JSON, which has no NaN, with the nine digits that float32 holds."""
     return [float(f"{v:.9g}") if math.isfinite(v) else None for v in values.tolist()]

@@ -277,6 +277,10 @@ def discrepancy(
     """Stop once the data are fitted to their noise: ||A x - y||² / m <= (tau · sigma)².
 
     The discrepancy principle (Morozov, 1966).
+
+    Raises:
+        ArgumentError: tau or the level is not positive and finite, or there is no level and the
+            measurements name no noise.
     """
     if not 0 < tau < float("inf"):
         raise ArgumentError(f"tau must be positive and finite, not {tau}")
@@ -300,7 +304,11 @@ def plateau(
         float, "share by which the mean must fall from one window to the next, in (0, 1)"
     ] = 0.01,
 ) -> Task:
-    """Stop once the data misfit hardly falls any more, and return the last iterate."""
+    """Stop once the data misfit hardly falls any more, and return the last iterate.
+
+    Raises:
+        ArgumentError: the window is below 1, or the drop is no share in (0, 1).
+    """
     if window < 1:
         raise ArgumentError(f"window must be at least 1, not {window}")
     if not 0 < drop < 1:
@@ -319,7 +327,11 @@ def held_out(
         int, "steps without a better prediction after which to stop, at least 1"
     ] = 30,
 ) -> Task:
-    """Hide some measurements from the solver, and return the iterate that predicts them best."""
+    """Hide some measurements from the solver, and return the iterate that predicts them best.
+
+    Raises:
+        ArgumentError: `hidden` is no share in (0, 1), or the patience is below 1.
+    """
     if not 0 < hidden < 1:
         raise ArgumentError(f"hidden must be a share in (0, 1), not {hidden}")
     if patience < 1:
