@@ -3,13 +3,13 @@
 import dataclasses
 import filecmp
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from invprob.callbacks import Iterate
+from invprob.callbacks import Callback, Iterate, Snapshot
 from invprob.errors import MemoryShortage
 from invprob.measurements import Measurements
 from invprob.operators import LinearEach
@@ -27,7 +27,7 @@ from invprob.solver.task import Task
 
 
 class Messages(Display):
-    """Keeps what it is told."""
+    """Keeps what it is messages."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -163,23 +163,65 @@ def test_a_run_broken_between_portions_repeats_nothing(
         assert filecmp.cmp(whole.path / name, tmp_path / "broken" / name, shallow=False), name
 
 
+class Shortage(Callback):
+    """Lets memory run out at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, iterate: Iterate) -> None:
+        if iterate.taken == self.step:
+            raise torch.OutOfMemoryError("out of memory")
+
+
+def cramped(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Only one image fits into memory, which shows at a step; until then the trace is written."""
+    monkeypatch.setattr(Recorder, "SHORTEST", 0.0)
+    monkeypatch.setattr(Recorder, "LONGEST", 0.0)
+    honest = chunks.solve_restarts
+
+    def solve(task: Task, *, callbacks: Sequence[Callback], snapshot: Snapshot | None) -> Solution:
+        watched = [*callbacks, Shortage(step)] if task.batch > 1 else callbacks
+        return honest(task, callbacks=watched, snapshot=snapshot)
+
+    monkeypatch.setattr(chunks, "solve_restarts", solve)
+
+
 def test_too_little_memory_halves_and_goes_on(
     prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, told = chunks.solve_restarts, Messages()
-
-    def cramped(task: Task, **options: Any) -> Solution:
-        if task.batch > 1:
-            raise torch.OutOfMemoryError("out of memory")
-        return honest(task, **options)
-
     single = start(settings(prior, 1), out=tmp_path / "single")
-    monkeypatch.setattr(chunks, "solve_restarts", cramped)
-    halved = start(settings(prior, 3), out=tmp_path / "halved", display=told)
+    cramped(monkeypatch, step=2)
+    messages = Messages()
+    halved = start(settings(prior, 3), out=tmp_path / "halved", display=messages)
     assert filecmp.cmp(single.path / "cat/image.png", halved.path / "cat/image.png", shallow=False)
     assert (single.path / "trace.jsonl").read_text() == (halved.path / "trace.jsonl").read_text()
-    assert any("2 images at once" in text for text in told.texts)
-    assert any("1 images at once" in text for text in told.texts)
+    assert any("2 images at once" in text for text in messages.texts)
+    assert any("1 images at once" in text for text in messages.texts)
+
+
+def test_a_resumed_run_halves_as_well(
+    prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken in step 3 of two images, it is resumed where one alone fits into memory."""
+    config = dataclasses.replace(settings(prior, 1), samples=("face", "cat"))
+    single = start(config, out=tmp_path / "single")
+    monkeypatch.setattr(Recorder, "SHORTEST", 0.0)
+    monkeypatch.setattr(Recorder, "LONGEST", 0.0)
+    broken = tmp_path / "broken"
+
+    def breaking(self: Watcher, iterate: Iterate) -> None:
+        if iterate.taken == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Watcher, "on_step", breaking)
+        with pytest.raises(KeyboardInterrupt):
+            start(dataclasses.replace(config, batch=2), out=broken)
+    cramped(monkeypatch, step=4)
+    resume(broken)
+    for name in ("trace.jsonl", "face/image.png", "cat/image.png"):
+        assert filecmp.cmp(single.path / name, broken / name, shallow=False), name
 
 
 def test_one_image_that_does_not_fit_is_said(
@@ -212,9 +254,9 @@ def test_what_fails_after_the_last_step_repeats_no_step(prior: str, tmp_path: Pa
 
 
 def test_auto_says_what_it_found_before_the_start(prior: str, tmp_path: Path) -> None:
-    told = Messages()
-    start(settings(prior, None), out=tmp_path / "auto", display=told)
-    assert any("an image takes about" in text for text in told.texts)
+    messages = Messages()
+    start(settings(prior, None), out=tmp_path / "auto", display=messages)
+    assert any("an image takes about" in text for text in messages.texts)
     lines = (tmp_path / "auto/trace.jsonl").read_text().splitlines()
     assert len(lines) == 4 and "first" not in json.loads(lines[0])  # all three at once
 
