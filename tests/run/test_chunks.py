@@ -27,7 +27,7 @@ from invprob.solver.task import Task
 
 
 class Messages(Display):
-    """Keeps what it is messages."""
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

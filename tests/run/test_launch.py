@@ -58,11 +58,16 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run"
 
 
-def test_it_says_where_it_goes_on(broken: Path) -> None:
+def test_it_goes_on_after_the_checkpoint(broken: Path) -> None:
+    """The trace may be ahead of it, where the process died between writing one and the other."""
+    with (broken / "trace.jsonl").open("a") as trace:
+        trace.write('{"step": 4, "misfit": [0.5], "total": [0.5]}\n{"step": 5, "mis')
     messages = Messages()
     finished = resume(broken, display=messages)
     assert messages.texts == ["going on after step 3 of 10"]
     assert finished.scores["steps"] == 10 and not finished.again
+    lines = (broken / "trace.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 11))
     assert resume(broken).again
 
 
