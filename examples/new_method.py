@@ -20,7 +20,7 @@ from invprob.priors.parts import WPlus
 from invprob.run.samples import load_sample
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.optimisers import Adam
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 # %%
 # A term gives one number for each image of the batch, from the image or its predicted measurement.

@@ -80,11 +80,6 @@ def metric(
     return lambda score: Metric(score, unit, better)
 
 
-def as_grey(image: Images) -> Images:
-    """The mean of the channels, (batch, 1, height, width)."""
-    return image.mean(1, keepdim=True)
-
-
 @register.metric("mse")
 @metric(unit="", better="lower")
 def mse(image: Images, truth: Images) -> PerImage:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import invprob.metrics
 from invprob.errors import ShapeError
-from invprob.metrics import Metric, as_grey, mse, psnr, ssim
+from invprob.metrics import Metric, mse, psnr, ssim
 from invprob.registry import register
 
 
@@ -74,12 +74,6 @@ def test_flat_images_do_not_lose_precision() -> None:
     truth = torch.full((1, 3, 20, 20), 0.9)
     image = truth + 1e-4 * torch.randn(truth.shape, generator=rng)
     assert float(ssim(image, truth)) == pytest.approx(1.0, abs=1e-5)
-
-
-def test_grey_is_the_mean_of_the_channels() -> None:
-    image, _ = pair()
-    assert as_grey(image).shape == (2, 1, 40, 33)
-    torch.testing.assert_close(as_grey(image)[:, 0], (image[:, 0] + image[:, 1] + image[:, 2]) / 3)
 
 
 def test_shapes_must_agree() -> None:

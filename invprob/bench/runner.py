@@ -17,7 +17,8 @@ from invprob.bench.tables import write_tables
 from invprob.bench.worker import Assignment, Result
 from invprob.errors import FileError, RunError
 from invprob.files import atomic_write, file_error
-from invprob.run.folder import is_run_folder, locked
+from invprob.run.folder import is_run_folder
+from invprob.run.opening import locked
 from invprob.run.results import Draw
 
 COPY = "sweep.toml"

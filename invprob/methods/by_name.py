@@ -23,8 +23,8 @@ from invprob.priors.generator_files import load_generator
 from invprob.priors.stylegan.generator import Generator
 from invprob.registry import AUTO, build, options_of, register, suggest
 from invprob.solver.restarts import solve_restarts
+from invprob.solver.rule import Rule
 from invprob.solver.solution import Solution
-from invprob.solver.stopping import Rule
 from invprob.solver.task import Initial
 from invprob.types import Shape
 

@@ -8,7 +8,7 @@ from invprob.priors.enlarged import Enlarged
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.priors.stylegan.shapes import SIZES
 from invprob.schedules import cosine_trapezoid
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 GOING_ON = cosine_trapezoid(0.0, 0.5)  # of a stage that begins where another ended
 

@@ -11,7 +11,7 @@ from invprob.priors.pixels import Pixels
 from invprob.registry import Auto, register
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 from invprob.types import Images
 
 

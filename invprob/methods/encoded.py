@@ -19,7 +19,7 @@ from invprob.priors.stylegan.statistics import Whitening
 from invprob.registry import register
 from invprob.schedules import constant
 from invprob.solver.optimisers import Adam
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 
 @register.method("psp")

@@ -19,7 +19,7 @@ from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import Auto, register
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.optimisers import Adam
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 NoiseRate = Annotated[
     float, Auto("learning rate of the noise maps, relative; auto: 10 where data suffice, else 1")

@@ -9,7 +9,7 @@ from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam, NormalisedGradientDescent
-from invprob.solver.stages import Stage
+from invprob.solver.task import Stage
 
 Start = Annotated[
     Literal["mean", "uniform"], "mean w, or U(-1, 1) as for images unlike the generator's"

@@ -13,9 +13,10 @@ from invprob.errors import FileError
 from invprob.run import folder as files
 from invprob.run.chunks import solve_in_chunks
 from invprob.run.config import RunConfig
-from invprob.run.folder import RunFolder, new_folder, open_folder
+from invprob.run.folder import RunFolder
 from invprob.run.inputs import with_absolute_paths
 from invprob.run.job import Job, build_job
+from invprob.run.opening import new_folder, open_folder
 from invprob.run.results import Draw, Finished, write_results
 from invprob.run.watch import Display, Silent
 

@@ -12,10 +12,7 @@ from invprob.errors import ArgumentError
 from invprob.solver.loop import minimise
 from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
-from invprob.solver.task import Initial as Initial
-from invprob.solver.task import Stage as Stage
 from invprob.solver.task import Task
-from invprob.solver.task import allot as allot
 from invprob.streams import stream
 
 Trace: TypeAlias = Mapping[str, Tensor]

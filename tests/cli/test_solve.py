@@ -18,7 +18,7 @@ import invprob
 from invprob.errors import RunError
 from invprob.measurements import Measurements
 from invprob.run.config import RunConfig
-from invprob.run.folder import open_folder
+from invprob.run.opening import open_folder
 
 CIRCULANT = ("--operator", "circulant", "--ratio", "0.1", "--steps", "6")
 FILES = {

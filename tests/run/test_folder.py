@@ -7,7 +7,8 @@ import torch
 
 from invprob.errors import FileError, RunError
 from invprob.run.config import Named, RunConfig
-from invprob.run.folder import Checkpoint, RunFolder, is_run_folder, new_folder, open_folder
+from invprob.run.folder import Checkpoint, RunFolder, is_run_folder
+from invprob.run.opening import new_folder, open_folder
 
 CONFIG = RunConfig(samples=("face",), operators=(Named("identity"),))
 
