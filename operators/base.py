@@ -56,7 +56,7 @@ class Operator(Recorded, nn.Module, ABC):
         linear: whether the operator is linear; derive from `LinearOperator` if it is.
         exact: names of buffers that stay float64 whatever `.to(dtype)` says; `forward` casts them
             to the image's dtype.
-        fingerprinted: names of the buffers that tell two operators apart; None stands for all.
+        fingerprinted: names of the buffers that distinguish two operators; None stands for all.
 
     Raises:
         ArgumentError: a shape holds something else than positive whole numbers.
@@ -116,14 +116,17 @@ class Operator(Recorded, nn.Module, ABC):
 
     @property
     def smooth(self) -> bool:
-        """Whether the gradient of `surrogate` is that of its values; not so if it only helps."""
+        """Whether the gradient of `surrogate` is the gradient of its values; by default it is.
+
+        A straight-through gradient, which takes no notice of rounding, is not.
+        """
         return True
 
     @property
     def observed(self) -> int:
-        """How many numbers of a measurement tell of the image; by default all of them.
+        """How many numbers of a measurement depend on the image; by default all of them.
 
-        A mask, whose measurement keeps the image's shape, counts what it shows.
+        A mask counts the elements that it shows, because the zeros in place of the others do not.
         """
         return math.prod(self.measurement_shape)
 
@@ -172,7 +175,7 @@ class Operator(Recorded, nn.Module, ABC):
         return compose(leaves)  # pyright: ignore[reportArgumentType, reportReturnType]
 
     def leaves(self) -> tuple["Operator", ...]:
-        """The operators of a chain, in reading order; by default the operator itself."""
+        """The operators of a chain, in reading order; an operator that is no chain gives itself."""
         return (self,)
 
     def for_images(self, rows: slice) -> "Operator":

@@ -42,7 +42,7 @@ class GaussianBlur(Convolved):
         radius = int(4 * self.sigma + 0.5)
         largest = (min(height, width) - 1) // 2
         remedy = f"sigma {sigma} makes too large a kernel; use one below {(largest + 0.5) / 4:.3g}"
-        reach = min(radius, largest + 1)  # enough to be refused; what does not fit is not computed
+        reach = min(radius, largest + 1)  # a kernel that does not fit is refused, so cut it here
         steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
         profile = torch.exp(-((steps / self.sigma) ** 2) / 2)
         profile = profile / profile.sum()
@@ -89,7 +89,7 @@ class MotionBlur(Convolved):
         _, height, width = pixel_axes(image_shape)
         self.length, self.degrees = positive("length", length), finite("degrees", degrees)
         remedy = f"length {length} makes too large a kernel; use a shorter motion"
-        # Enough to be refused; what does not fit is not computed.
+        # A kernel that does not fit is refused below; a longer one need not be computed.
         kernel = motion_kernel(min(self.length, 1.5 * (height + width)), self.degrees)
         super().__init__(image_shape, kernel, border, remedy)
 
@@ -171,12 +171,12 @@ class Blur(Convolved):
 
 
 def motion_kernel(length: float, degrees: float) -> Tensor:
-    """The bilinear weights of a segment of that length and angle, centred, of sum one: float64.
+    """The bilinear weights (float64) along a centred segment of that length and angle; sum 1.
 
-    Between the points where the segment crosses a row or a column of pixel centres each weight is a
+    The segment crosses rows and columns of pixel centres. Between two crossings each weight is a
     quadratic polynomial, which Simpson's rule integrates exactly.
     """
-    # Angles are folded into [0, 90) and turned back as a whole, so that straight lines are exact.
+    # The angle is reduced to [0, 90) and the kernel rotated back, so that straight lines are exact.
     quarters, rest = divmod(degrees, 90.0)
     ends = (
         length / 2 * math.cos(math.radians(rest)),

@@ -48,9 +48,10 @@ def pixel_axes(image_shape: Shape) -> tuple[int, int, int]:
 
 
 def part_of(n: int, ratio: float, what: str = "image elements") -> int:
-    """How many of n elements, named `what`, a ratio in (0, 1] keeps: rounded as Python does.
+    """The number of elements that a ratio in (0, 1] keeps: round(ratio · n).
 
-    Raises `ArgumentError` for any other ratio, and for one that keeps none.
+    Raises `ArgumentError` for any other ratio, and for one that keeps none of the n elements, which
+    the message calls `what`.
     """
     if not isinstance(ratio, numbers.Real) or not 0 < ratio <= 1:  # NaN fails every comparison
         raise ArgumentError(

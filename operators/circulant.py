@@ -9,6 +9,7 @@ from torch import Tensor
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, seeded
+from invprob.operators.frequencies import working
 from invprob.operators.lines import Line
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
@@ -83,7 +84,7 @@ class PartialCirculant(LinearOperator):
 
     def forward(self, image: Images) -> Measured:
         """(irfft(rfft(signs ⊙ x) · c rfft(kernel)))[indices]."""
-        flat = image.flatten(1).to(_working(image.dtype))
+        flat = image.flatten(1).to(working(image.dtype))
         signed = flat * self._cast_signs.of(self.signs, flat)
         spectrum = self._spectra.of(self.kernel, flat, self._transformed)
         filtered = self._convolved(self._line.grid(signed), spectrum)
@@ -92,7 +93,7 @@ class PartialCirculant(LinearOperator):
     def adjoint(self, measurement: Measured) -> Images:
         """signs ⊙ irfft(rfft(measurement at indices, else 0) · c conj(rfft(kernel)))."""
         self.check_measurement(measurement)
-        values = measurement.to(_working(measurement.dtype))
+        values = measurement.to(working(measurement.dtype))
         spread = values.new_zeros(len(values), self.kernel.numel())
         spread = spread.index_copy(1, self._placed(), values)
         grid = spread.view(-1, self._line.columns, self._line.rows)
@@ -143,8 +144,3 @@ class PartialCirculant(LinearOperator):
         if len(grid) == 0:
             return grid  # some FFT libraries refuse an empty batch
         return self._line.inverse(self._line.spectrum(grid).mul_(spectrum))
-
-
-def _working(dtype: torch.dtype) -> torch.dtype:
-    """Half precisions have no FFT on every device, so they work in float32."""
-    return torch.promote_types(dtype, torch.float32)

@@ -38,7 +38,7 @@ class Composed(Composite):
 
     @property
     def observed(self) -> int:
-        """What passes the narrowest of the operators."""
+        """What the narrowest of the operators observes."""
         return min(part.observed for part in self.parts())
 
     def leaves(self) -> tuple[Operator, ...]:

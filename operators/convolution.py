@@ -10,6 +10,7 @@ from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
+from invprob.operators.frequencies import working
 from invprob.types import Images, Measured, Shape
 
 # What lies beyond the border: the image again (periodic); the image mirrored about the centres of
@@ -62,7 +63,7 @@ class Convolved(LinearOperator, ABC):
         """irfft2(rfft2(extended image) · rfft2(kernel)), cut to the measurement."""
         if len(image) == 0:  # some FFT libraries refuse an empty batch
             return image.new_zeros(0, *self.measurement_shape)
-        extended = image.to(torch.promote_types(image.dtype, torch.float32))
+        extended = image.to(working(image.dtype))
         if any(self._margins):
             extended = torch.nn.functional.pad(extended, self._margins, mode="reflect")
         filtered = self._filtered(extended, self._spectrum(extended))
@@ -73,7 +74,7 @@ class Convolved(LinearOperator, ABC):
         self.check_measurement(measurement)
         if len(measurement) == 0:
             return measurement.new_zeros(0, *self.image_shape)
-        values = measurement.to(torch.promote_types(measurement.dtype, torch.float32))
+        values = measurement.to(working(measurement.dtype))
         extended = _cut(self._filtered(values, self._spectrum(values).conj()), self._padded)
         left, right, top, bottom = self._margins
         folded = _folded(_folded(extended, 2, top, bottom), 3, left, right)
@@ -90,7 +91,7 @@ class Convolved(LinearOperator, ABC):
         if self.border != "periodic" or len(measurement) == 0:
             return super().pinv(measurement, iterations=iterations, tolerance=tolerance)
         self.check_measurement(measurement)
-        values = measurement.to(torch.promote_types(measurement.dtype, torch.float32))
+        values = measurement.to(working(measurement.dtype))
         spectrum = self._spectrum(values)
         strength = spectrum.abs()
         kept = strength > tolerance * strength.max()

@@ -42,7 +42,7 @@ class Each(Composite):
 
     @property
     def observed(self) -> int:
-        """What the operator that observes least does."""
+        """What the operator that observes least observes."""
         return min(part.observed for part in self.parts())
 
     def for_images(self, rows: slice) -> "Each":

@@ -28,12 +28,12 @@ def working(dtype: torch.dtype) -> torch.dtype:
 
 
 def uncentred(places: Tensor, length: int) -> Tensor:
-    """Where a library's transform of this length has what lies at these places of a centred one."""
+    """The places in a library's transform of frequencies at these places of a centred one."""
     return (places - length // 2) % length
 
 
 def origin_phases(frequencies: Tensor, length: int) -> Tensor:
-    """What moves the origin of a line from its first pixel to pixel length // 2: complex128."""
+    """Factors (complex128) that move the origin of a line from pixel 0 to pixel length // 2."""
     turns = (frequencies * (length // 2) % length).double() / length
     phases = torch.view_as_real(torch.polar(torch.ones_like(turns), 2 * math.pi * turns))
     return torch.view_as_complex(settled(phases))

@@ -201,7 +201,7 @@ def spread(levels: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def tilt(levels: Tensor) -> Tensor:
-    """What makes halves go down in even columns and up in odd ones; less than any other step."""
+    """Offsets that round halves down in even columns, up in odd ones, and change nothing else."""
     return ((torch.arange(levels.shape[3], device=levels.device) % 2) * 2 - 1).to(levels) / 64
 
 
@@ -211,5 +211,5 @@ def _levels(values: Tensor) -> Tensor:
 
 
 def _middle(levels: Tensor) -> Tensor:
-    """What is added to luminance and colour differences so that all lie in 0 to 255."""
+    """Offsets that bring luminance and colour differences to the range 0 to 255."""
     return levels.new_tensor([0.0, 128.0, 128.0]).view(3, 1, 1)

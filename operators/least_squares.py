@@ -43,7 +43,7 @@ def least_squares(
 
 
 def largest_singular_value(normal: Map, start: Images, iterations: int, tolerance: float) -> float:
-    """The largest singular value of A, by power iteration on A'A from an image of one's own."""
+    """The largest singular value of A, by power iteration on A'A from a given image."""
     image, value = start, 0.0
     with torch.no_grad():
         for _ in range(iterations):

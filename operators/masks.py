@@ -35,7 +35,7 @@ class Masked(LinearOperator, ABC):
 
     @property
     def observed(self) -> int:
-        """The elements that are seen; the zeros in place of the others say nothing."""
+        """The number of elements that are shown."""
         return int(self.seen.expand(self.image_shape).sum())
 
     def forward(self, image: Images) -> Measured:
@@ -54,7 +54,7 @@ class Masked(LinearOperator, ABC):
         return self.adjoint(measurement)
 
     def norm(self, *, iterations: int = 1000, tolerance: float = 1e-7, seed: int = 0) -> float:
-        """One, for some pixel is seen."""
+        """1, because at least one pixel is shown."""
         return 1.0
 
     def extra_repr(self) -> str:
@@ -252,9 +252,10 @@ class Mask(Masked):
 
 
 def stroke_distances(height: int, width: int, walks: Tensor) -> Tensor:
-    """How far each pixel's centre is from the nearest of all pieces, in shorter sides of the image.
+    """The distance of each pixel's centre from the nearest piece of a stroke.
 
-    `walks` is (strokes, corners, 2), x and y of the corners in the same unit.
+    The unit is the shorter side of the image. `walks` is (strokes, corners, 2): x and y of the
+    corners in this unit.
     """
     unit = min(height, width)
     y, x = torch.meshgrid(

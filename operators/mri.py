@@ -52,7 +52,7 @@ class MRI(LinearOperator):
 
     lines: Tensor  # (L,) int64, ascending, counted in the centred transform
     places: Tensor  # (H, L) int64 into the flattened half spectrum, W // 2 + 1 columns wide
-    phases: Tensor  # (H, L, 2) float64, for the origin in the middle
+    phases: Tensor  # (H, L, 2) float64, which put the origin in the middle
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class MRI(LinearOperator):
         return uncentred(self.lines, width) > width // 2
 
     def _flips(self, values: Tensor) -> Tensor:
-        """What conjugates the mirrored lines: (L, 2)."""
+        """Factors (L, 2) of real and imaginary part that conjugate the mirrored lines."""
         real = torch.ones_like(self.lines)
         return torch.stack([real, torch.where(self._mirrored(), -1, 1)], 1).to(values.dtype)
 
@@ -181,7 +181,7 @@ class MulticoilMRI(LinearOperator):
 
     lines: Tensor  # (L,) int64, ascending, counted in the centred transform
     places: Tensor  # (H, L) int64 into the flattened transform
-    phases: Tensor  # (H, L, 2) float64, for the origin in the middle
+    phases: Tensor  # (H, L, 2) float64, which put the origin in the middle
     sensitivities: Tensor  # (coils, H, W, 2) float64
 
     def __init__(
@@ -216,7 +216,7 @@ class MulticoilMRI(LinearOperator):
             return image.new_zeros(0, *self.measurement_shape)
         real = image.to(working(image.dtype))
         factors = self._factors.of(self.phases, real, torch.view_as_complex)
-        # One coil after the other: memory that is still in the cache.
+        # One coil after the other, so that the memory stays in the cache.
         values = [
             pick(torch.fft.fft2(_weighed(real, coil), norm="ortho"), self.places).mul_(factors)
             for coil in self._weights.of(self.sensitivities, real, torch.view_as_complex)
@@ -288,7 +288,7 @@ def birdcage(coils: int, height: int, width: int) -> Tensor:
 
 
 def _weighed(real: Tensor, weights: Tensor) -> Tensor:
-    """Real images times complex weights: several times as fast as leaving the cast to `*`."""
+    """Real images times complex weights, several times as fast as when `*` casts them."""
     return real.to(weights.dtype).mul_(weights)
 
 
@@ -304,6 +304,6 @@ def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor
 
 
 def _phases(rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
-    """What moves the image's origin to its middle, (H, L, 2) float64."""
+    """Factors (H, L, 2), in float64, that move the origin of the image to its middle."""
     phases = origin_phases(rows, height) * origin_phases(columns, width)
     return torch.view_as_real(phases).contiguous()

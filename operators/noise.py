@@ -226,7 +226,7 @@ class SpeckleNoise(Noise):
         )
 
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
-        """That of a normal value of standard deviation sigma · (clean + 1).
+        """-log p of a normal value of standard deviation sigma · (clean + 1).
 
         Light below a thousandth of full light counts as a thousandth, so that black is not certain.
         Raises `ArgumentError` where sigma is 0.

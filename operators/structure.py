@@ -43,7 +43,7 @@ def structure(kind: str) -> Callable[[Kind], Kind]:
 
 
 class Structure(Operator, ABC):
-    """An operator whose spec is not a registered name with options."""
+    """An operator whose spec holds something else than a registered name with options."""
 
     kind: ClassVar[str]
 
@@ -53,15 +53,15 @@ class Structure(Operator, ABC):
         """Build the operator from its spec, of which `type` has been taken away."""
 
     def names(self) -> tuple[str, ...]:
-        """The name of the structure; folder names leave out what it is made of."""
+        """The name of the structure, without those of its parts."""
         return (self.kind,)
 
 
 class Composite(Structure):
     """Several operators joined into one.
 
-    A subclass says how a map of its parts becomes a map of the whole, in `through`, and how to
-    build one from a list of operators, in `of`.
+    A subclass writes `through`, which measures an image by the parts, and `of`, which joins a list
+    of operators.
     """
 
     def __init__(self, parts: Sequence[Operator], image_shape: Shape, measured: Shape) -> None:

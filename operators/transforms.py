@@ -15,6 +15,7 @@ from torch import Tensor
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
+from invprob.operators.frequencies import working
 from invprob.operators.lines import Line
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
@@ -49,14 +50,14 @@ class _Subsampled(LinearOperator, ABC):
 
     def forward(self, image: Images) -> Measured:
         """c · T(signs ⊙ x)[indices]."""
-        flat = image.flatten(1).to(_working(image.dtype))
+        flat = image.flatten(1).to(working(image.dtype))
         values = self.chosen(flat) if len(flat) else _rows(flat, self.indices.numel())
         return values.to(image.dtype)
 
     def adjoint(self, measurement: Measured) -> Images:
         """c · signs ⊙ T'(measurement at indices, else 0)."""
         self.check_measurement(measurement)
-        values = measurement.to(_working(measurement.dtype))
+        values = measurement.to(working(measurement.dtype))
         flat = self.spread(values) if len(values) else _rows(values, self.signs.numel())
         return flat.view(len(flat), *self.image_shape).to(measurement.dtype)
 
@@ -120,7 +121,7 @@ class SubsampledDCT(_Subsampled):
         """The same steps backwards."""
         shape = (len(values), self._line.columns, self._line.rows // 2 + 1)
         factors = self._back_factors.of(self.indices, values, self._back_turns)
-        weighted = values.to(factors.dtype).mul_(factors)  # faster than leaving the cast to `*`
+        weighted = values.to(factors.dtype).mul_(factors)  # faster than when `*` casts
         spectrum = weighted.new_zeros(len(values), shape[1] * shape[2])
         spectrum = spectrum.index_add(1, self._placed(), weighted)
         folded = self._line.flat(self._line.inverse(spectrum.view(shape)))
@@ -135,12 +136,12 @@ class SubsampledDCT(_Subsampled):
         )
 
     def _turns(self, indices: Tensor) -> Tensor:
-        """What turns the spectrum into coefficients, scaled."""
+        """Factors that turn the spectrum into scaled coefficients."""
         turns = self.scale * cosine_factors(indices, self.length)
         return torch.where(self._line.places(self._frequencies())[1], turns.conj(), turns)
 
     def _back_turns(self, indices: Tensor) -> Tensor:
-        """The same for the transpose: the inverse divides by n, and counts most places twice."""
+        """Those of the transpose: the inverse FFT divides by n, and counts most places twice."""
         shares = self._line.shares(self._frequencies()).double()  # integers divide to float32
         return self._turns(indices).conj() * (self.length / shares)
 
@@ -247,7 +248,7 @@ class SubsampledFourier(LinearOperator):
 
     def forward(self, image: Images) -> Measured:
         """The weighted coefficients at the chosen frequencies."""
-        dtype = _working(image.dtype)
+        dtype = working(image.dtype)
         if len(image) == 0:
             return image.new_zeros(0, *self.measurement_shape)
         spectrum = torch.fft.rfft2(image.to(dtype), norm="ortho")
@@ -257,7 +258,7 @@ class SubsampledFourier(LinearOperator):
     def adjoint(self, measurement: Measured) -> Images:
         """The real part of the inverse transform of the weighted values at their frequencies."""
         self.check_measurement(measurement)
-        dtype = _working(measurement.dtype)
+        dtype = working(measurement.dtype)
         if len(measurement) == 0:
             return measurement.new_zeros(0, *self.image_shape)
         values = measurement.to(dtype) * self.weights.to(dtype)[:, None]
@@ -289,7 +290,7 @@ class SubsampledFourier(LinearOperator):
 
 
 def cosine_factors(indices: Tensor, n: int) -> Tensor:
-    """What makes cosine coefficients of a real FFT: complex128, one for each index.
+    """Factors (complex128), one for each index, that turn a real FFT into cosine coefficients.
 
     With F the FFT of x[0], x[2], ... followed by the odd elements backwards, coefficient k of the
     orthonormal transform of type II is the real part of length · exp(-iπf/2n) · F[f], f = k, for k
@@ -341,8 +342,3 @@ def _free_frequencies(height: int, width: int) -> Tensor:
 
 def _rows(like: Tensor, length: int) -> Tensor:
     return like.new_zeros(len(like), length)
-
-
-def _working(dtype: torch.dtype) -> torch.dtype:
-    """Half precisions have no FFT on every device, so they work in float32."""
-    return torch.promote_types(dtype, torch.float32)
