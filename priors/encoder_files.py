@@ -57,7 +57,7 @@ def build_encoder(kind: Kind, config: GeneratorConfig) -> Encoder:
 
 
 def encoder_path(generator_file: Path, options: Mapping[str, int] | None = None) -> Path:
-    """Where the encoders of a generator lie: beside its file.
+    """The file of the encoders of a generator, beside the generator's file.
 
     Args:
         generator_file: The generator's file.
