@@ -151,12 +151,13 @@ def test_rules_that_cannot_be(refuse, plugin) -> None:
 
 
 def test_a_rule_in_a_config_can_be_changed_and_left_out(call, place: Path) -> None:
-    run = ("solve", *RUN, "--steps", 4, "--stop", "held-out:patience=3", "--out", "first")
+    run = ("solve", *RUN, "--steps", 4, "--stop", "held-out:patience=3,hidden=0.1")
+    run = (*run, "--out", "first")
     assert call(*run).status == 0
     again = ("solve", "--config", "first/config.toml", "--prior", "../tiny.safetensors")
     assert call(*again, "--patience", 2, "--out", "second").status == 0
     stop = RunConfig.load(Path("second/config.toml")).stop
-    assert stop is not None and stop.settings == {"hidden": 0.05, "patience": 2}
+    assert stop is not None and stop.settings == {"hidden": 0.1, "patience": 2}
     assert call(*again, "--stop", "none", "--out", "third").status == 0
     assert RunConfig.load(Path("third/config.toml")).stop is None
 

@@ -51,6 +51,8 @@ def test_none_is_left_out() -> None:
         ("stpes = 3", "Did you mean 'steps'"),
         ("steps = 0", "steps must be at least 1"),
         ("restarts = 0", "restarts must be at least 1"),
+        ("seconds = 0", "seconds must be a number above 0, got 0"),
+        ("seconds = inf", "seconds must be a number above 0, got inf"),
         ("stop = 'held-out'", "stop must be a table"),
         ("steps = true", "steps must be a whole number"),
         ("grey = 1", "grey must be true or false"),
