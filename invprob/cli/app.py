@@ -3,6 +3,7 @@
 Nothing here imports torch. Each command imports what it needs when it runs, so `--help` is fast.
 """
 
+import gc
 import signal
 import sys
 import warnings
@@ -65,6 +66,7 @@ bench.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0 done, 1 a solve or a law failed, 2 a mistake, 130 interrupted."""
+    gc.freeze()  # what is imported by now stays, so the collector need not look at it again
     warnings.showwarning = _print_warning
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 

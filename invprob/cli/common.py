@@ -7,8 +7,6 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from typer.core import TyperCommand
 
-from invprob.cli.parts_help import parts_help
-
 # A command with these settings accepts options that it does not declare: they arrive among its
 # words, in order, and `cli/options.py` gives each to the operator, noise or method that has it.
 FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -26,6 +24,8 @@ class PartsCommand(TyperCommand):
     """A command whose help ends with the operators, noises and methods there are."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        from invprob.cli.parts_help import parts_help
+
         self.epilog = parts_help()
         super().format_help(ctx, formatter)
 

@@ -1,12 +1,9 @@
 """`invprob operators`, `priors`, `methods` and `samples`: lists of what there is."""
 
-import dataclasses
 import inspect
-import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,12 +11,8 @@ from invprob.cli.common import AsJson, load_plugins
 from invprob.cli.printing import print_json
 from invprob.cli.run_options import Given, takes_settings
 
-# The sections of a docstring that are for callers in Python; the options are listed instead.
-_SECTIONS = re.compile(r"^(?:Args|Returns|Raises):$", re.MULTILINE)
 
-
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of a list: a name, what it is for, its options, and where it comes from."""
 
     name: str
@@ -56,11 +49,11 @@ def operators(
         return
     rows = [
         *(
-            dataclasses.replace(row, linear=registers.operator[row.name].linear)
+            row._replace(linear=registers.operator[row.name].linear)
             for row in _rows(registers.operator)
         ),
         Row(ALIAS, "The same as --operator identity --noise gaussian.", ("--sigma NUMBER",)),
-        *(dataclasses.replace(row, name=f"--noise {row.name}") for row in _rows(registers.noise)),
+        *(row._replace(name=f"--noise {row.name}") for row in _rows(registers.noise)),
     ]
     _show(rows, as_json)
 
@@ -112,7 +105,7 @@ def methods(
         example = f"invprob solve --operator identity --method {name}"
         _describe(name, "method", registers.method[name], example, as_json)
         return
-    rules = [dataclasses.replace(row, name=f"--stop {row.name}") for row in _rows(registers.stop)]
+    rules = [row._replace(name=f"--stop {row.name}") for row in _rows(registers.stop)]
     _show([*_rows(registers.method), *rules], as_json)
 
 
@@ -153,7 +146,9 @@ def _describe(name: str, kind: str, entry: Any, command: str, as_json: bool) -> 
     from invprob.registry import options_of
 
     options = options_of(entry)
-    about = _SECTIONS.split(inspect.cleandoc(entry.__doc__ or ""))[0].strip()
+    about = inspect.cleandoc(entry.__doc__ or "")
+    for section in ("Args", "Returns", "Raises"):  # are for callers in Python
+        about = about.partition(f"\n{section}:\n")[0].rstrip()
     source = f"{entry.__module__}.{entry.__qualname__}"
     if as_json:
         described = [

@@ -1,6 +1,5 @@
 """`invprob measure` and `invprob import-measurements`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -124,6 +123,8 @@ def _config(context: typer.Context, words: Sequence[str] | None, given: Given) -
 
 def _size(config: RunConfig, size: int | None) -> int:
     """The side of the images: as asked for, else that of the saved operator's images, else 128."""
+    import json
+
     from invprob.run.operator_file import rebuild
 
     if size is not None:

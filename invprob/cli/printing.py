@@ -1,6 +1,5 @@
 """What commands print in the end: JSON, or the scores of a run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
 
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print JSON with an indent."""
+    import json  # help needs none
+
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 

@@ -9,7 +9,6 @@ receives the settings that the user gave, by name.
 
 import functools
 import inspect
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -88,6 +87,8 @@ def read_settings(
     )
     settings = {**given, **_of_parts(parts)}
     if "spec" in given:
+        import json
+
         settings["spec"] = json.dumps(read_spec(Path(given["spec"])))
     return settings
 

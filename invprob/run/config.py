@@ -1,6 +1,5 @@
 """The settings of a run: one table, and the TOML file that holds a run's own."""
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -292,6 +291,8 @@ class RunConfig:
 
     def _check_saved(self, spec: str) -> None:
         """A saved operator is whole: it has its options and its seed."""
+        import json  # here, like all that command-line help does not need
+
         for name in ("operators", "operator_seed", "per_image"):
             setting = SETTINGS[name]
             if getattr(self, name) != setting.default:

@@ -4,7 +4,7 @@
 
 `invprob/run/config.py` holds the table. The command line makes an option of each field, run files
 and sweep files make a key of it, and all of them check values as it says. Command-line help reads
-this module, so it imports nothing heavy.
+this module, so it imports nothing heavy, and its records are tuples, which are quickly defined.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from invprob.errors import ArgumentError
 
@@ -22,8 +22,7 @@ from invprob.errors import ArgumentError
 Scope: TypeAlias = Literal["run", "sweep", "method"]
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """The numbers that a setting accepts; `words` complete the sentence "N must be ..."."""
 
     words: str
@@ -31,7 +30,8 @@ class Range:
     most: float = math.inf
     exclusive: bool = False
 
-    def __contains__(self, number: float) -> bool:
+    def accepts(self, number: float) -> bool:
+        """Whether the number lies in the range."""
         if self.exclusive:
             return self.least < number < self.most
         return self.least <= number <= self.most
@@ -63,8 +63,7 @@ class Named:
         return {"name": self.name, **given}
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """What a field of the run's configuration says about itself.
 
     Attributes:
@@ -92,8 +91,7 @@ class Setting:
     identifies: bool = True
 
 
-@dataclass(frozen=True)
-class RunSetting:
+class RunSetting(NamedTuple):
     """A setting with the name, the type and the default of its field.
 
     `kind` is the type of one value: str, int, float, bool or Named. `choices` are the words of a
@@ -131,7 +129,7 @@ class RunSetting:
                 f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}."
                 f"{suggest(value, self.choices)}"
             )
-        if self.about.within is not None and value not in self.about.within:
+        if self.about.within is not None and not self.about.within.accepts(value):
             raise ArgumentError(f"{self.name} must be {self.about.within.words}, got {value}")
 
     def read(self, value: Any) -> Any:
