@@ -106,7 +106,11 @@ def test_composition_must_fit() -> None:
         compose([])
 
 
-@pytest.mark.parametrize("other", [lambda image: image, torch.zeros(1, *SHAPE), 3], ids=["function", "tensor", "number"])
+@pytest.mark.parametrize(
+    "other",
+    [lambda image: image, torch.zeros(1, *SHAPE), 3],
+    ids=["function", "tensor", "number"],
+)
 def test_only_operators_are_composed(other: object) -> None:
     with pytest.raises(ArgumentError, match=r"^Identity @ … composes operators, got a \w+; write"):
         Identity(SHAPE) @ other  # type: ignore[operator]
