@@ -10,7 +10,7 @@ from PIL import Image
 from invprob.bench.plan import Plan, make_plan
 from invprob.bench.read import read_sweep
 from invprob.errors import ArgumentError, FileError, InvprobError, UnknownNameError
-from invprob.run.config import Named
+from invprob.run.config import SETTINGS, Named
 
 SWEEPS = Path(__file__).resolve().parents[2] / "examples" / "sweeps"
 
@@ -239,6 +239,12 @@ def test_every_shipped_sweep_is_listed() -> None:
     assert {path.stem for path in SWEEPS.glob("*.toml")} == set(SIZES)
     read_me = (SWEEPS / "README.md").read_text("utf-8")
     assert all(f"`{name}.toml`" in read_me for name in SIZES)
+
+
+def test_every_setting_that_a_sweep_may_hold_is_listed() -> None:
+    read_me = (SWEEPS / "README.md").read_text("utf-8")
+    keys = [one.name for one in SETTINGS.values() if one.about.scope != "run"]
+    assert [key for key in keys if f"`{key}`" not in read_me] == []
 
 
 @pytest.mark.parametrize("name", SIZES)
