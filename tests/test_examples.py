@@ -17,6 +17,7 @@ EXPECTED = {
     "benchmark_step.py": (["--smoke"], "| 32 | 2 | w-plus-s-b | alex-random | low | bf16 |"),
     "compare_optimisers.py": (["--smoke"], "coarse 64:"),
     "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),
+    "draw_methods.py": (["--smoke"], "| `w-plus` |"),
     "first_solve.py": (["--smoke"], "PSNR"),
     "many_images.py": (["--smoke"], "astronaut"),
     "measure_tasks.py": (["--smoke"], "| 1 % random measurements |"),
