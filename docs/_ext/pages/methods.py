@@ -100,8 +100,8 @@ def _index() -> str:
         "# Methods\n",
         "A method says what is moved to fit the measurements, and how. A StyleGAN draws an image "
         "from styles, a content tensor and noise maps. Each method is a choice of these three, "
-        "with a start, a loss, an optimiser and stages. [Choosing a method](/choosing.md) says which "
-        "to take when.\n",
+        "with a start, a loss, an optimiser and stages. "
+        "[Choosing a method](/choosing.md) says which to take when.\n",
     ]
     for module, names in groups.items():
         title = (importlib.import_module(module).__doc__ or module).partition("\n")[0]
