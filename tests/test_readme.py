@@ -65,6 +65,14 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
 
 
+def test_the_table_by_task_is_the_measured_one() -> None:
+    readme, measured = (
+        [line for line in (ROOT / page).read_text("utf-8").splitlines() if line.startswith("|")]
+        for page in ("README.md", "examples/results/tasks.md")
+    )
+    assert readme == measured
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_links_to_files_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text("utf-8")):
