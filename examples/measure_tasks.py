@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--method", action="append", help="may repeat; default: five methods")
     parser.add_argument("--task", action="append", choices=TASKS, help="may repeat; default: all")
     parser.add_argument(
-        "--smoke", action="store_true", help="six steps, one picture of 32 px, one method"
+        "--smoke", action="store_true", help="six steps, one small picture, one method"
     )
     given = parser.parse_args()
     methods = given.method or list(METHODS[:1] if given.smoke else METHODS)
