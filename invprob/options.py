@@ -92,7 +92,8 @@ class Option:
             return value
         accepted = {float: numbers.Real, int: numbers.Integral}.get(self.type, self.type)
         if not isinstance(value, accepted) or isinstance(value, bool) is not (self.type is bool):
-            raise ArgumentError(f"{self.name} must be {_IN_WORDS[self.type]}, got {value!r}")
+            expected = f"{AUTO} or {_IN_WORDS[self.type]}" if self.auto else _IN_WORDS[self.type]
+            raise ArgumentError(f"{self.name} must be {expected}, got {value!r}")
         return self.type(value)
 
 

@@ -248,7 +248,7 @@ def test_an_option_may_be_left_to_the_program() -> None:
     assert content.read("head") == "head" and rate.read(3) == 3.0
     with pytest.raises(ArgumentError, match="one of 'auto', 'head', 'constant', got 'hed'"):
         content.read("hed")
-    with pytest.raises(ArgumentError, match="rate must be a number, got 'fast'"):
+    with pytest.raises(ArgumentError, match="rate must be auto or a number, got 'fast'"):
         rate.read("fast")
 
 

@@ -147,7 +147,8 @@ def parse(option: Option, text: str) -> Any:
         return option.type(text)
     except ValueError:
         kind = {int: "a whole number", float: "a number"}.get(option.type, option.type.__name__)
-        raise ArgumentError(f"{flag} must be {kind}, got {text!r}") from None
+        expected = f"{AUTO} or {kind}" if option.auto else kind
+        raise ArgumentError(f"{flag} must be {expected}, got {text!r}") from None
 
 
 def describe(option: Option) -> str:

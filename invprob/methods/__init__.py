@@ -1,7 +1,10 @@
 """Methods by name: each row of the paper's Table 1 as initialisation, stages, parts and losses.
 
-A row chooses style × content × noise, where to start, terms, optimiser, schedule. Figures marked
-[R] were recalled or read in summaries, never checked against the original: do not quote them.
+A method chooses a style, a content and a noise part, a start, the terms of the loss, an optimiser
+and a schedule. What it leaves open is chosen by `invprob.methods.policy`.
+
+To add a method, register a function of a `Setting` (or of a `Problem`, without a generator) that
+returns a `Recipe`. Its keyword-only parameters become options of the command line.
 """
 
 from invprob.methods import controls, encoded, gaussian, latents, sphinx, w_space
@@ -21,5 +24,5 @@ from invprob.methods.problem import Setting as Setting
 from invprob.methods.problem import in_stages as in_stages
 from invprob.registry import register as register
 
-# Their rows are registered as they are imported.
+# Importing these modules registers their methods.
 FAMILIES = (sphinx, latents, gaussian, w_space, encoded, controls)

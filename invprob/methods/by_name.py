@@ -1,4 +1,4 @@
-"""From the name of a method to a recipe (`make`), and on to a solution (`restore`)."""
+"""Methods by their names: `make` returns a recipe, `restore` a solution."""
 
 import dataclasses
 import inspect
@@ -17,11 +17,12 @@ from invprob.methods.encoder_start import EncoderStart
 from invprob.methods.policy import TABLE, choose
 from invprob.methods.problem import Problem, Recipe, Setting
 from invprob.operators.noise import Noise
+from invprob.options import AUTO, options_of
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.generator_files import load_generator
 from invprob.priors.stylegan.generator import Generator
-from invprob.registry import AUTO, build, options_of, register, suggest
+from invprob.registry import build, register, suggest
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.rule import Rule
 from invprob.solver.solution import Solution
@@ -45,50 +46,54 @@ def make(
     may_stop: bool = False,
     **options: Any,
 ) -> Recipe:
-    """Build the recipe of a named method.
+    """Return the recipe of a method.
 
-    What is left open is chosen by `invprob.methods.policy`; `Recipe.choices` says what and why.
+    Options that are left open are chosen by `invprob.methods.policy`; `Recipe.choices` holds the
+    choices and their reasons.
 
     Args:
-        name: The registered name of the method.
-        generator: The generator to search. None serves for a method that searches none.
-        image_shape: Shape of one image, (channels, height, width).
-        measurement_shape: Shape of one measurement. None: that of an image.
-        observed: How many numbers of a measurement depend on the image (`Operator.observed`).
+        name: the registered name of the method.
+        generator: the generator to search. None serves for a method that searches none.
+        image_shape: shape of one image, (channels, height, width).
+        measurement_shape: shape of one measurement. None: that of an image.
+        observed: how many numbers of a measurement depend on the image (`Operator.observed`).
             None: all of them.
-        smooth: Whether gradients are exact (`Operator.smooth`).
-        perceptual: The perceptual network. None: no perceptual term.
-        noise: The noise in the measurements, where it is known.
-        data_term: How the prediction is compared with the measurement. "misfit": by squares.
-            "likelihood": by that of the noise. "stochastic": by squares, after fresh noise was
-            added to the prediction.
-        init: Where the search begins. "default": at the start of the method. "encoder": at the
-            style rows that the encoder of the generator finds in the measurements.
-        coarse: The size in pixels at which the search begins; it is doubled up to the size of the
-            generator. That size itself: at once. None: the policy chooses.
-        may_stop: Whether a rule or a time limit may stop the run before its last step.
-        **options: Options of the method, by name.
+        smooth: whether the operator has exact gradients (`Operator.smooth`).
+        perceptual: the perceptual network. None: no perceptual term.
+        noise: the noise in the measurements. None: no noise is known.
+        data_term: how the prediction is compared with the measurement. "misfit" takes squared
+            differences, "likelihood" the negative log-likelihood of the noise, and "stochastic"
+            squared differences after fresh noise was added to the prediction.
+        init: where the search begins. "default" is the start of the method, "encoder" the style
+            rows that the generator's encoder finds in the measurements.
+        coarse: size in pixels at which the search begins, a power of two from 8. It is doubled up
+            to the size of the generator; that size itself begins there at once. None: the policy
+            chooses.
+        may_stop: whether a rule or a time limit may stop the run before its last step.
+        **options: options of the method, by name.
 
     Returns:
         The recipe.
 
     Raises:
-        UnknownNameError: There is no method of that name.
-        ArgumentError: An option is unknown or out of range, two of them contradict each other, or
+        UnknownNameError: no method has that name.
+        ArgumentError: an option is unknown or out of range, two of them contradict each other, or
             the data term needs to know the noise.
-        EncoderError: The generator has no encoder.
-        ShapeError: The generator draws images of another shape.
+        EncoderError: the generator has no encoder, and one is needed.
+        ShapeError: the generator draws images of another shape.
     """
     _check_words(init, data_term)
-    if data_term != "misfit" and noise is None:
-        raise ArgumentError(
-            f"the data term {data_term!r} needs to know the noise, and these measurements name "
-            "none; name it when measuring (--noise), or use the misfit (--data-term misfit)"
-        )
-    measured = measurement_shape or image_shape
+    problem = Problem(
+        tuple(image_shape),
+        measurement_shape or image_shape,
+        perceptual,
+        noise,
+        data_term,
+        observed,
+        smooth,
+    )
     if data_term == "stochastic":
-        check_stochastic(measured)
-    problem = Problem(tuple(image_shape), measured, perceptual, noise, data_term, observed, smooth)
+        check_stochastic(problem.measurement_shape)
     choices = choose(problem, _asked(name, options, coarse, init, may_stop))
     if choices.perceptual != "available":
         problem = replace(problem, network=None)
@@ -105,16 +110,16 @@ def make(
     if init == "encoder":
         if not needs_generator(name) or generator is None:
             raise ArgumentError(
-                f"the method {name!r} searches no generator, so no encoder finds its start; take "
-                "the default one (--init default)"
+                f"the method {name!r} searches no generator, so there is no encoder to find a "
+                "start; use its own start (--init default)"
             )
         initial = _with_encoder(initial, generator)
     stages = recipe.stages
     if choices.coarse is not None and (generator is None or choices.coarse != generator.resolution):
         if initial is not None:
             raise ArgumentError(
-                "coarse begins where the method does by itself, not where an encoder or another "
-                "search would have it; leave one out"
+                "coarse cannot be combined with a start that is found in the measurements, by an "
+                "encoder or by the method; leave one out"
             )
         stages = coarse_to_fine(stages, choices.coarse)
     if data_term == "stochastic" and noise is not None:
@@ -123,17 +128,27 @@ def make(
 
 
 def needs_generator(name: str) -> bool:
-    """Whether the method of that name searches a generator: it asks for a `setting`.
+    """Return whether a method searches a generator.
 
-    One that asks for a `problem` does without. Raises `UnknownNameError`.
+    Such a method has a parameter `setting`; one that does without has a parameter `problem`.
+
+    Args:
+        name: the registered name of the method.
+
+    Raises:
+        UnknownNameError: no method has that name.
     """
     return "setting" in inspect.signature(register.method[name]).parameters
 
 
 def open_options(name: str) -> list[str]:
-    """Names of the options that the method of that name leaves to the policy (`registry.Auto`).
+    """Return the names of the options that a method leaves to the policy (`registry.Auto`).
 
-    Raises `UnknownNameError`.
+    Args:
+        name: the registered name of the method.
+
+    Raises:
+        UnknownNameError: no method has that name.
     """
     return [option.name for option in options_of(register.method[name]) if option.auto]
 
@@ -153,33 +168,36 @@ def restore(
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
-    """Restore images from measurements with a named method: `make` and `solve_restarts` in one.
+    """Restore images from measurements with a named method.
+
+    This is `make` and `solve_restarts` in one.
 
     Args:
-        measurements: What was measured.
-        method: The registered name of the method.
-        generator: A generator, its name, or its file. A method that searches none ignores it.
-        perceptual: The perceptual network. None: no perceptual term.
+        measurements: what was measured of the images.
+        method: the registered name of the method.
+        generator: a generator, its name or its file. A method that searches none ignores it.
+        perceptual: the perceptual network. None: no perceptual term.
         data_term: "misfit", "likelihood" or "stochastic"; see `make`.
         init: "default" or "encoder"; see `make`.
-        coarse: The size in pixels at which the search begins; see `make`. With a `Rule` among the
-            callbacks the policy begins at the full size, because a run that stops early would leave
-            a coarse image.
-        steps: Optimisation steps, split over the stages of the method. None: its own number.
-        restarts: How many seeds to solve from. Each image keeps the solution that fits its
-            measurements best.
-        seed: What every random draw derives from.
-        callbacks: Observers of the solve.
-        options: Options of the method, by name.
+        coarse: size in pixels at which the search begins; see `make`. If there is a `Rule` among
+            the callbacks, None begins at the full size: a run that stops early would otherwise
+            leave a coarse image.
+        steps: optimisation steps, split over the stages of the method. None: its own number.
+        restarts: how many seeds to solve from, at least 1. Each image keeps the solution that fits
+            its measurements best.
+        seed: the number from which every random draw derives, from 0 to 2**63 - 1.
+        callbacks: observers of the solve, and rules that stop it.
+        options: options of the method, by name.
 
     Returns:
-        The solution.
+        The solution: images of shape (batch, channels, height, width) in [-1, 1], and how they
+        were found.
 
     Raises:
-        UnknownNameError: There is no method or generator of that name.
-        ArgumentError: An option is unknown or out of range, or two of them contradict each other.
-        EncoderError: The generator has no encoder, and `init` or the method needs one.
-        ShapeError: The generator draws images of another shape than those measured.
+        UnknownNameError: no method or generator has that name.
+        ArgumentError: an option is unknown or out of range, or two of them contradict each other.
+        EncoderError: the generator has no encoder, and one is needed.
+        ShapeError: the generator draws images of another shape than those that were measured.
     """
     network = None
     if needs_generator(method):
@@ -218,17 +236,16 @@ def _check_words(init: str, data_term: str) -> None:
 def _asked(
     name: str, options: Mapping[str, Any], coarse: int | None, init: Init, may_stop: bool
 ) -> Asked:
-    """What the options of a method and the settings of a run leave to the policy."""
-    open_ones = open_options(name)
-    unknown = [option for option in open_ones if option not in TABLE]
-    if unknown:
-        raise ArgumentError(
-            f"the method {name!r} leaves {unknown[0]!r} open, for which invprob.methods.policy has "
-            f"no rule; give it a default. Known: {', '.join(TABLE)}."
-        )
+    """What a user asked for, by the options of a method and the settings of a run."""
+    for option in open_options(name):
+        if option not in TABLE:
+            raise ArgumentError(
+                f"the method {name!r} leaves its option {option!r} to the policy, which has no "
+                f"rule for it; give the option a default. Known: {', '.join(TABLE)}."
+            )
     defaults = {option.name: option.default for option in options_of(register.method[name])}
     return Asked(
-        **{option: options.get(option, AUTO) for option in open_ones},
+        **{option: options.get(option, AUTO) for option in open_options(name)},
         coarse=AUTO if coarse is None else coarse,
         learning_rate=options.get("learning_rate"),
         readout=options.get("readout", defaults.get("readout")),
@@ -238,11 +255,11 @@ def _asked(
 
 
 def _given(problem: Problem, name: str, generator: Generator | None) -> dict[str, Problem]:
-    """The argument of a method: the problem, or with the generator a setting."""
+    """The argument of a method: the problem, or a setting with the generator."""
     if not needs_generator(name):
         return {"problem": problem}
     if generator is None:
-        raise ArgumentError(f"the method {name!r} searches a generator: give one")
+        raise ArgumentError(f"the method {name!r} searches a generator, and none was given")
     if tuple(generator.image_shape) != problem.image_shape:
         raise ShapeError(
             f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
@@ -253,7 +270,7 @@ def _given(problem: Problem, name: str, generator: Generator | None) -> dict[str
 
 
 def _with_encoder(initial: Initial | None, generator: Generator) -> Initial:
-    """Style rows that the toolkit encoder finds, and what the method's own start finds besides."""
+    """A start at the style rows of the encoder, and at what the method finds besides."""
     rows = EncoderStart(load_encoder(generator, "toolkit"))
     if initial is None:
         return rows

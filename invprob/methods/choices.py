@@ -25,17 +25,17 @@ class Asked:
     to the policy, or None where the method has no such choice. The last four are circumstances.
 
     Args:
-        perceptual: Whether the perceptual network may enter the loss.
-        optimiser: What moves the free variables.
-        content: The content part: the head P_c, or the learned constant.
-        noise_maps: The noise part: free noise maps B, or the stored ones.
-        noise_rate: The learning rate of the noise maps, relative to the other variables.
-        weight: The weight of total variation in the method `tv`.
-        coarse: The size in pixels at which the search begins.
-        learning_rate: The learning rate of Adam; None if the user gave none.
-        readout: How the heads are read out; None if the method has no heads.
-        init: Where the search begins.
-        may_stop: Whether a rule or a time limit may stop the run before its last step.
+        perceptual: whether the perceptual network may enter the loss.
+        optimiser: what moves the free variables.
+        content: the content part: the head P_c, or the learned constant.
+        noise_maps: the noise part: free noise maps B, or the stored ones.
+        noise_rate: the learning rate of the noise maps, relative to the other variables.
+        weight: the weight of total variation in the method `tv`.
+        coarse: the size in pixels at which the search begins.
+        learning_rate: the learning rate of Adam; None if the user gave none.
+        readout: how the heads are read out; None if the method has no heads.
+        init: where the search begins.
+        may_stop: whether a rule or a time limit may stop the run before its last step.
     """
 
     perceptual: PerceptualUse | Auto | None = "auto"

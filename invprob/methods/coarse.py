@@ -1,4 +1,4 @@
-"""Coarse to fine: a method's search with the generator cut to small images first."""
+"""Coarse to fine: the search begins with a generator that is cut to small images."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,43 +10,56 @@ from invprob.priors.stylegan.shapes import SIZES
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.task import Stage
 
-GOING_ON = cosine_trapezoid(0.0, 0.5)  # of a stage that begins where another ended
+# The schedule of a stage that goes on where another one ended: it needs no rise at the beginning.
+GOING_ON = cosine_trapezoid(0.0, 0.5)
 
 
 def coarse_to_fine(stages: Sequence[Stage], size: int) -> tuple[Stage, ...]:
-    """The same search at `size` pixels, at each doubling of it, and last at the full size.
+    """Return stages that search at `size`, at every doubling of it, and last at the full size.
 
-    In each the generator is cut (`Generator.truncate`) and its images are enlarged to what is
-    measured; the next goes on with the free variables found, those of its new layers fresh. Each
-    takes half of the search's steps, which from a quarter of the size on is about its time. Raises
-    `ArgumentError` for what is not one search of a generator, and for a size that the generator has
-    not or that is not below its own.
+    At the smaller sizes the generator is cut (`Generator.truncate`), and its images are enlarged to
+    the size that was measured. Each stage goes on with the variables that the one before it found;
+    only the variables of the layers that are new start afresh. Each stage takes half of the steps
+    of the search. From a quarter of the size on, all stages together take about as long as the
+    search at the full size.
+
+    Args:
+        stages: the one stage of a search.
+        size: size in pixels of the first images, a power of two from 8 and below the full size.
+
+    Returns:
+        One stage for each size.
+
+    Raises:
+        ArgumentError: there are several stages, they do not search a generator, or the generator
+            cannot be cut to `size`.
     """
     (stage, *more), prior = stages, stages[0].prior
     if more or not isinstance(prior, StyleGANPrior) or stage.steps == 0:
         raise ArgumentError(
-            "coarse goes with methods that search a generator in one stage, such as sphinx and "
-            "w-plus; leave it out"
+            "coarse needs a method that searches a generator in one stage, such as sphinx or "
+            "w-plus; leave coarse out, or take such a method"
         )
     full = prior.generator.resolution
-    sizes = [own for own in SIZES if size <= own < full]
+    sizes = [known for known in SIZES if size <= known < full]
     if size not in sizes:
         raise ArgumentError(
-            f"coarse must be a power of two from 8 to {full // 2}, half the size of the generator, "
-            f"not {size}"
+            f"coarse must be a power of two from 8 to {full // 2}, which is half the size of the "
+            f"generator, not {size}"
         )
     steps = max(1, stage.steps // 2)
-    searches = [Enlarged(cut(prior, own), prior.image_shape) for own in sizes]
-    first = replace(stage, prior=searches[0], steps=steps)
-    later = [
-        replace(stage, prior=own, steps=steps, schedule=GOING_ON, continues=True)
-        for own in (*searches[1:], prior)
-    ]
-    return (first, *later)
+    first, *later = (Enlarged(cut(prior, known), prior.image_shape) for known in sizes)
+    return (
+        replace(stage, prior=first, steps=steps),
+        *(
+            replace(stage, prior=larger, steps=steps, schedule=GOING_ON, continues=True)
+            for larger in (*later, prior)
+        ),
+    )
 
 
 def cut(prior: StyleGANPrior, size: int) -> StyleGANPrior:
-    """The same choice of style, content and noise with the generator's blocks up to `size`."""
+    """Return a prior of the same parts whose generator has only its blocks up to `size` pixels."""
     return StyleGANPrior(
         prior.generator.truncate(size), style=prior.style, content=prior.content, noise=prior.noise
     )

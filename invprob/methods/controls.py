@@ -1,4 +1,4 @@
-"""Controls without a generator, which say what the measurements and smoothness alone are worth."""
+"""Controls without a generator: what the measurements are worth with smoothness alone."""
 
 from typing import Annotated, Literal
 
@@ -6,9 +6,10 @@ from invprob.measurements import Measurements
 from invprob.methods.policy import explains_choices
 from invprob.methods.problem import Problem, Rate, Recipe, Steps
 from invprob.operators.base import LinearOperator, Operator
+from invprob.options import Auto
 from invprob.priors.deep_image_prior import DeepImagePrior
 from invprob.priors.pixels import Pixels
-from invprob.registry import Auto, register
+from invprob.registry import register
 from invprob.schedules import constant, cosine_trapezoid
 from invprob.solver.optimisers import Adam
 from invprob.solver.task import Stage
@@ -20,14 +21,18 @@ from invprob.types import Images
 def total_variation(
     problem: Problem,
     *,
-    weight: Annotated[float, Auto("weight of total variation; auto: what suits the noise")],
+    weight: Annotated[float, Auto("weight of total variation, at least 0")],
     begin: Annotated[
-        Literal["pinv", "zero"], "start at A⁺y (linear operators) or at grey"
+        Literal["pinv", "zero"],
+        "start at the pseudo-inverse A⁺y, or at grey; without a linear operator at grey",
     ] = "pinv",
     learning_rate: Rate = 0.03,
     steps: Steps = 400,
 ) -> Recipe:
-    """Free pixels and total variation (Rudin, Osher & Fatemi, 1992): no generator at all."""
+    """Free pixels and total variation (Rudin, Osher & Fatemi, 1992): no generator at all.
+
+    The loss is data term + weight · TV(x) / n for an image x of n numbers.
+    """
     prior = Pixels(problem.image_shape, weight)
     stage = Stage(prior, [problem.data_term()], Adam(learning_rate), cosine_trapezoid(), steps)
     return Recipe((stage,), initial=_pseudo_inverse if begin == "pinv" else None)
@@ -35,12 +40,17 @@ def total_variation(
 
 @register.method("deep-image-prior")
 def deep_image_prior(problem: Problem, *, learning_rate: Rate = 0.01, steps: Steps = 500) -> Recipe:
-    """An untrained network on fixed noise (Ulyanov et al., CVPR 2018): no generator at all."""
+    """An untrained network on fixed noise (Ulyanov et al., CVPR 2018): no generator at all.
+
+    The weights of the network are fitted to the measurements. The network draws smooth images
+    sooner than noise, so the number of steps matters.
+    """
     prior = DeepImagePrior(problem.image_shape)
     return Recipe((Stage(prior, [problem.data_term()], Adam(learning_rate), constant(), steps),))
 
 
 def _pseudo_inverse(measurements: Measurements, operator: Operator) -> dict[str, Images]:
+    """The start at A⁺y; for an operator that is not linear the prior's own."""
     if not isinstance(operator, LinearOperator):
         return {}
     device = next((value.device for value in operator.buffers()), measurements.values.device)

@@ -13,9 +13,9 @@ class Case:
     """What the condition of a row may look at.
 
     Args:
-        problem: What is to be solved.
-        asked: What the user asked for.
-        made: The choices made so far, by name.
+        problem: what is to be solved.
+        asked: what the user asked for.
+        made: the choices made so far, by name.
     """
 
     problem: Problem
@@ -43,11 +43,11 @@ class Row:
     """A value that is chosen under a condition.
 
     Args:
-        value: The value, or a function of the case that returns it.
-        when: The condition.
-        because: The condition in words, as a clause that follows "because".
-        figure: The figure of the case that the words speak of.
-        label: The value in words, where it is a function.
+        value: the value, or a function of the case that returns it.
+        when: the condition.
+        because: the condition in words, as a clause that follows "because".
+        figure: the figure of the case that the words speak of.
+        label: the value in words, where it is a function.
     """
 
     value: Any

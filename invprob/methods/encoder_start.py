@@ -1,4 +1,4 @@
-"""Where a solve can begin: at what an encoder makes of the measurements."""
+"""A start of the search that an encoder finds in the measurements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,26 +15,47 @@ from invprob.types import Images
 
 @dataclass(frozen=True)
 class EncoderStart:
-    """The `initial` of a recipe: E of the measurements, as an encoder names what it finds.
+    """The `initial` of a recipe that starts where an encoder says.
 
-    Called with measurements and operator it gives {"styles": (batch, layers, width)} or
-    {"features.{layer}": (batch, C, h, w)}. Raises `EncoderError` where there is nothing to look at.
+    Args:
+        encoder: the encoder.
     """
 
     encoder: Encoder
 
     @torch.no_grad()
     def __call__(self, measurements: Measurements, operator: Operator) -> Mapping[str, Tensor]:
+        """Return what the encoder finds.
+
+        Args:
+            measurements: the measurements.
+            operator: the operator that measured them.
+
+        Returns:
+            One tensor by the name of a realised variable: "styles" (batch, layers, width), or
+            "features.LAYER" (batch, channels, height, width).
+
+        Raises:
+            EncoderError: there is no image that the encoder could look at.
+        """
         weight = next(self.encoder.parameters())
         found: Tensor = self.encoder(visible(measurements, operator).to(weight))
         return {self.encoder.finds: found}
 
 
 def visible(measurements: Measurements, operator: Operator) -> Images:
-    """What an encoder can look at, (batch, *image_shape) clipped to [-1, 1].
+    """Return the images that an encoder looks at.
 
-    The measurement itself where it has the image's shape, else A⁺y of a linear operator. Raises
-    `EncoderError` for any other.
+    Args:
+        measurements: the measurements.
+        operator: the operator that measured them.
+
+    Returns:
+        The measurements themselves if they have the shape of images, else the pseudo-inverse A⁺y;
+        (batch, channels, height, width), clipped to [-1, 1].
+
+    Raises:
+        EncoderError: the operator is not linear, and its measurements are not images.
     """
     values = measurements.values.to(_device(operator))
     if tuple(operator.measurement_shape) == tuple(operator.image_shape):
@@ -42,9 +63,9 @@ def visible(measurements: Measurements, operator: Operator) -> Images:
     if isinstance(operator, LinearOperator):
         return operator.pinv(values).clamp(-1, 1)
     raise EncoderError(
-        f"{operator!r} is not linear, and its measurements {operator.measurement_shape} are no "
-        f"images of shape {operator.image_shape}: an encoder has nothing to look at; start from "
-        "the method's own start (--init default)"
+        f"{operator!r} is not linear, and its measurements of shape {operator.measurement_shape} "
+        f"are not images of shape {operator.image_shape}, so an encoder has nothing to look at; "
+        "use the method's own start (--init default)"
     )
 
 

@@ -14,8 +14,8 @@ from invprob.losses import is_image
 from invprob.methods.choices import ASKED, Asked, Choices
 from invprob.methods.decision import Case, Row, measured, otherwise, percent, sigma
 from invprob.methods.problem import Problem
+from invprob.options import AUTO, options_of
 from invprob.priors.stylegan.shapes import SIZES
-from invprob.registry import AUTO, options_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 100  # of lines in docstrings
@@ -41,8 +41,8 @@ def choose(problem: Problem, asked: Asked) -> Choices:
     """Make every choice that was left open, each by the first row of `TABLE` that holds.
 
     Args:
-        problem: What is to be solved.
-        asked: What the user asked for; a value given there is taken as it is.
+        problem: what is to be solved.
+        asked: what the user asked for; a value given there is taken as it is.
 
     Returns:
         For each choice that the method has, a value and a reason.
@@ -174,7 +174,9 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
             "compare the edges of what is hidden",
             lambda c: percent(c.problem.visible),
         ),
-        Row("available", otherwise, "the prediction and the measurement are alike images"),
+        Row(
+            "available", otherwise, "the prediction and the measurement are images of the same kind"
+        ),
     ),
     "optimiser": (
         Row(
@@ -230,7 +232,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         ),
     ),
     "weight": (
-        Row(TV_CLEAN, lambda c: not c.problem.noisy, "the measurement names no noise"),
+        Row(TV_CLEAN, lambda c: not c.problem.noisy, "no noise is known"),
         Row(
             lambda c: tv_weight(TV_USUAL_SIGMA, c),
             lambda c: c.problem.sigma is None,
@@ -249,16 +251,18 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         Row(
             None,
             lambda c: not c.asked.content == c.asked.noise_maps == AUTO,
-            "the parts are not left to invprob",
+            "the content or the noise maps are not left to invprob",
         ),
-        Row(None, lambda c: c.lbfgs, "L-BFGS begins at the full size"),
+        Row(None, lambda c: c.lbfgs, "L-BFGS does better at the full size from the beginning"),
         Row(
             None,
             lambda c: c.share >= ADAM_SHARE,
             f"at least {percent(ADAM_SHARE)} of the image was measured",
             measured,
         ),
-        Row(None, lambda c: c.asked.init == "encoder", "the encoder finds a start at full size"),
+        Row(
+            None, lambda c: c.asked.init == "encoder", "the encoder finds a start at the full size"
+        ),
         Row(
             None,
             lambda c: c.asked.may_stop,

@@ -24,28 +24,59 @@ from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.task import Initial, Stage, Task, allot
 from invprob.types import Shape
 
-Descent = Annotated[DescentName, "adam, or l-bfgs, which has no learning rate; for smooth losses"]
-Rate = Annotated[float, "maximum learning rate of Adam"]
-Steps = Annotated[int, "optimisation steps at full size; coarse to fine: half of them at each size"]
-Floor = Annotated[float, "least standard deviation of W along an axis; 0: as published"]
+# Options that several methods have.
+Descent = Annotated[
+    DescentName,
+    "what moves the free variables; l-bfgs has no learning rate, and needs a smooth loss",
+]
+Rate = Annotated[float, "largest learning rate of Adam, above 0"]
+Steps = Annotated[
+    int, "optimisation steps at the full size, at least 1; coarse to fine takes half at each size"
+]
+NoiseWeight = Annotated[float, "weight of the autocorrelation of the noise maps, at least 0"]
+WhiteningFloor = Annotated[
+    float, "least standard deviation of W that whitening divides by, at least 0; published: 0"
+]
 
 ON_DATA = (
-    "this method's own loss is perceptual, and no perceptual network serves here: it runs on the "
-    "data term instead"
+    "this method has a perceptual loss alone, and no perceptual network can be used here: it runs "
+    "on the data term instead"
 )
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a method is made for: the shapes on both sides of the operator, noise, network."""
+    """What a method is made for: what was measured of an image, and how to compare with it.
+
+    Args:
+        image_shape: shape of one image, (channels, height, width).
+        measurement_shape: shape of one measurement.
+        network: the perceptual network that may enter the loss. None: there is none, or it cannot
+            compare prediction and measurement.
+        noise: the noise in the measurements. None: no noise is known.
+        compare: how the prediction is compared with the measurement, see `make`.
+        observed: how many numbers of a measurement depend on the image. None: all of them.
+        smooth: whether the operator has exact gradients (`Operator.smooth`).
+
+    Raises:
+        ArgumentError: the comparison needs to know the noise, and there is none.
+    """
 
     image_shape: Shape
     measurement_shape: Shape
-    network: PerceptualDistance | None = None  # for the loss; `make` leaves out one of no use
+    network: PerceptualDistance | None = None
     noise: Noise | None = None
     compare: DataTerm = "misfit"
-    observed: int | None = None  # how many measurements say something; None: all
-    smooth: bool = True  # whether gradients are those of what is predicted
+    observed: int | None = None
+    smooth: bool = True
+
+    def __post_init__(self) -> None:
+        if self.compare != "misfit" and self.noise is None:
+            raise ArgumentError(
+                f"the data term {self.compare!r} needs to know the noise, and these measurements "
+                "name none; name it when measuring (--noise), or use the misfit "
+                "(--data-term misfit)"
+            )
 
     @property
     def noisy(self) -> bool:
@@ -54,108 +85,173 @@ class Problem:
 
     @property
     def sigma(self) -> float | None:
-        """The standard deviation of Gaussian noise; None without noise, and for any other."""
+        """Standard deviation of Gaussian noise; None without noise, and for other noise."""
         return self.noise.sigma if isinstance(self.noise, GaussianNoise) else None
 
     @property
     def stochastic(self) -> bool:
-        """Whether fresh noise is added to the prediction at each step."""
+        """Whether every step adds fresh noise to the prediction."""
         return self.compare == "stochastic"
 
     @property
     def measured(self) -> int:
-        """How many numbers of the measurement depend on the image."""
+        """How many numbers of a measurement depend on the image."""
         return math.prod(self.measurement_shape) if self.observed is None else self.observed
 
     @property
     def share(self) -> float:
-        """How many numbers were measured for each of the image's."""
+        """Measured numbers as a share of the numbers in the image; it may exceed 1."""
         return self.measured / math.prod(self.image_shape)
 
     @property
     def visible(self) -> float:
-        """Which share of the measurement depends on the image."""
+        """Share of a measurement that depends on the image, from 0 to 1."""
         return self.measured / math.prod(self.measurement_shape)
 
     def data_term(self, weight: float = 1.0) -> Term:
-        """The misfit, or the likelihood where that was chosen."""
-        if self.compare == "likelihood":
-            assert self.noise is not None  # as `make` sees to
-            return NegativeLogLikelihood(self.noise, weight)
-        return DataMisfit(weight)
+        """Return the term that compares the prediction with the measurement.
+
+        Args:
+            weight: weight of the term, at least 0.
+
+        Returns:
+            The negative log-likelihood of the noise if that was asked for, else the misfit.
+
+        Raises:
+            ArgumentError: the likelihood of this noise cannot guide a solver.
+        """
+        if self.compare != "likelihood":
+            return DataMisfit(weight)
+        assert self.noise is not None  # see __post_init__
+        return NegativeLogLikelihood(self.noise, weight)
 
     def without_likelihood(self, kept: str) -> tuple[str, ...]:
-        """A note for the recipe where a likelihood was chosen and the method keeps its own term."""
+        """Return a note for a method that keeps its own data term.
+
+        Args:
+            kept: the term that the method keeps, in words.
+
+        Returns:
+            One note if the user asked for the likelihood, else none.
+        """
         if self.compare != "likelihood":
             return ()
-        return (f"this method has {kept} in place of the likelihood that was asked for",)
+        return (f"this method keeps {kept} in place of the likelihood that was asked for",)
 
     def terms(self) -> list[Term]:
-        """1.0 · data term + 1.5 · LPIPS, the latter where a network serves."""
-        terms = [self.data_term()]
-        if self.network is not None:
-            terms.append(PerceptualTerm(self.network))
-        return terms
+        """Return the loss of SPHInX: 1.0 · data term + 1.5 · LPIPS, if there is a network."""
+        return self.data_and_perceptual(1.5)
+
+    def data_and_perceptual(self, weight: float) -> list[Term]:
+        """Return the data term, and LPIPS if there is a network.
+
+        Args:
+            weight: weight of LPIPS, at least 0.
+
+        Returns:
+            One term or two.
+        """
+        if self.network is None:
+            return [self.data_term()]
+        return [self.data_term(), PerceptualTerm(self.network, weight)]
 
     def perceptual_only(
         self, term: Callable[[PerceptualDistance], Term] | None = None
     ) -> tuple[list[Term], tuple[str, ...]]:
-        """A perceptual term alone (default: LPIPS of weight 1), or else the data term and a note.
+        """Return a perceptual term alone; without a network the data term takes its place.
 
-        The note is for the recipe, which so says that it runs on something else.
+        Args:
+            term: makes the term of a network. None: LPIPS with weight 1.
+
+        Returns:
+            The terms, and the notes of the recipe, which say if the data term took the place.
         """
         if self.network is None:
             return [self.data_term()], (ON_DATA,)
-        made = PerceptualTerm(self.network, 1.0) if term is None else term(self.network)
-        return [made], ()
+        return [PerceptualTerm(self.network, 1.0) if term is None else term(self.network)], ()
 
     def optimiser(self, name: DescentName, learning_rate: float) -> Optimiser:
-        """Adam, or L-BFGS, which has no learning rate."""
+        """Return an optimiser by its name.
+
+        Args:
+            name: "adam" or "l-bfgs".
+            learning_rate: the largest learning rate of Adam. L-BFGS ignores it.
+
+        Returns:
+            The optimiser.
+
+        Raises:
+            ArgumentError: L-BFGS does not suit the loss, or the learning rate is not positive.
+        """
         return Adam(learning_rate) if name == "adam" else self.lbfgs()
 
     def lbfgs(self) -> Optimiser:
-        """L-BFGS; raises `ArgumentError` where the loss is not the same smooth one at each step."""
+        """Return L-BFGS.
+
+        Raises:
+            ArgumentError: the loss changes from step to step, or has no exact gradient.
+        """
         if self.stochastic:
             raise ArgumentError(
-                "l-bfgs needs a loss that is the same at each step, which the stochastic data term "
+                "l-bfgs needs a loss that is the same at each step, but the stochastic data term "
                 "is not; take adam or another data term"
             )
         if not self.smooth:
             raise ArgumentError(
-                "l-bfgs needs gradients that are those of the loss, which they are not of an "
-                "operator that rounds; take adam"
+                "l-bfgs needs the exact gradient of the loss, which does not exist for an operator "
+                "that rounds; take adam"
             )
         return LBFGS()
 
     def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
-        """These terms and the cosine trapezoid, from beginning to end."""
+        """Return a recipe of one stage, with the loss and the schedule of SPHInX.
+
+        Args:
+            prior: the prior, whose free variables move.
+            optimiser: what moves them.
+            steps: optimisation steps.
+
+        Returns:
+            The recipe.
+        """
         return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(Problem):
-    """A problem together with a generator, for the methods that search one."""
+    """A problem together with a generator, for the methods that search one.
+
+    Args:
+        generator: the generator, whose images have the shape of the problem.
+    """
 
     generator: Generator
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Moments of the generator's W: those that ship beside it, or drawn now."""
+        """Moments of the generator's W: those stored beside its file, or else estimated now."""
         return statistics_for(self.generator)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything a `Task` needs besides measurements and operator."""
+    """What a method makes of a problem: everything a `Task` needs besides the measurements.
+
+    Args:
+        stages: the stages of the solve, in order.
+        initial: finds the start in the measurements. None: the start of the first prior.
+        notes: what the user should know of this recipe, one line each.
+        choices: what was chosen for the user. `make` enters it; a method leaves it alone.
+    """
 
     stages: tuple[Stage, ...]
     initial: Initial | None = None
-    notes: tuple[str, ...] = ()  # what a user should know of what was built, a line each
-    choices: Choices = field(default_factory=Choices)  # which `make` enters
+    notes: tuple[str, ...] = ()
+    choices: Choices = field(default_factory=Choices)
 
     @property
     def steps(self) -> int:
-        """The method's own number of steps."""
+        """The number of steps that the method takes by itself."""
         return sum(stage.steps for stage in self.stages)
 
     @property
@@ -172,7 +268,21 @@ class Recipe:
         seed: int = 0,
         restarts: int = 1,
     ) -> Task:
-        """What to solve; `steps` None takes the method's own, any other is split over stages."""
+        """Return what is to be solved for some measurements.
+
+        Args:
+            measurements: the measurements.
+            operator: the operator that measured them.
+            steps: optimisation steps, split over the stages. None: those of the method.
+            seed: the number from which every random draw of the solve derives.
+            restarts: how many seeds to solve from, at least 1.
+
+        Returns:
+            The task.
+
+        Raises:
+            ArgumentError: there are fewer steps than stages.
+        """
         stages = allot(self.stages, steps)
         return Task(measurements, operator, stages, seed, self.initial, restarts)
 
@@ -181,7 +291,15 @@ Method: TypeAlias = Callable[..., Recipe]
 
 
 def free_noise(noise_regulariser: float, noise_rate: float = 1.0) -> FreeNoise:
-    """Free noise maps B, or an `ArgumentError` that calls weight and rate as a method does."""
+    """Return free noise maps B.
+
+    Args:
+        noise_regulariser: weight of the penalty on their autocorrelation, at least 0.
+        noise_rate: their learning rate relative to the other variables, above 0.
+
+    Raises:
+        ArgumentError: a number is out of range; it is named as the option of a method.
+    """
     if not noise_regulariser >= 0:
         raise ArgumentError(f"noise_regulariser must be at least 0, not {noise_regulariser}")
     if not noise_rate > 0:
@@ -196,5 +314,15 @@ def in_stages(
     initial: Initial | None = None,
     notes: Sequence[str] = (),
 ) -> Recipe:
-    """A recipe of `steps` in all, split in the proportions of the stages' own numbers."""
+    """Return a recipe whose steps are split over the stages.
+
+    Args:
+        stages: the stages, whose own numbers of steps set the proportions.
+        steps: steps of all stages together.
+        initial: see `Recipe`.
+        notes: see `Recipe`.
+
+    Raises:
+        ArgumentError: there are fewer steps than stages.
+    """
     return Recipe(allot(stages, steps), initial=initial, notes=tuple(notes))

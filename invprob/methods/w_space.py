@@ -1,9 +1,9 @@
-"""From the mean w, as published: Image2StyleGAN(++), the projector, PIE, StyleFlow, robust."""
+"""Searches of W, W+ and W++ as published: Image2StyleGAN, the StyleGAN2 projector, robust."""
 
 from typing import Annotated, Literal
 
 from invprob.losses import FeatureMisfit, MultiScalePerceptual, PerceptualTerm, Term
-from invprob.methods.problem import Rate, Recipe, Setting, Steps, free_noise, in_stages
+from invprob.methods.problem import NoiseWeight, Rate, Recipe, Setting, Steps, free_noise, in_stages
 from invprob.priors.parts import FreeContent, FreeNoise, Frozen, W, WPlus, WPlusPlus
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register
@@ -12,22 +12,9 @@ from invprob.solver.optimisers import Adam, NormalisedGradientDescent
 from invprob.solver.task import Stage
 
 Start = Annotated[
-    Literal["mean", "uniform"], "mean w, or U(-1, 1) as for images unlike the generator's"
+    Literal["mean", "uniform"],
+    "start at the mean w, or at U(-1, 1) for images unlike those of the generator",
 ]
-
-
-def _features_and_data(setting: Setting) -> tuple[list[Term], tuple[str, ...]]:
-    """MSE and the features of VGG16; LPIPS of another network in their place."""
-    terms, network = [setting.data_term()], setting.network
-    if network is None:
-        return terms, ()
-    if network.name == "vgg":
-        return [*terms, FeatureMisfit(network)], ()
-    note = (
-        f"Image2StyleGAN compares features of VGG16 (--perceptual vgg); LPIPS of {network.name} "
-        "stands in for them"
-    )
-    return [*terms, PerceptualTerm(network, 1.0)], (note,)
 
 
 @register.method("i2s")
@@ -40,10 +27,10 @@ def i2s(
 ) -> Recipe:
     """Image2StyleGAN (ICCV 2019): W+ × constant × stored noise, features of VGG16 + MSE.
 
-    Adam 0.01 constant, 5000 steps, all weights 1 [R]. Where the network is another than VGG16, its
-    LPIPS stands in for the features, and the run says so.
+    All weights are 1, and Adam has a constant rate of 0.01; the paper takes 5000 steps. If the
+    perceptual network is not VGG16, its LPIPS stands in for the features, and the run says so.
     """
-    terms, notes = _features_and_data(setting)
+    terms, notes = _data_and_features(setting)
     prior = StyleGANPrior(setting.generator, style=WPlus(begin=begin))
     stage = Stage(prior, terms, Adam(learning_rate), constant(), steps)
     return Recipe((stage,), notes=notes)
@@ -54,20 +41,20 @@ def i2s_plus_plus(
     setting: Setting,
     *,
     second: Annotated[
-        Literal["noise", "content"], "what the second stage frees: B, or S as in the text of Fig. 9"
+        Literal["noise", "content"], "what the second stage frees: noise maps B, or content S"
     ] = "noise",
     begin: Start = "mean",
     learning_rate: Rate = 0.01,
-    second_rate: Annotated[float, "learning rate of the second stage"] = 0.1,
+    second_rate: Annotated[float, "learning rate of Adam in the second stage, above 0"] = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
     """Image2StyleGAN++ (CVPR 2020): W+ × constant × stored noise, then B (or S) with w+ held.
 
-    The first stage is `i2s`; the two are never moved at once, which the paper found unstable.
-    5000 and 3000 steps, MSE alone in the second stage; a rate of 5 there is recalled [R], and ours
-    is 0.1. The paper under study calls this row (W+, B) in Table 1 and (W+, S) in Fig. 9.
+    The first stage is `i2s`, and the second has MSE alone; the paper takes 5000 and 3000 steps, and
+    found it unstable to move both at once. SPHInX lists this method as (W+, B) in its Table 1, and
+    as (W+, S) in its Fig. 9.
     """
-    terms, notes = _features_and_data(setting)
+    terms, notes = _data_and_features(setting)
     first = StyleGANPrior(setting.generator, style=WPlus(begin=begin))
     held = Frozen(WPlus())
     then = (
@@ -89,16 +76,19 @@ def i2s_plus_plus(
 def karras(
     setting: Setting,
     *,
-    noise_regulariser: Annotated[float, "weight of the noise autocorrelation penalty"] = 1e5,
-    jitter: Annotated[float, "noise added to w at first, in units of its total deviation"] = 0.05,
+    noise_regulariser: NoiseWeight = 1e5,
+    jitter: Annotated[
+        float, "noise added to w at the start, as a share of the deviation of W, at least 0"
+    ] = 0.05,
     learning_rate: Rate = 0.1,
     steps: Steps = 400,
 ) -> Recipe:
     """The StyleGAN2 projector (Karras et al., CVPR 2020): W × constant × B kept white.
 
-    LPIPS alone + 1e5·autocorrelation of the noise maps, which return to mean 0 and variance 1 after
-    each step; w is shaken by 0.05·deviation·(1 - t/0.75)² at first. Adam, at most 0.1, ramps of 5 %
-    and 25 %, 1000 steps, as in NVIDIA's code; its VGG16 distance differs from ours by a factor.
+    The loss is LPIPS + 1e5 · autocorrelation of the noise maps, which return to mean 0 and variance
+    1 after each step. Until three quarters of the steps, noise of 0.05 · deviation · (1 - t/0.75)²
+    is added to w. As in the published code, Adam has a rate of 0.1 at most and ramps of 5 % and
+    25 %; the code takes 1000 steps. Its distance of VGG16 features differs from LPIPS by a factor.
     """
     terms, notes = setting.perceptual_only()
     style = W(jitter=jitter * float(setting.statistics.std_w))
@@ -116,19 +106,21 @@ def pie(
 ) -> Recipe:
     """PIE (SIGGRAPH Asia 2020): W, then W+ from it × constant × stored noise, without the rig.
 
-    The hierarchical optimisation of PIE alone, with the losses of `i2s`: its identity, edit and
-    recognition terms need StyleRig's network and a licensed face model, which cannot be offered.
-    1000 + 1000 steps of 0.01 are ours, after a third party's hierarchical Image2StyleGAN; PIE's
-    weights are not known to us.
+    This is the hierarchical search of PIE with the loss of `i2s`. PIE's own terms for identity,
+    edits and recognition need StyleRig's network and a licensed face model, which cannot be
+    offered. Half of the steps are taken in W and half in W+.
     """
-    terms, notes = _features_and_data(setting)
+    terms, notes = _data_and_features(setting)
     return in_stages(
         [
             Stage(StyleGANPrior(setting.generator, style=style), terms, adam, constant(), 1000)
             for style, adam in ((W(), Adam(learning_rate)), (WPlus(), Adam(learning_rate)))
         ],
         steps,
-        notes=(*notes, "PIE's terms of a face model are not offered: only its W, then W+"),
+        notes=(
+            *notes,
+            "PIE's own terms need a licensed face model: this is its search without them",
+        ),
     )
 
 
@@ -141,8 +133,8 @@ def styleflow(
 ) -> Recipe:
     """StyleFlow (TOG 2021), inversion only: W+ × constant × stored noise, as `i2s`.
 
-    Table 1 lists it as W+ without regulariser. Its flow edits attributes that a closed face service
-    once gave and plays no part in an inversion; it is not offered.
+    SPHInX lists it in Table 1 as W+ without regulariser. The flow of StyleFlow edits attributes of
+    a face and plays no part in an inversion; it is not offered.
     """
     return i2s(setting, learning_rate=learning_rate, steps=steps)
 
@@ -151,16 +143,16 @@ def styleflow(
 def robust(
     setting: Setting,
     *,
-    w_rate: Annotated[float, "step length in W"] = 0.08,
-    w_plus_rate: Annotated[float, "step length in W+"] = 0.02,
-    w_plus_plus_rate: Annotated[float, "step length in W++"] = 0.005,
+    w_rate: Annotated[float, "length of a step in W, above 0"] = 0.08,
+    w_plus_rate: Annotated[float, "length of a step in W+, above 0"] = 0.02,
+    w_plus_plus_rate: Annotated[float, "length of a step in W++, above 0"] = 0.005,
     steps: Steps = 450,
 ) -> Recipe:
     """Robust unsupervised restoration (CVPR 2023): W, then W+, then W++ × constant × stored noise.
 
-    LPIPS at every level of a pyramid + 0.1·L1 at its top, normalised gradient descent, three times
-    150 steps; the one setting of all its tasks, from the published code. W++ gives every input
-    channel of every convolution its own scale.
+    The loss is LPIPS at every level of a pyramid + 0.1 · L1 at its top, and normalised gradient
+    descent takes 150 steps in each space. These are the settings of the published code for all its
+    tasks. W++ gives every input channel of every convolution its own scale.
     """
     terms, notes = setting.perceptual_only(MultiScalePerceptual)
     styles = ((W(), w_rate), (WPlus(), w_plus_rate), (WPlusPlus(), w_plus_plus_rate))
@@ -178,3 +170,17 @@ def robust(
         steps,
         notes=notes,
     )
+
+
+def _data_and_features(setting: Setting) -> tuple[list[Term], tuple[str, ...]]:
+    """MSE and the features of VGG16, or LPIPS of another network, with a note that says so."""
+    terms, network = [setting.data_term()], setting.network
+    if network is None:
+        return terms, ()
+    if network.name == "vgg":
+        return [*terms, FeatureMisfit(network)], ()
+    note = (
+        f"Image2StyleGAN compares features of VGG16 (--perceptual vgg); LPIPS of {network.name} "
+        "stands in for them"
+    )
+    return [*terms, PerceptualTerm(network, 1.0)], (note,)

@@ -90,4 +90,4 @@ def test_numbers_too_may_be_left_to_the_program(call, place: Path, refuse) -> No
     assert "noise_rate = 10.0, because the measurement is not noisy" in left.err
     given = call(*RUN, *words, "--noise-rate", 2)
     assert RunConfig.load(given.last / "config.toml").method.settings["noise_rate"] == 2.0
-    assert "--noise-rate must be a number" in refuse(*RUN, *words, "--noise-rate", "fast")
+    assert "--noise-rate must be auto or a number" in refuse(*RUN, *words, "--noise-rate", "fast")

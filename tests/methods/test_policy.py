@@ -13,7 +13,8 @@ from invprob.methods import Asked, Choices, Problem, choose, open_options
 from invprob.methods.choices import ASKED
 from invprob.methods.policy import TABLE
 from invprob.operators import GaussianNoise, Noise, UniformNoise
-from invprob.registry import AUTO, register
+from invprob.options import AUTO
+from invprob.registry import register
 
 SIDE = 64
 NUMBERS = 3 * SIDE * SIDE  # of an image: 12,288
@@ -99,7 +100,7 @@ def test_the_learning_rate_of_noise_maps(case: Problem, value: float, words: str
 
 # λ = 1.8 sigma and at least 0.005; the negative log-likelihood is the misfit / (2 sigma²).
 WEIGHT = [
-    (problem(), 0.005, "names no noise"),
+    (problem(), 0.005, "no noise is known"),
     (problem(noise=noise(0.001)), 0.005, "(sigma 0.001)"),
     (problem(noise=noise(0.5)), 0.9, "grows with the sigma of the noise (sigma 0.5)"),
     (problem(noise=noise(0.5), compare="likelihood"), 1.8, "grows with the sigma"),
@@ -119,12 +120,27 @@ COARSE = [
     (problem(123), LEFT, 16, "Adam searches, and less than 50 % of the image was measured (1 %"),
     (problem(6143), {**LEFT, "optimiser": "adam"}, 16, "Adam searches, and less than 50 %"),
     (problem(6144), {**LEFT, "optimiser": "adam"}, None, "at least 50 % of the image was measured"),
-    (problem(123), {**LEFT, "optimiser": "l-bfgs"}, None, "L-BFGS begins at the full size"),
-    (problem(3000), LEFT, None, "L-BFGS begins at the full size"),
-    (problem(123), {**LEFT, "content": "constant"}, None, "the parts are not left to invprob"),
-    (problem(123), {**LEFT, "noise_maps": "stored"}, None, "the parts are not left to invprob"),
-    (problem(123), {}, None, "the parts are not left to invprob"),
-    (problem(123), {**LEFT, "init": "encoder"}, None, "the encoder finds a start at full size"),
+    (
+        problem(123),
+        {**LEFT, "optimiser": "l-bfgs"},
+        None,
+        "L-BFGS does better at the full size from the beginning",
+    ),
+    (problem(3000), LEFT, None, "L-BFGS does better at the full size from the beginning"),
+    (
+        problem(123),
+        {**LEFT, "content": "constant"},
+        None,
+        "the content or the noise maps are not left",
+    ),
+    (
+        problem(123),
+        {**LEFT, "noise_maps": "stored"},
+        None,
+        "the content or the noise maps are not left",
+    ),
+    (problem(123), {}, None, "the content or the noise maps are not left"),
+    (problem(123), {**LEFT, "init": "encoder"}, None, "the encoder finds a start at the full size"),
     (problem(123), {**LEFT, "may_stop": True}, None, "the run may stop early"),
     (Problem((3, 32, 32), (30,)), LEFT, 8, "Adam searches"),
     (Problem((3, 16, 16), (7,)), LEFT, None, "a quarter of the size is below 8 pixels"),
@@ -147,9 +163,13 @@ PERCEPTUAL = [
     (Problem(IMAGE, (3, 31, 32), NETWORK), "scores only", "not a colour image"),
     (Problem(IMAGE, IMAGE, NETWORK, noise(0.01)), "scores only", "the measurement is noisy"),
     (Problem(IMAGE, IMAGE, NETWORK, observed=6143), "scores only", "edges of what is hidden"),
-    (Problem(IMAGE, IMAGE, NETWORK, observed=6144), "available", "alike images"),
-    (Problem(IMAGE, (3, 32, 32), NETWORK), "available", "alike images"),
-    (Problem(IMAGE, IMAGE, NETWORK, noise(0.01), "stochastic"), "available", "alike images"),
+    (Problem(IMAGE, IMAGE, NETWORK, observed=6144), "available", "images of the same kind"),
+    (Problem(IMAGE, (3, 32, 32), NETWORK), "available", "images of the same kind"),
+    (
+        Problem(IMAGE, IMAGE, NETWORK, noise(0.01), "stochastic"),
+        "available",
+        "images of the same kind",
+    ),
 ]
 
 
@@ -221,7 +241,7 @@ def test_a_run_says_what_was_chosen_and_why() -> None:
     ]
     assert chosen.to_json()["coarse"] == {
         "value": None,
-        "reason": "L-BFGS begins at the full size",
+        "reason": "L-BFGS does better at the full size from the beginning",
     }
     begun_small = choose(problem(123), asked).sentences()
     assert begun_small[-1].startswith("coarse = 16, because Adam searches")
