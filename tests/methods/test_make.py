@@ -1,6 +1,6 @@
 """Methods by name: which parts they choose, which options they take."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import networks
 import pytest
@@ -10,6 +10,7 @@ import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
 from invprob.losses import DataMisfit, MultiScalePerceptual, Stochastic
 from invprob.methods import Problem, Recipe, Setting, make, restore
+from invprob.methods.choices import DescentName
 from invprob.operators import (
     GaussianNoise,
     Identity,
@@ -17,6 +18,7 @@ from invprob.operators import (
     SaltAndPepperNoise,
     UniformNoise,
 )
+from invprob.options import Auto, options_of
 from invprob.priors import StyleGANPrior, save_generator
 from invprob.priors.parts import (
     FreeNoise,
@@ -25,7 +27,7 @@ from invprob.priors.parts import (
     ProjectedContent,
     StoredNoise,
 )
-from invprob.registry import options_of, register
+from invprob.registry import register
 from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Adam, Optimiser
 
@@ -168,6 +170,44 @@ def test_sphinx_by_adam_has_its_own_rate_unless_told() -> None:
         recipe("sphinx", learning_rate=0.0)
     with pytest.raises(ArgumentError, match="l-bfgs has no learning_rate"):
         recipe("sphinx", optimiser="l-bfgs", learning_rate=0.01)
+
+
+@pytest.fixture
+def own_methods(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Methods of an author elsewhere, and what they were called with."""
+    calls: dict[str, Any] = {}
+    monkeypatch.setattr(register.method, "_entries", dict(register.method._entries))
+
+    @register.method("chooses-itself")
+    def own(setting: Setting, *, content: Literal["auto", "mine"] = "auto") -> Recipe:
+        """It has an option of its own that happens to have a name of the policy's."""
+        calls["own"] = content
+        return setting.one_stage(StyleGANPrior(setting.generator), Adam(), 3)
+
+    @register.method("leaves-open")
+    def leaves(setting: Setting, *, optimiser: Annotated[DescentName, Auto("optimiser")]) -> Recipe:
+        """It takes part in one choice."""
+        calls["leaves"] = optimiser
+        return setting.one_stage(StyleGANPrior(setting.generator, noise=FreeNoise()), Adam(), 3)
+
+    @register.method("leaves-too-much")
+    def too_much(setting: Setting, *, colour: Annotated[float, Auto("colour")]) -> Recipe:
+        """It leaves open what the policy does not know."""
+        raise AssertionError(colour)
+
+    return calls
+
+
+def test_methods_from_elsewhere_may_leave_choices_to_the_policy(
+    own_methods: dict[str, Any],
+) -> None:
+    assert recipe("chooses-itself", 1.0).choices.content is None
+    made = recipe("leaves-open", 1.0)
+    assert made.choices.optimiser == "l-bfgs" and made.choices.content is None
+    assert own_methods == {"own": "auto", "leaves": "l-bfgs"}
+    assert recipe("leaves-open", 1.0, optimiser="adam").choices.reasons["optimiser"] == "asked for"
+    with pytest.raises(ArgumentError, match="leaves its option 'colour' to the policy"):
+        recipe("leaves-too-much")
 
 
 def test_unknown_methods_and_wrong_sizes_are_refused() -> None:
