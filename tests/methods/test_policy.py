@@ -61,7 +61,7 @@ def test_the_optimiser(case: Problem, asked: dict[str, Any], value: str, words: 
     assert chosen.optimiser == value and words in chosen.reasons["optimiser"]
 
 
-PARTS = [
+PARTS: list[tuple[Problem, Any, bool, str]] = [
     (stochastic(), "adam", False, "the stochastic data term"),
     (problem(noise=UniformNoise(width=0.01)), "l-bfgs", False, "the noise is not Gaussian"),
     (problem(noise=noise(0.0501)), "l-bfgs", False, "stronger than a sigma of 0.05"),
