@@ -88,12 +88,27 @@ def minimise(
     callbacks: Sequence[Callback] = (),
     snapshot: Snapshot | None = None,
 ) -> Solution:
-    """Descend in stage `number` of a task, from a start or a snapshot."""
-    check_shapes(task, number)
+    """Take the steps of one stage of a task.
+
+    Args:
+        task: what to solve.
+        number: which of its stages, counted from 0.
+        start: the free variables to begin at, which move. None: the prior's own start.
+        callbacks: observers, which may ask to stop.
+        snapshot: the state to go on from. None: begin.
+
+    Returns:
+        The solution of the stage.
+
+    Raises:
+        ArgumentError: the snapshot is of another solve.
+        ShapeError: operator and prior differ in the shape of images.
+        MeasurementError: the measurements are not the operator's.
+    """
+    _check_fit(task, number)
     stage, seed = task.stages[number], task.stage_seed(number)
-    if start is None:
-        start = stage.prior.start(task.batch, stream(seed, "start"))
-    state = State(task, number, start, callbacks)
+    code = stage.prior.start(task.batch, stream(seed, "start")) if start is None else start
+    state = State(task, number, code, callbacks)
     if snapshot is not None:
         state.restore(snapshot)
     outcome = Outcome.finished(stage.steps)
@@ -116,7 +131,11 @@ def minimise(
 
 
 def step(state: State) -> Iterate:
-    """Evaluate the objective, move the free variables and restore the prior's constraints."""
+    """Evaluate the objective, move the free variables and restore the prior's constraints.
+
+    With free variables c, prior G, operator A and measurements y the objective of an image is
+    Σ weight · term(G(c), A G(c), y) + Σ regulariser(c).
+    """
     stage, prior, code = state.stage, state.stage.prior, state.code
     prior.anneal_(code, state.progress)
     image = prior.decode(code, stream(state.seed, "solve", state.taken))
@@ -168,8 +187,8 @@ def _solution(state: State, outcome: Outcome) -> Solution:
     )
 
 
-def check_shapes(task: Task, number: int) -> None:
-    """Raise `ShapeError` or `MeasurementError` where the parts of a stage do not fit."""
+def _check_fit(task: Task, number: int) -> None:
+    """Raise `ShapeError` or `MeasurementError` unless operator, prior and measurements fit."""
     operator, prior = task.operator, task.stages[number].prior
     if tuple(operator.image_shape) != tuple(prior.image_shape):
         raise ShapeError(
