@@ -95,12 +95,12 @@ def main() -> None:
     parser.add_argument("--method", action="append", help="may repeat; default: five methods")
     parser.add_argument("--task", action="append", choices=TASKS, help="may repeat; default: all")
     parser.add_argument(
-        "--smoke", action="store_true", help="six steps, one small picture, one method"
+        "--smoke", action="store_true", help="three steps, one small picture, one method"
     )
     given = parser.parse_args()
     methods = given.method or list(METHODS[:1] if given.smoke else METHODS)
     names = [INSIDE] if given.smoke else list(samples())
-    extra = ["--steps", "6", "--resolution", "32"] if given.smoke else []
+    extra = ["--steps", "3", "--resolution", "32"] if given.smoke else []
 
     title, command, about = (__doc__ or "").strip().split("\n\n")
     print(f"# {title.rstrip('.')}\n\n{about}\n\n{command}\n")

@@ -30,7 +30,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     """
     picture = draw_comparison(comparison)
     with atomic_write(path) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+        picture.save(temporary, format="PNG")
 
 
 def draw_comparison(comparison: Comparison) -> Image.Image:
