@@ -22,6 +22,7 @@ from invprob.errors import InvprobError
 from invprob.registry import register
 
 CONTRACTS = {
+    "Recorded": "invprob.specs",
     "Operator": "invprob.operators.base",
     "LinearOperator": "invprob.operators.base",
     "Noise": "invprob.operators.noise",
@@ -92,10 +93,10 @@ def subjects() -> Iterator[Subject]:
 
 
 def methods(contract: str, entry: type) -> Iterator[Subject]:
-    """The public methods and properties that a class adds, or documents anew."""
+    """The public methods and properties that a class adds to those of its contract."""
+    bases = [base for base in entry.__mro__[1:] if base.__module__.startswith("invprob")]
     for name, member in vars(entry).items():
-        inherited = any(hasattr(base, name) for base in entry.__mro__[1:])
-        if name.startswith("_") or name == "extra_repr" or (inherited and not member.__doc__):
+        if name.startswith("_") or name == "extra_repr" or any(name in vars(b) for b in bases):
             continue
         if isinstance(member, property):
             yield Subject(f"{contract}.{name}", member, is_property=True)
