@@ -48,7 +48,7 @@ class MemoryShortage(InvprobError, MemoryError):
 
 
 class PriorError(InvprobError, RuntimeError):
-    """A prior cannot go on from where another one stands."""
+    """A prior cannot start from another one's solution."""
 
 
 class PerceptualError(InvprobError, RuntimeError):

@@ -43,7 +43,7 @@ class Code(nn.Module):
             old = state[name]
             if old.ndim != value.ndim or any(map(operator.gt, old.shape, value.shape)):
                 raise PriorError(
-                    f"{name} is {tuple(value.shape)}, which cannot go on from {tuple(old.shape)}"
+                    f"{name} is {tuple(value.shape)}, which cannot start from {tuple(old.shape)}"
                 )
             value[tuple(slice(length) for length in old.shape)] = old
 
@@ -146,11 +146,11 @@ class Prior(nn.Module, ABC, Generic[C]):
                 stay where it names nothing of theirs.
 
         Raises:
-            PriorError: this prior cannot go on from such a solution. By default it cannot from any.
+            PriorError: this prior cannot start from such a solution. By default it cannot from any.
         """
         del code
         raise PriorError(
-            f"a {type(self).__name__} cannot go on from {', '.join(realised) or 'nothing'}; "
+            f"a {type(self).__name__} cannot start from {', '.join(realised) or 'nothing'}; "
             "let it be the first stage, or write its `adopt_`"
         )
 

@@ -152,8 +152,8 @@ def copy_(target: Tensor, found: Tensor) -> None:
     """
     if found.shape[1:] != target.shape[1:] or len(found) not in (1, len(target)):
         raise PriorError(
-            f"a tensor of shape {tuple(found.shape)} cannot be adopted by one of shape "
-            f"{tuple(target.shape)}"
+            f"a tensor of shape {tuple(target.shape)} cannot start from one of shape "
+            f"{tuple(found.shape)}"
         )
     target.copy_(found)
 

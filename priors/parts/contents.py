@@ -28,7 +28,7 @@ def content_in(inputs: SynthesisInputs) -> Tensor | None:
         return None
     if inputs.content.layer:
         raise PriorError(
-            f"4x4 content cannot go on from the features that enter layer {inputs.content.layer}"
+            f"4x4 content cannot start from the features that enter layer {inputs.content.layer}"
         )
     return inputs.content.features
 
@@ -58,7 +58,8 @@ class StartedConstant(StartedPart[LearnedConstant]):
         content = content_in(inputs)
         if content is not None and not bool((content == self.generator.constant).all()):
             raise PriorError(
-                "the learned constant cannot go on from other content; free it or hold it"
+                "the learned constant cannot start from other content; take FreeContent, or keep "
+                "that content with Frozen(FreeContent())"
             )
 
 

@@ -37,7 +37,8 @@ class StartedStoredNoise(StartedPart[StoredNoise]):
         for layer, own in enumerate(self.generator.noise_maps()):
             if not bool((noise.get(layer, own) == own).all()):
                 raise PriorError(
-                    "the stored noise maps cannot go on from others; free them or hold them"
+                    "the stored noise maps cannot start from others; take FreeNoise, or keep those "
+                    "with Frozen(FreeNoise())"
                 )
 
 

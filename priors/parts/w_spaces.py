@@ -24,7 +24,10 @@ def styles_in(inputs: SynthesisInputs) -> Styles | None:
         PriorError: they hold scales of W++, which no style rows give.
     """
     if inputs.styles is None and inputs.scales is not None:
-        raise PriorError("the scales of W++ are those of no style rows; go on in W++ or hold them")
+        raise PriorError(
+            "no style rows give the scales of W++; take WPlusPlus, or keep them with "
+            "Frozen(WPlusPlus())"
+        )
     return inputs.styles
 
 

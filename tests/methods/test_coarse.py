@@ -120,7 +120,7 @@ def test_a_larger_search_goes_on_where_the_smaller_one_stood(name: str) -> None:
         assert torch.equal(drawn["content"], small_drawn["content"])
     for index in range(len(small.generator.noise_shapes)):
         assert torch.equal(drawn[f"noise.{index}"], small_drawn[f"noise.{index}"])
-    with pytest.raises(PriorError, match="cannot go on from"):
+    with pytest.raises(PriorError, match="cannot start from"):
         before.load_smaller_(code.state_dict())
 
 

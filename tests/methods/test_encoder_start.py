@@ -112,7 +112,7 @@ def test_other_methods_take_it_too(generator: Generator, method: str) -> None:
 
 def test_methods_without_style_rows_refuse_it(generator: Generator) -> None:
     measured = invprob.measure(_images(1), Identity(SHAPE))
-    with pytest.raises(PriorError, match="Z cannot go on from style rows"):
+    with pytest.raises(PriorError, match="Z cannot start from style rows"):
         restore(measured, "pgd-z", generator, init="encoder", steps=2)
     with pytest.raises(ArgumentError, match=r"'tv' searches no generator.*--init default"):
         make("tv", None, SHAPE, init="encoder")

@@ -180,5 +180,5 @@ def test_pixels_go_on_from_an_image_and_from_nothing_else() -> None:
     image = torch.rand(2, 3, 6, 6)
     prior.adopt_(code, {"image": image})
     assert torch.equal(prior.decode(code, stream(0, "x")), image)
-    with pytest.raises(PriorError, match="cannot go on from styles"):
+    with pytest.raises(PriorError, match="cannot start from styles"):
         prior.adopt_(code, {"styles": image})

@@ -170,7 +170,7 @@ def test_what_does_not_fit_is_refused() -> None:
         adopt_ = Prior.adopt_
 
     stages = [toy(2)[0], Stage(Rooted(SHAPE), [DataMisfit()], Adam(), constant(), 2)]
-    with pytest.raises(PriorError, match="Rooted cannot go on from image"):
+    with pytest.raises(PriorError, match="Rooted cannot start from image"):
         solve_stages(Task(measurements, operator, stages))
 
 
@@ -248,5 +248,5 @@ def test_heads_add_to_what_they_adopted() -> None:
     assert before is not None and after is not None
     torch.testing.assert_close(after - rows, before - generator.mean_w)
     assert "anchor" in variables.state_dict()
-    with pytest.raises(PriorError, match="cannot be adopted"):
+    with pytest.raises(PriorError, match="cannot start from one of shape"):
         variables.adopt_(SynthesisInputs(styles=rows[:, :1]))

@@ -128,11 +128,11 @@ def test_nothing_that_was_found_is_lost_without_a_word() -> None:
     features = {"features.3": normal(2, *GENERATOR.feature_shape(3))}
     content = {"content": solution()["content"]}
     cases = [
-        (LearnedConstant(), content, "cannot go on from other content"),
+        (LearnedConstant(), content, "cannot start from other content"),
         (LearnedConstant(), features, "features that enter layer 3"),
         (FreeContent(), features, "features that enter layer 3"),
-        (StoredNoise(), {"noise.2": normal(2, 1, 8, 8)}, "stored noise maps cannot go on"),
-        (WPlus(), {"styles": normal(2, 3, 16)}, "cannot be adopted"),
+        (StoredNoise(), {"noise.2": normal(2, 1, 8, 8)}, "stored noise maps cannot start"),
+        (WPlus(), {"styles": normal(2, 3, 16)}, "cannot start from one of shape"),
     ]
     for part, realised, message in cases:
         variables = part.start(GENERATOR, 2, rng())
