@@ -12,6 +12,7 @@ from invprob.errors import ArgumentError
 from invprob.priors.parts import FreeNoise, WPlus
 from invprob.priors.parts.constraints import L1Ball, Spheres, WhitenedBox, project_l1
 from invprob.priors.parts.penalties import Distance, Gaussian, Geocross, Mahalanobis, PNorm
+from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.priors.stylegan.statistics import Statistics, Whitening, statistics_of
 
 
@@ -57,6 +58,21 @@ def test_balls_lie_about_the_start_image_by_image() -> None:
     assert (value[1] - start[1]).abs().sum() == pytest.approx(2.0)
     with pytest.raises(ArgumentError, match="radius of an l1 ball must be positive"):
         L1Ball(0.0)
+
+
+def test_a_ball_lies_about_what_was_adopted() -> None:
+    generator = networks.random_generator(dtype=torch.float64)
+    started = WPlus(constraints=(L1Ball(2.0),), penalties=(Distance(1.0),)).start(
+        generator, 2, rng()
+    )
+    rows = normal(2, generator.num_layers, generator.style_width)
+    started.adopt_(SynthesisInputs(styles=rows))
+    assert (started.regularisers()["distance"] == 0).all()
+    with torch.no_grad():
+        started.tensors[0] += 1
+    started.project_()
+    distance = (started.tensors[0] - rows).flatten(1).abs().sum(1).detach()
+    torch.testing.assert_close(distance, torch.full_like(distance, 2.0))
 
 
 @pytest.mark.parametrize("shape", [(2, 7, 16), (2, 1, 8, 8)])

@@ -85,6 +85,18 @@ def test_readouts() -> None:
         Sphinx(generator, readout="best")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("part", [ProjectedStyles, ProjectedContent])
+def test_a_kept_code_is_that_of_every_step_and_of_the_solution(part) -> None:  # type: ignore[no-untyped-def]
+    started = part(SHAPE, codes="kept").start(networks.random_generator(), 2, rng())
+    first, second = (started.draw(rng(seed)).to_tensors() for seed in (1, 2))
+    settled = started.settle(rng(3)).to_tensors()
+    for name, value in first.items():
+        assert torch.equal(second[name], value) and torch.equal(settled[name], value)
+    fresh = part(SHAPE).start(networks.random_generator(), 2, rng())
+    (one,), (other,) = (fresh.draw(rng(seed)).to_tensors().values() for seed in (1, 2))
+    assert not torch.equal(one, other)
+
+
 def test_around_mean_adds_the_generators_own() -> None:
     generator = networks.random_generator()
     for part, name, own in (
@@ -136,6 +148,20 @@ def test_white_noise_is_hardly_penalised_and_smooth_noise_is() -> None:
     smooth = F.avg_pool2d(F.pad(white, (2, 2, 2, 2), mode="circular"), 5, 1)
     renormalise_([smooth])
     assert noise_autocorrelation([smooth]) > 50 * noise_autocorrelation([white])
+
+
+def test_regularised_maps_return_to_mean_0_and_variance_1_after_a_step() -> None:
+    generator = networks.random_generator()
+    for regulariser, moved in ((0.0, 2.0), (1e5, 0.0)):
+        started = FreeNoise(regulariser=regulariser).start(generator, 2, rng())
+        before = [noise.detach().clone() for noise in started.tensors]
+        with torch.no_grad():
+            for noise in started.tensors:
+                noise += 2
+        started.project_()
+        for noise, old in zip(started.tensors, before, strict=True):
+            shift = noise.mean((1, 2, 3)) - (old.mean((1, 2, 3)) if moved else 0)
+            torch.testing.assert_close(shift.detach(), torch.full((2,), moved), atol=1e-5, rtol=0)
 
 
 def test_renormalising() -> None:
