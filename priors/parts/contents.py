@@ -36,7 +36,7 @@ def content_in(inputs: SynthesisInputs) -> Tensor | None:
 class LearnedConstant(Part):
     """The generator's own constant; nothing is free."""
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedPart:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedConstant":
         del rng
         return StartedConstant(self, generator, batch)
 
@@ -85,7 +85,7 @@ class FreeContent(FreePart):
         super().__init__(constraints=constraints, penalties=penalties, lr_scale=lr_scale)
         self.begin = begin
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedPart:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedContent":
         content = generator.constant[None]
         if self.begin == "normal":
             content = normal(tuple(content.shape), content, rng)
@@ -137,7 +137,7 @@ class FreeFeatures(FreePart):
             raise ArgumentError(f"features enter a layer from 1 on, not {layer}; take FreeContent")
         self.layer, self.skip = layer, skip
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedPart:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedFeatures":
         del rng
         rows = generator.mean_w.expand(1, generator.num_layers, -1)
         features, skip = features_at(generator, self.layer, SynthesisInputs(styles=rows))
@@ -164,7 +164,7 @@ class ProjectedContent(Projected):
     Section 3.2 of SPHInX. Around "mean" it adds the learned constant.
     """
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedProjected:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedContentHead":
         head = ContentHead(self.shape.content_channels, generator.content_shape[0], batch, rng)
         return StartedContentHead(self, generator, head, generator.constant[None], batch, rng)
 

@@ -19,7 +19,7 @@ from invprob.types import PerImage
 class StoredNoise(Part):
     """The noise maps stored with the generator; nothing is free."""
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedPart:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedStoredNoise":
         del batch, rng
         return StartedStoredNoise(self, generator)
 
@@ -79,7 +79,7 @@ class FreeNoise(FreePart):
             raise ArgumentError(f"first must be at least 1 noise map, not {first}")
         self.first, self.regulariser = first, regulariser
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedPart:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedNoise":
         maps = [
             repeated(normal((1, 1, height, width), generator.mean_w, rng), batch)
             for height, width in generator.noise_shapes

@@ -30,7 +30,7 @@ class ProjectedStyles(Projected):
     Section 3.2 of SPHInX. Around "mean" it adds the mean w to every row.
     """
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedProjected:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedStyleHead":
         layers, width = generator.num_layers, generator.style_width
         head = StyleHead(self.shape, layers, width, batch, rng)
         own = generator.mean_w.expand(1, layers, -1)

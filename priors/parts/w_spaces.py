@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError, PriorError
-from invprob.priors.parts.base import StartedPart, normal, repeated
+from invprob.priors.parts.base import normal, repeated
 from invprob.priors.parts.constraints import Constraint
 from invprob.priors.parts.free import FreePart, StartedFreePart
 from invprob.priors.parts.penalties import Penalty
@@ -149,7 +149,7 @@ class WPlusPlus(FreePart):
     def __init__(self) -> None:
         super().__init__()
 
-    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> StartedPart:
+    def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedWPlusPlus":
         del rng
         rows = generator.mean_w.expand(batch, generator.num_layers, -1)
         starts = generator.scales(rows)

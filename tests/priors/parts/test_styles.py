@@ -20,6 +20,7 @@ from invprob.priors.parts import (
 )
 from invprob.priors.parts.constraints import Spheres
 from invprob.priors.parts.heads import count_parameters
+from invprob.priors.parts.w_spaces import StartedWPlus
 from invprob.priors.stylegan.generator import Generator, GeneratorConfig
 from invprob.priors.stylegan.inputs import LayerInput, SynthesisInputs
 from invprob.priors.stylegan.prior import StyleGANPrior
@@ -154,7 +155,7 @@ def test_the_mapping_head_has_the_parameters_of_eight_layers() -> None:
     assert count_parameters(head) == 8 * (512 * 512 + 512) == 2_101_248
 
 
-def test_what_is_held_stays() -> None:
+def test_frozen_inputs_stay() -> None:
     part = Frozen(WPlus())
     variables = part.start(GENERATOR, 2, rng())
     assert not list(variables.parameters()) and not variables.groups()
@@ -199,14 +200,16 @@ def test_the_domain_penalty_is_the_way_through_image_and_encoder() -> None:
     prior = DomainGuided(GENERATOR, Halve(), 3.0)
     check_prior(prior)
     code = prior.start(2, rng())
-    code.style.move_([rows()])
+    style = code.style
+    assert isinstance(style, StartedWPlus)
+    style.move_([rows()])
     value = prior.regularisers(code)["domain"]
     seen = Halve()(GENERATOR.synthesis(rows()))
     torch.testing.assert_close(value, 3.0 * ((rows() - seen) ** 2).mean((1, 2)))
-    (gradient,) = torch.autograd.grad(value.sum(), code.style.tensors[0])
+    (gradient,) = torch.autograd.grad(value.sum(), style.tensors[0])
     step = 1e-6 * torch.randn(gradient.shape, generator=rng(8)).double()
-    code.style.move_([rows() + step])
+    style.move_([rows() + step])
     ahead = prior.regularisers(code)["domain"].sum()
-    code.style.move_([rows() - step])
+    style.move_([rows() - step])
     behind = prior.regularisers(code)["domain"].sum()
     torch.testing.assert_close((ahead - behind) / 2, (gradient * step).sum(), rtol=1e-5, atol=0)
