@@ -35,7 +35,7 @@ class CosineCode(invprob.Code):
 
 
 @invprob.register.prior("cosine")
-class CosinePrior(invprob.Prior):
+class CosinePrior(invprob.Prior[CosineCode]):
     """Smooth images: `kept` x `kept` coefficients of the orthonormal cosine transform."""
 
     basis: Tensor
@@ -51,9 +51,8 @@ class CosinePrior(invprob.Prior):
         del rng
         return CosineCode(torch.zeros(batch, self.image_shape[0], self.kept, self.kept))
 
-    def decode(self, code: invprob.Code, rng: torch.Generator) -> Tensor:
+    def decode(self, code: CosineCode, rng: torch.Generator) -> Tensor:
         del rng
-        assert isinstance(code, CosineCode)
         return self.basis @ code.coefficients @ self.basis.T
 
 
