@@ -40,6 +40,7 @@ sphinx_gallery_conf = {
     "examples_dirs": str(GALLERY),
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"\.py$",
+    "within_subsection_order": "pages.scripts.ShownOrder",
     "reset_argv": "pages.scripts.smoke",
     "image_scrapers": ("pages.scripts.saved_pictures",),
     "reset_modules": (),

@@ -17,7 +17,7 @@ from invprob.priors.parts.heads import HeadShape
 from invprob.run.samples import load_sample
 from invprob.solver.optimisers import Adam
 
-steps = 20 if "--smoke" in sys.argv else 400
+steps = 100 if "--smoke" in sys.argv else 400
 
 # %%
 # The generator draws faces of 128 x 128 pixels. The true image is a face that it has never seen.

@@ -9,6 +9,7 @@ the norm, the composition with `@` and the command-line options follow from thes
 import torch
 
 import invprob
+from invprob.run.samples import load_sample
 from invprob.testing import check_operator
 
 
@@ -33,5 +34,7 @@ class ColumnMeans(invprob.LinearOperator):
 
 if __name__ == "__main__":
     check_operator(ColumnMeans.example())
+    means = ColumnMeans((3, 128, 128))(load_sample("face", size=128))
+    invprob.save_image(means[:, :, None].expand(-1, -1, 128, -1), "column_means.png")
     print("column-means keeps every law; try it:")
     print("  invprob solve --plugin examples/new_operator.py --operator column-means")

@@ -43,7 +43,7 @@ def _page(name: str, command: Any) -> str:
     usage = " ".join(["invprob", name, *command.collect_usage_pieces(context)])
     arguments = [item for item in command.params if item.param_type_name == "argument"]
     options = [item for item in command.params if item.param_type_name == "option"]
-    free = f"{FREE}\n" if command.ignore_unknown_options else ""
+    free = f"{FREE}\n" if "ignore_unknown_options" in command.context_settings else ""
     parts = [f"# invprob {name}\n", f"```sh\n{usage}\n```\n", f"{command.help or ''}\n", free]
     if arguments:
         rows = [[f"`{_placeholder(item)}`", item.help or ""] for item in arguments]

@@ -1,6 +1,5 @@
 """One page for each method, from the register, and one for the rules that stop a solve."""
 
-import importlib
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from invprob.priors import Generator, StyleGANPrior, load_generator
 from invprob.registry import options_of
 from pages.copies import ROOT
 from pages.program import answer
-from pages.text import contents, docstring, options_table, table, write
+from pages.text import contents, docstring, options_table, table, title_of, write
 
 PICTURES = ROOT / "examples" / "figures" / "methods"
 
@@ -104,11 +103,11 @@ def _index() -> str:
         "[Choosing a method](/choosing.md) says which to take when.\n",
     ]
     for module, names in groups.items():
-        title = (importlib.import_module(module).__doc__ or module).partition("\n")[0]
+        title = title_of(module)
         rows = [
             [f"[{name}]({name}.md)", docstring(invprob.register.method[name])[0]] for name in names
         ]
-        parts += [f"## {title.rstrip('.')}\n", table(["method", "what it is"], rows)]
+        parts += [f"## {title}\n", table(["method", "what it is"], rows)]
     return "\n".join([*parts, contents(sorted(invprob.register.method))])
 
 

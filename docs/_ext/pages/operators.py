@@ -1,6 +1,5 @@
 """One page for each operator, and one for noise, from the registers."""
 
-import importlib
 import inspect
 from collections import defaultdict
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import invprob
 from pages.program import answer
-from pages.text import contents, docstring, options_table, table, write
+from pages.text import contents, docstring, options_table, table, title_of, write
 
 
 def write_pages(target: Path) -> None:
@@ -84,13 +83,13 @@ def _index() -> str:
         "*A measurement that is no picture is shown as its pseudo-inverse.*\n",
     ]
     for module, names in groups.items():
-        title = (importlib.import_module(module).__doc__ or module).partition("\n")[0]
+        title = title_of(module)
         rows = []
         for name in names:
             entry = invprob.register.operator[name]
             kind = "linear" if entry.linear else "not linear"
             rows.append([f"[{name}]({name}.md)", docstring(entry)[0], kind])
-        parts += [f"## {title.rstrip('.')}\n", table(["operator", "what it measures", ""], rows)]
+        parts += [f"## {title}\n", table(["operator", "what it measures", ""], rows)]
     return "\n".join([*parts, contents(sorted(invprob.register.operator))])
 
 

@@ -21,6 +21,17 @@ def write_pages(target: Path) -> None:
     shutil.copyfile(DOCS / "_ext" / "gallery.rst", GALLERY / "GALLERY_HEADER.rst")
 
 
+class ShownOrder:
+    """Sort the scripts of the gallery as `SHOWN` has them."""
+
+    def __init__(self, folder: str) -> None:
+        del folder
+
+    def __call__(self, name: str) -> int:
+        """Return the place of a script."""
+        return SHOWN.index(name)
+
+
 def smoke(gallery_conf: dict[str, Any], block_vars: dict[str, Any]) -> list[str]:
     """Return the arguments that every script is run with."""
     del gallery_conf, block_vars

@@ -1,5 +1,6 @@
 """Small pieces of Markdown: tables, docstrings, links to papers."""
 
+import importlib
 import inspect
 import re
 from collections.abc import Sequence
@@ -37,6 +38,11 @@ def docstring(entry: Any) -> tuple[str, str]:
         if name == "Raises":
             told.append(f"Raises {' '.join(block.split())}")
     return with_links(" ".join(first.split())), with_links("\n\n".join(filter(None, told)))
+
+
+def title_of(module: str) -> str:
+    """Return what a module is about: the beginning of its docstring, up to the first mark."""
+    return re.split(r"[:;,.(\n]", importlib.import_module(module).__doc__ or module)[0].strip()
 
 
 def with_links(text: str) -> str:
