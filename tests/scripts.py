@@ -26,12 +26,12 @@ class Done:
     err: str
 
 
-def run_script(script: Path, *arguments: object, folder: Path) -> Done:
-    """Run a script with arguments in a folder."""
+def run_script(script: Path, *arguments: object, folder: Path | None = None) -> Done:
+    """Run a script with arguments, in the present folder or another."""
     out, err = io.StringIO(), io.StringIO()
     words, path = [str(script), *map(str, arguments)], [str(script.parent), *sys.path]
     before, threads = Path.cwd(), torch.get_num_threads()
-    os.chdir(folder)
+    os.chdir(folder or before)
     try:
         with (
             mock.patch.multiple(sys, argv=words, path=path),

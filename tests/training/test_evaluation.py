@@ -1,8 +1,6 @@
 """The scripts that measure and ship a generator, run as a maintainer would, on little data."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import networks
@@ -11,6 +9,7 @@ import pytest
 import shared_files
 import torch
 from PIL import Image
+from scripts import EXAMPLES, run_script
 from training.labels import LabelPredictor, effects, explained
 
 from invprob.files import sha256_of
@@ -20,14 +19,11 @@ from invprob.priors.stylegan.extras import Direction, Extras, extras_path, load_
 from invprob.priors.stylegan.generator import GeneratorConfig
 from invprob.priors.stylegan.statistics import sample_statistics
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
 
 def run(script: str, *arguments: object) -> str:
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    done = run_script(EXAMPLES / script, *arguments)
+    assert done.status == 0, done.out + done.err
+    return done.out
 
 
 @pytest.fixture
@@ -127,8 +123,8 @@ def test_directions_are_found_and_lie_beside_the_generator(tmp_path: Path) -> No
     pytest.importorskip("numba")
     faces = shared_files.shared("faces/render_faces.py")
     renders = tmp_path / "renders"
-    command = [sys.executable, str(faces), "--out", str(renders), "--count", "60", "--size", "32"]
-    subprocess.run([*command, "--supersample", "1", "--workers", "1"], check=True, timeout=300)
+    small = ("--out", renders, "--count", 60, "--size", 32, "--supersample", 1, "--workers", 1)
+    assert run_script(faces, *small).status == 0
     generator = networks.random_generator(GeneratorConfig(32, (8, 8, 8, 8), 256, 2))
     path = tmp_path / "faces.safetensors"
     save_generator(generator, path)
@@ -159,7 +155,6 @@ def test_edits_are_drawn_and_unknown_ones_refused(small: Path, tmp_path: Path) -
         assert picture.size == (5 * 32, 2 * 32)
         pixels = np.asarray(picture)
     assert np.ptp(pixels[:32, :32].astype(int) - pixels[:32, -32:].astype(int)) > 0
-    command = [sys.executable, str(EXAMPLES / "draw_edits.py"), "--prior", str(small)]
-    done = subprocess.run([*command, "--names", "wise"], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "wide" in done.stderr and "Traceback" not in done.stderr
+    refused = run_script(EXAMPLES / "draw_edits.py", "--prior", small, "--names", "wise")
+    assert refused.status == 2
+    assert "wide" in refused.err

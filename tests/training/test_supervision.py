@@ -1,7 +1,5 @@
 """Supervision by factors: likeness, growing, and the replayed labels of the renderer."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import networks
@@ -9,14 +7,13 @@ import numpy as np
 import pytest
 import shared_files
 import torch
+from scripts import EXAMPLES, run_script
 from training.face_factors import load_renderer, replay
 from training.supervision import FaceCodes, grow, likeness, start_quietly
 
 from invprob.errors import ArgumentError
 from invprob.fast.filters import upsample
 from invprob.priors import load_generator
-
-SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_faces.py"
 
 
 def test_likeness_against_numpy() -> None:
@@ -108,8 +105,7 @@ def test_a_quiet_start_depends_little_on_w() -> None:
 def test_smoke_leaves_a_generator_that_loads(tmp_path: Path) -> None:
     folder = shared_files.shared("faces/render_faces.py").parent
     pytest.importorskip("numba")
-    arguments = ["--assets", str(folder), "--smoke", "--out", str(tmp_path)]
-    command = [sys.executable, str(SCRIPT), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    script = EXAMPLES / "train_faces.py"
+    done = run_script(script, "--assets", folder, "--smoke", "--out", tmp_path)
+    assert done.status == 0, done.out + done.err
     assert load_generator(tmp_path / "generator.safetensors").resolution == 64

@@ -1,7 +1,5 @@
 """The trainer end to end, as a user runs it, and a run in pieces against one in a single piece."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import networks
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scripts import EXAMPLES, run_script
 from training.adversarial import Settings, Trainer, fresh_networks
 from training.data import draw_batch, find_images, read_images
 from training.run_files import read_checkpoint, save_checkpoint
@@ -18,7 +17,6 @@ from invprob.priors import load_generator
 from invprob.priors.stylegan.extras import load_extras
 from invprob.priors.stylegan.generator import GeneratorConfig
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_generator.py"
 CONFIG = GeneratorConfig(32, (8, 8, 6, 4), 16, 2)
 SETTINGS = Settings(batch=4, rate=2e-3, gamma=0.05, seed=3, r1_every=3, path_every=2)
 
@@ -36,10 +34,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path) -> str:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    done = run_script(EXAMPLES / "train_generator.py", *arguments)
+    assert done.status == 0, done.out + done.err
+    return done.out
 
 
 def test_smoke_leaves_a_generator_that_loads(folder: Path, tmp_path: Path) -> None:
