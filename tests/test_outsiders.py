@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,46 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def _run(*arguments: str, path: list[Path]) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """What the program printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+# The program, called several times in one new process, in which it has found no packages yet.
+CALLS = """
+import contextlib, io, json, sys
+from invprob.cli.app import main
+
+done = []
+for words in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(words)
+        except SystemExit as end:
+            done.append((end.code, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
+
+
+def _python(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
     inherited = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), *inherited])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), *inherited])}
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment
     )
+
+
+def _calls(*commands: str, path: Path) -> list[Done]:
+    """Call the program with each command, in one process that sees the packages of a folder."""
+    words = json.dumps([command.split() for command in commands])
+    process = _python("-c", CALLS, words, path=path)
+    assert process.returncode == 0, process.stderr
+    return [Done(*each) for each in json.loads(process.stdout)]
 
 
 def _metadata(folder: Path, package: str, module: str) -> Path:
@@ -41,65 +76,71 @@ def _metadata(folder: Path, package: str, module: str) -> Path:
     about = folder / f"{package}-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[invprob.operators]\ntheirs = {module}\n")
+    (about / "entry_points.txt").write_text(f"[invprob.operators]\n{module} = {module}\n")
     return folder
 
 
 def test_an_installed_operator_is_listed_checked_and_used(installed: Path, tmp_path: Path) -> None:
-    listed = _run("-m", "invprob", "operators", path=[installed])
-    assert listed.returncode == 0 and listed.stderr == ""
-    assert "vignette\tDarken towards the corners, as a simple lens does." in listed.stdout
-    checked = _run("-m", "invprob", "check", "vignette", "--strength", "0.25", path=[installed])
-    assert checked.returncode == 0, checked.stdout
-    assert "kept\tadjoint" in checked.stdout
     file = tmp_path / "y.safetensors"
-    use = ("measure", "--sample", "face", "--operator", "vignette", "--size", "16")
-    used = _run("-m", "invprob", *use, "--out", str(file), "--json", path=[installed])
-    assert json.loads(used.stdout)["measurement_shape"] == [3, 16, 16]
-    refused = _run("-m", "invprob", *use, "--strength", "2", "--out", f"{file}2", path=[installed])
-    assert refused.returncode == 2 and "strength must be in [0, 1]" in refused.stderr
-    tested = _run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(TEST), path=[installed])
+    use = "measure --sample face --operator vignette --size 16"
+    listed, checked, used, refused = _calls(
+        "operators",
+        "check vignette --strength 0.25",
+        f"{use} --out {file} --json",
+        f"{use} --strength 2 --out {file}2",
+        path=installed,
+    )
+    assert listed.status == 0 and listed.err == ""
+    assert "vignette\tDarken towards the corners, as a simple lens does." in listed.out
+    assert checked.status == 0, checked.out
+    assert "kept\tadjoint" in checked.out
+    assert json.loads(used.out)["measurement_shape"] == [3, 16, 16]
+    assert refused.status == 2 and "strength must be in [0, 1]" in refused.err
+
+
+def test_tests_of_a_package_find_it(installed: Path) -> None:
+    tested = _python("-m", "pytest", "-q", "-p", "no:cacheprovider", str(TEST), path=installed)
     assert tested.returncode == 0, tested.stdout
-
-
-def test_without_the_package_its_name_is_unknown() -> None:
-    done = _run("-m", "invprob", "check", "vignette", path=[])
-    assert done.returncode == 2 and "no operator is named 'vignette'" in done.stderr
 
 
 def test_a_package_is_imported_only_when_it_may_be_needed(tmp_path: Path) -> None:
     _metadata(tmp_path, "loud", "loud")
     (tmp_path / "loud.py").write_text("import sys; print('imported', file=sys.stderr)\n")
-    assert _run("-m", "invprob", "check", "rotate", path=[tmp_path]).stderr == ""
-    assert _run("-m", "invprob", "--help", path=[tmp_path]).stderr == ""
-    assert _run("-m", "invprob", "operators", path=[tmp_path]).stderr == "imported\n"
+    known, helped, unknown, listed = _calls(
+        "check rotate", "--help", "check vignette", "operators", path=tmp_path
+    )
+    assert (known.status, known.err) == (helped.status, helped.err) == (0, "")
+    # Without the package its operator is unknown.
+    assert unknown.status == 2 and unknown.err.startswith("imported\n")
+    assert "no operator is named 'vignette'" in unknown.err
+    assert (listed.status, listed.err) == (0, "")  # a package is imported once
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [
-        (None, "No module named 'theirs'"),
-        ("import no_such_package", "No module named 'no_such_package'"),
-        ("raise SystemExit('no licence')", "no licence"),
-        ("def broken(:", "SyntaxError"),
-        (
-            "import invprob\n"
-            "@invprob.register.operator('identity')\n"
-            "class Mine(invprob.LinearOperator): ...",
-            "theirs.Mine",
-        ),
-    ],
-)
-def test_a_broken_package_is_a_line_that_names_it(
-    tmp_path: Path, source: str | None, reason: str
-) -> None:
-    _metadata(tmp_path, "their-package", "theirs")
-    if source is not None:
-        (tmp_path / "theirs.py").write_text(source)
-    done = _run("-m", "invprob", "operators", path=[tmp_path])
-    assert done.returncode == 0 and "identity\t" in done.stdout
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("invprob: warning: the plugin 'theirs' of the package 'their-package'")
-    assert reason in line
-    if reason == "theirs.Mine":
-        assert "invprob.operators.identity.Identity" in line
+BROKEN = {
+    "absent": (None, "No module named 'absent'"),
+    "needs_more": ("import no_such_package", "No module named 'no_such_package'"),
+    "leaves": ("raise SystemExit('no licence')", "no licence"),
+    "misspelt": ("def broken(:", "SyntaxError"),
+    "takes_a_name": (
+        "import invprob\n"
+        "@invprob.register.operator('identity')\n"
+        "class Mine(invprob.LinearOperator): ...",
+        "takes_a_name.Mine",
+    ),
+}
+
+
+def test_each_broken_package_is_a_line_that_names_it(tmp_path: Path) -> None:
+    for name, (source, _) in BROKEN.items():
+        _metadata(tmp_path, f"package_{name}", name)
+        if source is not None:
+            (tmp_path / f"{name}.py").write_text(source)
+    (done,) = _calls("operators", path=tmp_path)
+    assert done.status == 0 and "identity\t" in done.out
+    lines = done.err.splitlines()
+    assert len(lines) == len(BROKEN)
+    for name, (_, reason) in BROKEN.items():
+        said = f"invprob: warning: the plugin {name!r} of the package 'package_{name}'"
+        (line,) = (line for line in lines if line.startswith(said))
+        assert reason in line
+        assert name != "takes_a_name" or "invprob.operators.identity.Identity" in line
