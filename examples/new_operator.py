@@ -34,7 +34,9 @@ class ColumnMeans(invprob.LinearOperator):
 
 if __name__ == "__main__":
     check_operator(ColumnMeans.example())
-    means = ColumnMeans((3, 128, 128))(load_sample("face", size=128))
-    invprob.save_image(means[:, :, None].expand(-1, -1, 128, -1), "column_means.png")
+    image = load_sample("face", size=128)
+    means = ColumnMeans((3, 128, 128))(image)
+    seen = means[:, :, None].expand_as(image)  # each column in its mean colour
+    invprob.save_image(torch.cat([image, seen], 3), "column_means.png")
     print("column-means keeps every law; try it:")
     print("  invprob solve --plugin examples/new_operator.py --operator column-means")
