@@ -110,6 +110,9 @@ class Prior(nn.Module, ABC, Generic[C]):
     def groups(self, code: C) -> list[ParamGroup]:
         """The parameters with their learning rates; by default one group with the schedule.
 
+        Args:
+            code: the code that is solved for.
+
         Returns:
             Groups that hold each parameter of the code once.
         """
@@ -118,6 +121,9 @@ class Prior(nn.Module, ABC, Generic[C]):
     def regularisers(self, code: C) -> Mapping[str, PerImage]:
         """Terms of the code that are added to the loss; by default none.
 
+        Args:
+            code: the code that the step has decoded.
+
         Returns:
             By name one value for each image, weighted.
         """
@@ -125,7 +131,11 @@ class Prior(nn.Module, ABC, Generic[C]):
         return {}
 
     def project_(self, code: C) -> None:
-        """Restore constraints on the code in place after a step; by default there are none."""
+        """Restore constraints on the code in place after a step; by default there are none.
+
+        Args:
+            code: the code that the optimiser has moved.
+        """
         del code
 
     def anneal_(self, code: C, progress: float) -> None:
@@ -191,6 +201,9 @@ class Prior(nn.Module, ABC, Generic[C]):
 
         Args:
             spec: what `spec` returned. Its "type" is the registered name of the prior.
+
+        Returns:
+            A prior that renders the same.
 
         Raises:
             UnknownNameError: no prior has that name.

@@ -61,7 +61,13 @@ class GuidedWPlus(Part):
 
 
 class DomainPenalty(Penalty):
-    """Mean of (w - E(G(w)))² over the style rows w: how far the encoder moves them."""
+    """Mean of (w - E(G(w)))² over the style rows w: how far the encoder moves them.
+
+    Args:
+        generator: the network G.
+        encoder: E, which maps images to style rows.
+        weight: factor in the loss, at least 0.
+    """
 
     name = "domain"
 

@@ -48,6 +48,9 @@ class Part(ABC):
             generator: the frozen network whose input the part is.
             batch: number of images.
             rng: source of the random numbers at the start.
+
+        Returns:
+            The variables, at their start.
         """
 
 
@@ -107,7 +110,14 @@ class StartedPart(nn.Module, ABC, Generic[P]):
         """
 
     def settle(self, rng: torch.Generator) -> SynthesisInputs:
-        """The inputs that a solution keeps; by default those that a step would draw."""
+        """The inputs that a solution keeps; by default those that a step would draw.
+
+        Args:
+            rng: source of random numbers, with which the last step has drawn.
+
+        Returns:
+            As `draw`.
+        """
         return self.draw(rng)
 
     def groups(self) -> list[ParamGroup]:
@@ -164,5 +174,11 @@ def repeated(tensor: Tensor, batch: int) -> Tensor:
 
 
 def normal(shape: tuple[int, ...], like: Tensor, rng: torch.Generator) -> Tensor:
-    """N(0, 1) of a shape, on the device of `like`; drawn on the CPU, so that devices agree."""
+    """Gaussian numbers N(0, 1), drawn on the CPU, so that every device gets the same.
+
+    Args:
+        shape: of the numbers.
+        like: tensor whose device and type they get.
+        rng: source of the numbers, on the CPU.
+    """
     return torch.randn(shape, generator=rng).to(like)

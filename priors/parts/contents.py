@@ -42,7 +42,13 @@ class LearnedConstant(Part):
 
 
 class StartedConstant(StartedPart[LearnedConstant]):
-    """The constant for each image of a batch."""
+    """The constant for each image of a batch.
+
+    Args:
+        part: the settings.
+        generator: the network whose constant it is.
+        batch: number of images.
+    """
 
     def __init__(self, part: LearnedConstant, generator: Generator, batch: int) -> None:
         super().__init__(part, generator)

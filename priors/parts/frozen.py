@@ -30,7 +30,14 @@ class Frozen(Part):
 
 
 class StartedFrozen(StartedPart[Frozen]):
-    """Inputs that are kept as buffers, each (batch, ...)."""
+    """Inputs that are kept as buffers, each (batch, ...).
+
+    Args:
+        part: the settings.
+        generator: the network whose inputs they are.
+        batch: number of images.
+        inputs: where they are, for the batch or for one image.
+    """
 
     def __init__(
         self, part: Frozen, generator: Generator, batch: int, inputs: SynthesisInputs

@@ -91,6 +91,12 @@ class MappingHead(StartedPart[MappedStyles]):
     Its variables are those of training: weights and biases over their gains, 0.01/sqrt(fan-in) and
     0.01 (StyleGAN's equalised learning rate), so that an optimiser moves them as training did. New
     weights are N(0, 1) / 0.01, new biases 0.
+
+    Args:
+        part: the settings.
+        generator: the network whose mapping network is the start.
+        batch: number of images.
+        rng: source of new weights.
     """
 
     RATE = 0.01  # StyleGAN2's learning-rate multiplier of the mapping network

@@ -65,7 +65,13 @@ class W(FreePart):
 
 
 class StartedW(StartedFreePart[W]):
-    """A free w, (batch, 1, width), and how much of the stage is done."""
+    """A free w, (batch, 1, width), and how much of the stage is done.
+
+    Args:
+        part: the settings.
+        generator: the network whose mean w is the start.
+        batch: number of images.
+    """
 
     progress: Tensor
 

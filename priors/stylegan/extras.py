@@ -58,7 +58,12 @@ class Direction:
 
 @dataclass(frozen=True)
 class Extras:
-    """Statistics of a generator's W, and its edit directions by name."""
+    """What is known of a generator beside its weights.
+
+    Attributes:
+        statistics: of its W.
+        directions: edits by name.
+    """
 
     statistics: Statistics
     directions: Mapping[str, Direction] = field(default_factory=lambda: MappingProxyType({}))
@@ -70,7 +75,13 @@ def extras_path(generator_file: Path) -> Path:
 
 
 def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
-    """Write the companion file of a generator; its weights must be those that were saved."""
+    """Write the companion file of a generator.
+
+    Args:
+        extras: what to write.
+        generator: the generator, with the weights that were saved.
+        path: the file.
+    """
     statistics = extras.statistics
     directions = [
         {"name": d.name, "rows": list(d.rows), "moved": d.moved, "others": d.others}

@@ -193,7 +193,15 @@ class Generator(MappingNetwork):
         *,
         skip: Images | None = None,
     ) -> tuple[Tensor, Images | None]:
-        """Run the synthesis layers from `start` to before `stop`; arguments as in `synthesis_from`.
+        """Run some synthesis layers.
+
+        Args:
+            start: index of the first layer.
+            stop: index of the layer before which to stop.
+            features: those that enter layer `start`.
+            scales: as in `synthesis_from`.
+            noise: as in `synthesis`.
+            skip: as in `synthesis_from`.
 
         Returns:
             The features that enter layer `stop`, and the RGB image made below it, if any.

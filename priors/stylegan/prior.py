@@ -29,7 +29,13 @@ from invprob.types import Images, PerImage, Spec
 
 
 class StyleGANCode(Code):
-    """The free variables of style, content and noise; some parts have none."""
+    """The free variables of style, content and noise.
+
+    Args:
+        style: the started part that makes style rows or scales.
+        content: the started part that makes what enters the synthesis.
+        noise: the started part that makes noise maps. Some parts have no variable.
+    """
 
     def __init__(self, style: StartedPart, content: StartedPart, noise: StartedPart) -> None:
         super().__init__()

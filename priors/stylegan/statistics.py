@@ -141,7 +141,15 @@ def statistics_of(batches: Iterable[Vectors]) -> Statistics:
 def statistics_from(
     *, count: int, mean_w: Tensor, std_w: Tensor, mean: Tensor, covariance: Tensor
 ) -> Statistics:
-    """The statistics of given moments: adds the principal components of the covariance."""
+    """The statistics of given moments, completed by the principal components of v.
+
+    Args:
+        count: number of draws.
+        mean_w: mean of w, (width,).
+        std_w: root of the total variance of w, ().
+        mean: mean of v, (width,).
+        covariance: of v, (width, width).
+    """
     variances, vectors = torch.linalg.eigh(covariance)
     return Statistics(
         count=count,
@@ -187,7 +195,17 @@ def sample_statistics(
 def draws_of_w(
     generator: Generator, rng: torch.Generator, *, count: int, batch: int = 5_000
 ) -> Iterator[Vectors]:
-    """`count` draws of w = mapping(z), z ~ N(0, I) from `rng`, in batches of (batch, width)."""
+    """Draws of w = mapping(z), z ~ N(0, I).
+
+    Args:
+        generator: the network whose W it is.
+        rng: source of z.
+        count: number of draws.
+        batch: how many to map at once.
+
+    Yields:
+        w in batches, (n, width).
+    """
     for start in range(0, count, batch):
         z = torch.randn(min(batch, count - start), generator.z_width, generator=rng)
         yield generator.mapping(z.to(generator.mean_w))

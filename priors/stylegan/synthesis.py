@@ -10,7 +10,11 @@ from invprob.types import Images
 
 
 def synthesise(generator: Generator, inputs: SynthesisInputs) -> Images:
-    """The image (batch, 3, height, width) of the inputs.
+    """The images (batch, 3, height, width) of some inputs.
+
+    Args:
+        generator: the network that draws them.
+        inputs: style rows or scales, perhaps content and noise maps.
 
     Raises:
         PriorError: the inputs hold neither style rows nor all scales.
@@ -55,7 +59,12 @@ def content_of(generator: Generator, inputs: SynthesisInputs) -> LayerInput:
 
 @torch.no_grad()
 def features_at(generator: Generator, layer: int, inputs: SynthesisInputs) -> tuple[Tensor, Images]:
-    """What the inputs make of the image by synthesis layer `layer`.
+    """What the inputs make of the image below a synthesis layer.
+
+    Args:
+        generator: the network.
+        layer: index of the layer.
+        inputs: what enters the network, at `layer` or below it.
 
     Returns:
         The features (batch, C, h, w) that enter the layer, and the RGB image made below it, which
