@@ -30,7 +30,8 @@ class Asked:
         content: the content part: the head P_c, or the learned constant.
         noise_maps: the noise part: free noise maps B, or the stored ones.
         noise_rate: the learning rate of the noise maps, relative to the other variables.
-        weight: the weight of total variation in the method `tv`.
+        weight: the weight of total variation in the method `tv-descent`.
+        fidelity: λ of the method `tv`.
         coarse: the size in pixels at which the search begins.
         learning_rate: the learning rate of Adam; None if the user gave none.
         readout: how the heads are read out; None if the method has no heads.
@@ -44,6 +45,7 @@ class Asked:
     noise_maps: NoiseMaps | Auto | None = None
     noise_rate: float | Auto | None = None
     weight: float | Auto | None = None
+    fidelity: float | Auto | None = None
     coarse: int | Auto | None = "auto"
     learning_rate: float | None = None
     readout: str | None = None
@@ -66,6 +68,7 @@ class Choices:
     noise_maps: NoiseMaps | None = None
     noise_rate: float | None = None
     weight: float | None = None
+    fidelity: float | None = None
     coarse: int | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 

@@ -125,6 +125,10 @@ def minimise(
         if look and not iterate.total.isfinite().all():
             outcome = Outcome.diverged(state.taken)
             break
+        # Only the last stage may end early: a resumed solve counts the steps of those before it.
+        if look and stage is task.stages[-1] and state.stepper.converged():
+            outcome = Outcome.converged(state.taken, stage.steps)
+            break
     for callback in callbacks:
         callback.on_end()
     return _solution(state, outcome)

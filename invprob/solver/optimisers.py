@@ -36,6 +36,10 @@ class Stepper(ABC):
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on besides parameters and gradients, by name."""
 
+    def converged(self) -> bool:
+        """Whether further steps would change next to nothing; by default this is not known."""
+        return False
+
     def settle(self) -> None:
         """Move the parameters to where the solve should end, after its last step.
 

@@ -25,8 +25,8 @@ class Outcome:
     """Why a solve ended.
 
     Args:
-        status: "finished" where every step was taken, "stopped" where a callback asked for it,
-            "diverged" where the objective is not a number any more.
+        status: "finished" where every step was taken or the optimiser converged, "stopped" where a
+            callback asked for it, "diverged" where the objective is not a number any more.
         sentence: the same for a person, with what to try next.
     """
 
@@ -41,6 +41,11 @@ class Outcome:
     def finished(cls, steps: int) -> "Outcome":
         """Every step was taken."""
         return cls("finished", f"all {steps} steps were taken")
+
+    @classmethod
+    def converged(cls, taken: int, steps: int) -> "Outcome":
+        """The optimiser would change next to nothing any more."""
+        return cls("finished", f"converged after {taken} of at most {steps} steps")
 
     @classmethod
     def stopped(cls, taken: int, steps: int, reason: str) -> "Outcome":

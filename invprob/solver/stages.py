@@ -102,6 +102,8 @@ class _Run(Relay):
             return Outcome.diverged(taken)
         if self.stop is not None and taken < self.steps:
             return Outcome.stopped(taken, self.steps, self.stop.reason)
+        if last and taken < self.steps:
+            return Outcome.converged(taken, self.steps)
         return Outcome.finished(taken) if last else None
 
     def add_to(self, inside: Snapshot) -> Snapshot:

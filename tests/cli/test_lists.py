@@ -129,7 +129,7 @@ def test_each_method_says_where_it_comes_from_and_what_it_frees(
     assert run(["methods", name]) == 0
     text = capsys.readouterr().out
     purpose = text.splitlines()[2]
-    assert purpose.count(" × ") >= 2 or name in ("tv", "deep-image-prior")
+    assert purpose.count(" × ") >= 2 or name in ("tv", "tv-descent", "deep-image-prior")
     assert any(year in text for year in map(str, range(1990, 2030))) or "arXiv" in purpose
     assert f"--method {name}" in text
 

@@ -115,6 +115,23 @@ def test_the_weight_of_total_variation(case: Problem, value: float, words: str) 
     assert chosen.weight == pytest.approx(value, rel=1e-12) and words in chosen.reasons["weight"]
 
 
+# λ = 1.35 sigma; 0 asks for A x = y.
+FIDELITY = [
+    (problem(), 0.0, "no noise is known"),
+    (problem(noise=noise(0.2)), 0.27, "grows with the sigma of the noise (sigma 0.2)"),
+    (problem(noise=UniformNoise(width=0.7)), 0.135, "is taken for a sigma of 0.1"),
+]
+
+
+@pytest.mark.parametrize(("case", "value", "words"), FIDELITY)
+def test_how_far_total_variation_may_be_from_the_data(
+    case: Problem, value: float, words: str
+) -> None:
+    chosen = choose(case, Asked(fidelity="auto"))
+    assert chosen.fidelity == pytest.approx(value, rel=1e-12)
+    assert words in chosen.reasons["fidelity"]
+
+
 LEFT = {"content": "auto", "noise_maps": "auto", "optimiser": "auto"}
 COARSE = [
     (problem(123), LEFT, 16, "Adam searches, and less than 50 % of the image was measured (1 %"),
@@ -186,6 +203,7 @@ GIVEN: dict[str, Any] = {
     "noise_maps": "free",
     "noise_rate": 3.0,
     "weight": 0.1,
+    "fidelity": 0.2,
     "coarse": 32,
 }
 
@@ -213,6 +231,7 @@ def test_every_row_decides_some_case_of_this_file() -> None:
         ),
         *(("noise_rate", case, Asked(noise_rate="auto")) for case, *_ in NOISE_RATE),
         *(("weight", case, Asked(weight="auto")) for case, *_ in WEIGHT),
+        *(("fidelity", case, Asked(fidelity="auto")) for case, *_ in FIDELITY),
         *(("coarse", case, Asked(**more)) for case, more, *_ in COARSE),
         *(("perceptual", case, Asked()) for case, *_ in PERCEPTUAL),
     ]

@@ -60,7 +60,7 @@ def test_tv_denoising_reaches_the_minimum() -> None:
     y = torch.zeros(1, 1, height, width)
     y[..., width // 2 :] = 0.8
     operator = Identity((1, height, width))
-    made = make("tv", None, (1, height, width), weight=weight, steps=200)
+    made = make("tv-descent", None, (1, height, width), weight=weight, steps=200)
     found = solve_stages(made.task(invprob.measure(y, operator), operator))
     rows = found.image[0, 0]
     jump = rows[:, width // 2] - rows[:, width // 2 - 1]
@@ -80,7 +80,7 @@ def test_tv_starts_at_the_pseudo_inverse_where_there_is_one() -> None:
     assert made.initial is not None
     found = made.initial(measurements, operator)["image"]
     torch.testing.assert_close(found, operator.pinv(measurements.values).clamp(-1, 1))
-    assert make("tv", None, shape, begin="zero").initial is None
+    assert make("tv-descent", None, shape, begin="zero").initial is None
     curved = Gamma(shape, exponent=2.0)
     assert made.initial(invprob.measure(truth, curved), curved) == {}
 
@@ -89,7 +89,7 @@ def test_the_weight_of_tv_follows_the_noise() -> None:
     shape = (3, 8, 8)
 
     def weight(**more: object) -> float:
-        prior = make("tv", None, shape, **more).prior  # type: ignore[arg-type]
+        prior = make("tv-descent", None, shape, **more).prior  # type: ignore[arg-type]
         assert isinstance(prior, Pixels)
         return prior.weight
 
