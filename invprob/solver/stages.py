@@ -52,7 +52,9 @@ def solve_stages(
         elif previous is not None:
             stage.prior.adopt_(code, previous.realised)
         elif task.initial is not None and snapshot is None:
-            stage.prior.adopt_(code, task.initial(task.measurements, task.operator))
+            found = task.initial(task.measurements, task.operator)
+            if found:  # empty: there is nothing better than the prior's own start
+                stage.prior.adopt_(code, found)
         solution = minimise(task, run.number, start=code, callbacks=[run], snapshot=inside)
         outcome = run.outcome(solution)
         if outcome is not None:

@@ -25,7 +25,7 @@ CASES = [
     (("--operator", "identity", "--method", "w-plus-s-b"), {"noise_rate": 10.0, "coarse": None}),
     (
         ("--operator", "identity", "--noise", "gaussian", "--sigma", 0.3, "--method", "tv"),
-        {"weight": 0.54, "coarse": None},
+        {"fidelity": 0.405, "coarse": None},
     ),
 ]
 

@@ -85,6 +85,17 @@ def test_tv_starts_at_the_pseudo_inverse_where_there_is_one() -> None:
     assert made.initial(invprob.measure(truth, curved), curved) == {}
 
 
+def test_tv_by_descent_takes_operators_that_are_not_linear() -> None:
+    curved = Gamma((3, 8, 8), exponent=2.0)
+    truth = torch.rand(1, 3, 8, 8, generator=stream(1, "truth"))
+    measurements = invprob.measure(truth, curved)
+    found = restore(measurements, "tv-descent", steps=200)
+    first, last = found.trace["misfit"][0], found.trace["misfit"][-1]
+    assert last < 0.05 * first
+    with pytest.raises(ArgumentError, match="needs a linear operator.*--method tv-descent"):
+        restore(measurements, "tv", steps=2)
+
+
 def test_the_weight_of_tv_follows_the_noise() -> None:
     shape = (3, 8, 8)
 
