@@ -92,7 +92,7 @@ def test_tv_by_descent_takes_operators_that_are_not_linear() -> None:
     found = restore(measurements, "tv-descent", steps=200)
     first, last = found.trace["misfit"][0], found.trace["misfit"][-1]
     assert last < 0.05 * first
-    with pytest.raises(ArgumentError, match="needs a linear operator.*--method tv-descent"):
+    with pytest.raises(ArgumentError, match=r"needs a linear operator.*--method tv-descent"):
         restore(measurements, "tv", steps=2)
 
 
