@@ -1,7 +1,7 @@
 """The contract of a part: one input of the synthesis network, as free variables.
 
-A StyleGAN prior is style × content × noise. A `Part` says which variables one of them has. Started
-for a number of images, it returns a `StartedPart`, which owns these variables and turns them into
+A StyleGAN prior is style × content × noise. A `Part` is a choice of free variables for one of them.
+`Part.start` returns a `StartedPart`, which owns the variables of some images and turns them into
 inputs of the network at each step.
 """
 
@@ -146,7 +146,7 @@ class StartedPart(nn.Module, ABC, Generic[P]):
         """Move the variables to where they make the given inputs, or as near as they can.
 
         Args:
-            inputs: what another solution was drawn from. Variables stay where it says nothing.
+            inputs: what another solution was drawn from. Variables whose input is None there stay.
 
         Raises:
             PriorError: the variables cannot make such inputs.

@@ -19,7 +19,7 @@ from invprob.priors.stylegan.synthesis import features_at
 
 
 def content_in(inputs: SynthesisInputs) -> Tensor | None:
-    """The 4x4 content of the inputs, None where they say nothing of it.
+    """The 4x4 content of the inputs, None if they have none.
 
     Raises:
         PriorError: they hold the features of a higher layer.
@@ -64,7 +64,7 @@ class StartedConstant(StartedPart[LearnedConstant]):
         content = content_in(inputs)
         if content is not None and not bool((content == self.generator.constant).all()):
             raise PriorError(
-                "the learned constant cannot start from other content; take FreeContent, or keep "
+                "the learned constant cannot start from other content; use FreeContent, or keep "
                 "that content with Frozen(FreeContent())"
             )
 
@@ -140,7 +140,7 @@ class FreeFeatures(FreePart):
     ) -> None:
         super().__init__(constraints=constraints, penalties=penalties, lr_scale=lr_scale)
         if layer < 1:
-            raise ArgumentError(f"features enter a layer from 1 on, not {layer}; take FreeContent")
+            raise ArgumentError(f"features enter a layer from 1 on, not {layer}; use FreeContent")
         self.layer, self.skip = layer, skip
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedFeatures":

@@ -15,8 +15,8 @@ class Frozen(Part):
     """The inputs of another part, of which nothing moves.
 
     Args:
-        part: the part that says which inputs these are. They are what it settles on at its start,
-            or those of the solution that is adopted.
+        part: the part whose inputs these are. Their values are those that it settles on at its
+            start, or those of the solution that is adopted.
     """
 
     def __init__(self, part: Part) -> None:
@@ -68,5 +68,5 @@ class StartedFrozen(StartedPart[Frozen]):
 
 
 def _buffer(name: str) -> str:
-    """A name that a module takes for a buffer."""
+    """The name of a tensor's buffer, which may have no dot."""
     return name.replace(".", "_")

@@ -37,7 +37,7 @@ class StartedStoredNoise(StartedPart[StoredNoise]):
         for layer, own in enumerate(self.generator.noise_maps()):
             if not bool((noise.get(layer, own) == own).all()):
                 raise PriorError(
-                    "the stored noise maps cannot start from others; take FreeNoise, or keep those "
+                    "the stored noise maps cannot start from others; use FreeNoise, or keep those "
                     "with Frozen(FreeNoise())"
                 )
 

@@ -128,7 +128,7 @@ class StartedProjected(StartedPart[Projected], ABC):
 
     @abstractmethod
     def output_in(self, inputs: SynthesisInputs) -> Tensor | None:
-        """What the inputs hold in place of the head's output; None where they say nothing."""
+        """What the inputs have in place of the head's output, None if they have nothing there."""
 
     def forward(self, code: Tensor) -> Tensor:
         """The anchor plus what the head makes of a code, (batch, ...)."""

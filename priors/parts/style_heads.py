@@ -144,4 +144,4 @@ class MappingHead(StartedPart[MappedStyles]):
     def adopt_(self, inputs: SynthesisInputs) -> None:
         """Refuse, as no weights are known that make given rows."""
         del inputs
-        raise PriorError("the mapping network as head cannot start from style rows; take sphinx")
+        raise PriorError("the mapping network as head cannot start from style rows; use sphinx")

@@ -18,14 +18,14 @@ from invprob.types import Styles
 
 
 def styles_in(inputs: SynthesisInputs) -> Styles | None:
-    """The style rows of the inputs, None where they say nothing of the style.
+    """The style rows of the inputs, None if they have neither rows nor scales.
 
     Raises:
         PriorError: they hold scales of W++, which no style rows give.
     """
     if inputs.styles is None and inputs.scales is not None:
         raise PriorError(
-            "no style rows give the scales of W++; take WPlusPlus, or keep them with "
+            "no style rows give the scales of W++; use WPlusPlus, or keep them with "
             "Frozen(WPlusPlus())"
         )
     return inputs.styles

@@ -78,7 +78,7 @@ class StartedZ(StartedFreePart[Z]):
         """Refuse, as the mapping network has no inverse."""
         del inputs
         raise PriorError(
-            "Z cannot start from style rows: the mapping network has no inverse; take a method in "
+            "Z cannot start from style rows: the mapping network has no inverse; use a method in "
             "W, W+ or the Gaussianised Z+ (pulse, ilo)"
         )
 

@@ -106,8 +106,8 @@ class Generator(MappingNetwork):
 
         Args:
             styles: (batch, num_layers, width).
-            content: (batch, C, 4, 4); None takes the learned constant.
-            noise: a map (batch or 1, 1, h, w) for each of `noise_shapes`; None takes the stored
+            content: (batch, C, 4, 4); None uses the learned constant.
+            noise: a map (batch or 1, 1, h, w) for each of `noise_shapes`; None uses the stored
                 ones.
 
         Returns:
@@ -128,7 +128,7 @@ class Generator(MappingNetwork):
     def modulations(self) -> list[tuple[int, SynthesisLayer | ToRGB]]:
         """The modulated convolutions in the order of use, each with its style row.
 
-        Synthesis layer i takes row i. After an even layer comes the ToRGB of its size, with row
+        Synthesis layer i uses row i. After an even layer comes the ToRGB of its size, with row
         i + 1.
         """
         found: list[tuple[int, SynthesisLayer | ToRGB]] = []

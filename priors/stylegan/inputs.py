@@ -15,7 +15,7 @@ class LayerInput:
 
     Attributes:
         features: (batch, C, h, w), the input of synthesis layer `layer`.
-        layer: index of a synthesis layer. Layer 0 takes 4x4 content, in place of the learned
+        layer: index of a synthesis layer. Layer 0 has 4x4 content, in place of the learned
             constant.
         skip: RGB image (batch, 3, h', w') that the blocks below `layer` have made, to which the
             rest is added; None stands for black.
@@ -28,14 +28,14 @@ class LayerInput:
 
 @dataclass(frozen=True, eq=False)
 class SynthesisInputs:
-    """The inputs of a synthesis network. What is None is not said.
+    """The inputs of a synthesis network. An input that is None is left to the generator.
 
     Attributes:
         styles: style rows, one for each layer.
         scales: the input scales of every modulated convolution, (batch, inputs) each, which style
             rows would give. They are used where `styles` is None (W++).
-        content: what enters the network. Unsaid, the learned constant enters.
-        noise: noise maps by synthesis layer. A layer without one takes the generator's own.
+        content: what enters the network. If None, the learned constant enters.
+        noise: noise maps by synthesis layer. A layer without one uses the generator's own.
     """
 
     styles: Styles | None = None
@@ -89,14 +89,14 @@ class SynthesisInputs:
 
 
 def joined(pieces: Iterable[SynthesisInputs]) -> SynthesisInputs:
-    """The inputs that any of the pieces says; a later piece replaces an earlier one."""
-    said = {
+    """All inputs that some piece has; a later piece replaces an earlier one."""
+    given = {
         field.name: getattr(piece, field.name)
         for piece in pieces
         for field in fields(piece)
         if getattr(piece, field.name) is not None
     }
-    return SynthesisInputs(**said)
+    return SynthesisInputs(**given)
 
 
 def _numbered(kind: str, tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:

@@ -61,7 +61,7 @@ class MappingNetwork(nn.Module):
 
         Raises:
             ShapeError: `z` or `label` has another shape.
-            ArgumentError: a label is missing, or the generator takes none.
+            ArgumentError: a label is missing, or the generator is not conditional.
         """
         if z.ndim != 2 or z.shape[1] != self.z_width:
             raise ShapeError(f"z must be (batch, {self.z_width}), not {tuple(z.shape)}")

@@ -86,7 +86,7 @@ class Whitening:
         if not deviations.min() > 0:
             raise ArgumentError(
                 "W does not vary along every axis, so whitening needs a floor of its standard "
-                "deviations; take 0.01"
+                "deviations, such as 0.01"
             )
         self._doubles = (
             statistics.mean,

@@ -71,7 +71,7 @@ def test_wrong_layers_and_features_are_refused() -> None:
         GENERATOR.feature_shape(7)
     with pytest.raises(ShapeError, match="enter layer 3"):
         GENERATOR.synthesis_from(3, normal(2, 4, 8, 8), scales)
-    with pytest.raises(ArgumentError, match="take FreeContent"):
+    with pytest.raises(ArgumentError, match="use FreeContent"):
         FreeFeatures(0)
 
 
@@ -124,7 +124,7 @@ def test_features_begin_at_the_mean_image() -> None:
     torch.testing.assert_close(prior.decode(code, rng()), mean)
 
 
-def test_nothing_that_was_found_is_lost_without_a_word() -> None:
+def test_losing_what_a_solution_has_is_an_error() -> None:
     features = {"features.3": normal(2, *GENERATOR.feature_shape(3))}
     content = {"content": solution()["content"]}
     cases = [

@@ -171,7 +171,7 @@ def test_what_has_no_way_back_says_so() -> None:
     scales = {"scales.0": rows()}
     for part, found, message in (
         (Z("one"), {"styles": rows()}, "no inverse"),
-        (MappedStyles("own"), {"styles": rows()}, "take sphinx"),
+        (MappedStyles("own"), {"styles": rows()}, "use sphinx"),
         (WPlus(), scales, "W\\+\\+"),
         (W(), scales, "W\\+\\+"),
     ):

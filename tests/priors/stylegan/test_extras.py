@@ -90,7 +90,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "statistics"
 
 
-def test_what_ships_beside_a_generator_is_taken(file: Path, cache: Path) -> None:
+def test_the_companion_of_a_generator_is_used(file: Path, cache: Path) -> None:
     generator = load_generator(file)
     found = statistics_for(generator)
     assert torch.equal(found.covariance, load_extras(file, generator).statistics.covariance)

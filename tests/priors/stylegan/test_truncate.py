@@ -35,7 +35,7 @@ def test_images_are_the_lower_colour_sums(size: int) -> None:
     assert torch.equal(part.mapping(styles[:, 0]), whole.mapping(styles[:, 0]))
 
 
-def test_what_is_left_out_is_told() -> None:
+def test_the_dropped_layers_are_listed() -> None:
     whole = networks.random_generator(CONFIG)
     part = whole.truncate(16)
     left = [name for name in whole.state_dict() if name not in part.state_dict()]
