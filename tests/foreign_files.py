@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from foreign_networks import BUILDERS, Foreign, Plan
+from foreign_layers import Foreign, Plan
+from foreign_networks import BUILDERS
 from torch import Tensor
 
 from invprob.priors import save_generator

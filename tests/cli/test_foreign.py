@@ -8,7 +8,7 @@ import foreign_files
 import foreign_networks
 import pytest
 import torch
-from foreign_networks import Foreign, Plan
+from foreign_layers import Foreign, Plan
 from networks import random_generator
 
 from invprob.priors import load_generator

@@ -5,6 +5,7 @@ import functools
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import lpips
@@ -19,7 +20,7 @@ from invprob.perceptual.distance import PerceptualDistance
 
 
 @functools.cache
-def package(name: str) -> lpips.LPIPS:
+def package(name: str) -> Any:
     """The package's own network with its own heads around the random trunk, in float64."""
     with (
         warnings.catch_warnings(),
@@ -43,7 +44,7 @@ def package(name: str) -> lpips.LPIPS:
 
 
 @pytest.fixture(scope="session")
-def exact(name: str, distance: PerceptualDistance) -> lpips.LPIPS:
+def exact(name: str, distance: PerceptualDistance) -> Any:
     """The package's network with our constants, which were rounded to float32."""
     network, gain = copy.deepcopy(package(name)), distance.gain.double()
     network.scaling_layer.scale = 1 / gain
@@ -53,13 +54,16 @@ def exact(name: str, distance: PerceptualDistance) -> lpips.LPIPS:
     return network
 
 
-def test_constants_are_those_of_the_package(name: str, exact: lpips.LPIPS) -> None:
+def test_constants_are_those_of_the_package(name: str, exact: Any) -> None:
     """Up to three roundings: we multiply by inverse scales and square the roots of the heads."""
     ours, theirs, bound = exact, package(name), 3.01 * unit_roundoff(torch.float32)
     for found, expected in (
         (ours.scaling_layer.scale.flatten(), theirs.scaling_layer.scale.flatten()),
         (ours.scaling_layer.shift.flatten(), theirs.scaling_layer.shift.flatten()),
-        *((a.model[-1].weight, b.model[-1].weight) for a, b in zip(ours.lins, theirs.lins)),  # noqa: B905
+        *(
+            (a.model[-1].weight, b.model[-1].weight)
+            for a, b in zip(ours.lins, theirs.lins, strict=True)
+        ),
     ):
         torch.testing.assert_close(found, expected, rtol=bound, atol=0)
 
@@ -72,7 +76,7 @@ def compared(distance: nn.Module, x: Tensor, y: Tensor) -> tuple[float, Tensor]:
 
 
 def assert_same_up_to_rounding(
-    ours: PerceptualDistance, exact: lpips.LPIPS, height: int, width: int
+    ours: PerceptualDistance, exact: Any, height: int, width: int
 ) -> None:
     """The value is a squared difference, in which the gradient, brought back as far, is linear."""
     x, y = pair(height, width, batch=1)
@@ -101,22 +105,18 @@ def assert_same_up_to_rounding(
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (49, 36)])
 def test_in_double_precision_it_is_the_package(
-    distance: PerceptualDistance, exact: lpips.LPIPS, height: int, width: int
+    distance: PerceptualDistance, exact: Any, height: int, width: int
 ) -> None:
     """Even sizes and odd ones, of which pooling leaves a line out."""
     assert_same_up_to_rounding(copy.deepcopy(distance).double(), exact, height, width)
 
 
-def test_in_single_precision_it_is_the_package(
-    distance: PerceptualDistance, exact: lpips.LPIPS
-) -> None:
+def test_in_single_precision_it_is_the_package(distance: PerceptualDistance, exact: Any) -> None:
     assert_same_up_to_rounding(distance, exact, 64, 64)
 
 
 @pytest.mark.parametrize("name", ["squeeze"], indirect=True)
-def test_the_largest_images_are_not_averaged(
-    distance: PerceptualDistance, exact: lpips.LPIPS
-) -> None:
+def test_the_largest_images_are_not_averaged(distance: PerceptualDistance, exact: Any) -> None:
     assert_same_up_to_rounding(distance, exact, 256, 256)
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import foreign_networks
 import pytest
 import torch
-from foreign_networks import BUILDERS, Foreign, Plan
+from foreign_layers import Foreign, Plan
+from foreign_networks import BUILDERS
 from torch import Tensor
 
 from invprob.errors import ArgumentError, GeneratorFileError

@@ -11,7 +11,8 @@ import pytest
 import torch
 from foreign_files import write_each, write_nvidia
 from foreign_networks import BUILDERS
-from hostile_files import CASES, PLAN
+from hostile_files import CASES
+from hostile_writers import PLAN, Nested
 
 from invprob.cli.app import run
 from invprob.errors import GeneratorFileError, InvprobError
@@ -82,8 +83,6 @@ def test_the_canary_would_have_sung(tmp_path: Path, name: str) -> None:
 
 def test_a_nested_storage_would_have_run_too(tmp_path: Path) -> None:
     """Not only by the outer pickle: torch's own reader of nested storages allows everything."""
-    from hostile_files import Nested
-
     canary = tmp_path / "canary"
     pickle.loads(pickle.dumps(Nested(f"touch {canary}")))
     assert canary.exists()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from foreign_files import NEVER_RUN, write_each, write_genforce, write_nvidia, write_nvidia_tf
-from foreign_networks import BUILDERS, Plan
+from foreign_layers import Plan
+from foreign_networks import BUILDERS
 from safetensors.torch import save_file
 from torch import Tensor
 
