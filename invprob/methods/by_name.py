@@ -260,10 +260,17 @@ def _given(problem: Problem, name: str, generator: Generator | None) -> dict[str
         return {"problem": problem}
     if generator is None:
         raise ArgumentError(f"the method {name!r} searches a generator, and none was given")
-    if tuple(generator.image_shape) != problem.image_shape:
+    ours, theirs = tuple(generator.image_shape), problem.image_shape
+    if ours[1:] == theirs[1:] and ours[0] != theirs[0]:
         raise ShapeError(
-            f"the generator {generator.source} draws {generator.image_shape}, but the measurements "
-            f"are of images of shape {problem.image_shape}; measure at the generator's size"
+            f"the generator {generator.source} draws {ours[0]} channels, but the "
+            f"measurements are of images of {theirs[0]}; measure colour images, with "
+            "`luminance` in front where only grey is seen (--operator ... --operator luminance)"
+        )
+    if ours != theirs:
+        raise ShapeError(
+            f"the generator {generator.source} draws {ours}, but the measurements "
+            f"are of images of shape {theirs}; measure at the generator's size"
         )
     fields = {item.name: getattr(problem, item.name) for item in dataclasses.fields(problem)}
     return {"setting": Setting(**fields, generator=generator)}

@@ -87,5 +87,10 @@ class Choices:
         lines: dict[str, list[str]] = {}
         for name, made in self.to_json().items():
             if made["reason"] != ASKED and made["value"] not in _NOTHING_TO_SAY:
-                lines.setdefault(made["reason"], []).append(f"{name} = {made['value']}")
+                lines.setdefault(made["reason"], []).append(f"{name} = {_in_words(made['value'])}")
         return [f"{', '.join(made)}, because {reason}" for reason, made in lines.items()]
+
+
+def _in_words(value: Any) -> str:
+    """A value as a person writes it: 0.036, not 0.036000000000000004."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

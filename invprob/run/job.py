@@ -117,7 +117,9 @@ class Job:
             lines.append(f"LPIPS is left out: {self.network}; to do without: --perceptual none")
         if not needs_generator(config.method.name):
             role = (
-                "only says how large images are" if config.measurements is None else "is not used"
+                "is used only for the size of the images"
+                if config.measurements is None
+                else "is not used"
             )
             lines.append(f"{config.method.name} has no generator: {config.prior} {role}")
         lines += self.recipe.choices.sentences()

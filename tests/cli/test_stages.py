@@ -182,7 +182,7 @@ def test_controls_need_no_generator_and_take_measurements_of_any_size(
     assert call("resume", "run").status == 0
     assert torch.equal(invprob.Solution.load("run/solution.safetensors").image, solution.image)
     done = call("solve", *picture, "--method", method, "--steps", 2, "--out", "sized")
-    assert "only says how large images are" in done.err
+    assert "is used only for the size of the images" in done.err
     with Image.open("sized/image.png") as image:
         assert image.size == (32, 32)
 
