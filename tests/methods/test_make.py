@@ -216,6 +216,8 @@ def test_unknown_methods_and_wrong_sizes_are_refused() -> None:
     generator = networks.random_generator()
     with pytest.raises(ShapeError, match=r"draws \(3, 32, 32\)"):
         make("sphinx", generator, (3, 64, 64))
+    with pytest.raises(ShapeError, match=r"draws 3 channels.* of images of 1;.*luminance"):
+        make("sphinx", generator, (1, 32, 32))
 
 
 def test_restore_is_make_and_solve(tmp_path) -> None:  # type: ignore[no-untyped-def]
