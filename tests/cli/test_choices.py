@@ -87,7 +87,7 @@ def test_numbers_too_may_be_left_to_the_program(call, place: Path, refuse) -> No
     words = ("--operator", "identity", "--method", "w-plus-s-b")
     left = call(*RUN, *words, "--noise-rate", "auto")
     assert RunConfig.load(left.last / "config.toml").method.settings["noise_rate"] == 10.0
-    assert "noise_rate = 10.0, because the measurement is not noisy" in left.err
+    assert "noise_rate = 10, because the measurement is not noisy" in left.err
     given = call(*RUN, *words, "--noise-rate", 2)
     assert RunConfig.load(given.last / "config.toml").method.settings["noise_rate"] == 2.0
     assert "--noise-rate must be auto or a number" in refuse(*RUN, *words, "--noise-rate", "fast")
