@@ -13,27 +13,23 @@ from pages.text import contents, docstring, options_table, table, title_of, writ
 def write_pages(target: Path) -> None:
     """Write `operators/NAME.md`, their index with pictures, and `noise.md`."""
     pictures = target / "pictures" / "operators"
-    if not (pictures / "gallery.png").is_file():
+    if not (pictures / "gallery.png").is_file():  # to draw them anew, remove docs/generated
         answer("gallery", "--out", str(pictures), "--overwrite")
     for name, entry in invprob.register.operator.items():
-        write(target / "operators" / f"{name}.md", _page(name, entry, pictures))
+        write(target / "operators" / f"{name}.md", _page(name, entry))
     write(target / "operators" / "index.md", _index())
     write(target / "noise.md", _noise())
 
 
-def _page(name: str, entry: Any, pictures: Path) -> str:
+def _page(name: str, entry: Any) -> str:
     about = answer("operators", name)
     first, rest = docstring(entry)
-    picture = (
-        f"![What {name} does to a picture](../pictures/operators/{name}.png)\n"
-        if (pictures / f"{name}.png").is_file()
-        else ""
-    )
     return f"""# {name}
 
 {first}
 
-{picture}
+![What {name} does to a picture](../pictures/operators/{name}.png)
+
 *{about["kind"].capitalize()}.*
 
 {rest}
