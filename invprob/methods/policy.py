@@ -118,30 +118,36 @@ def part(fixed: str, free: str) -> tuple[Row, ...]:
         Row(
             fixed,
             lambda c: c.problem.noisy and c.problem.sigma is None,
-            "the noise is not Gaussian, and fitting it could cost more than P_c and B gain",
+            "the noise is not Gaussian, and fitting it could cost more than free content and noise "
+            "maps gain",
         ),
         Row(
             fixed,
             lambda c: c.problem.sigma is not None and c.problem.sigma > SLIGHT_SIGMA,
             f"the noise is stronger than a sigma of {SLIGHT_SIGMA}, and fitting it would cost more "
-            "than P_c and B gain",
+            "than free content and noise maps gain",
             sigma,
         ),
         Row(
             fixed,
             lambda c: c.lbfgs and c.share < LBFGS_SHARE,
-            f"L-BFGS needs {percent(LBFGS_SHARE)} of the image to determine P_c and B, and less "
-            "was measured",
+            f"L-BFGS needs {percent(LBFGS_SHARE)} of the image to determine content and noise "
+            "maps, and less was measured",
             measured,
         ),
         Row(
             fixed,
             lambda c: not c.lbfgs and c.share < ADAM_SHARE,
-            f"Adam needs {percent(ADAM_SHARE)} of the image to determine P_c and B, and less was "
-            "measured",
+            f"Adam needs {percent(ADAM_SHARE)} of the image to determine content and noise "
+            "maps, and less was measured",
             measured,
         ),
-        Row(free, otherwise, "enough of the image was measured to determine P_c and B", measured),
+        Row(
+            free,
+            otherwise,
+            "enough of the image was measured to determine content and noise maps",
+            measured,
+        ),
     )
 
 
@@ -212,8 +218,8 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         Row(
             "l-bfgs",
             otherwise,
-            "the operator does not round, neither a learning rate nor a readout was given, and at "
-            f"least {percent(LBFGS_SHARE)} of the image was measured",
+            f"at least {percent(LBFGS_SHARE)} of the image was measured, and neither the operator "
+            "nor an option calls for Adam",
             measured,
         ),
     ),

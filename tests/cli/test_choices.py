@@ -55,8 +55,8 @@ def test_a_run_holds_what_was_chosen_and_runs_again_from_it(
 def test_a_run_says_why_it_took_l_bfgs(call, place: Path) -> None:
     words = ("--operator", "circulant", "--ratio", 0.3)
     reason = (
-        "the operator does not round, neither a learning rate nor a readout was given, and at "
-        "least 20 % of the image was measured (30 %)"
+        "at least 20 % of the image was measured, and neither the operator nor an option calls "
+        "for Adam (30 %)"
     )
     done = call(*RUN, *words)
     assert f"optimiser = l-bfgs, because {reason}" in done.err.splitlines()

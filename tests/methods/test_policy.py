@@ -50,7 +50,7 @@ OPTIMISER = [
     (problem(123), {}, "adam", "less than 20 % of the image was measured (1 %)"),
     (problem(2458), {}, "l-bfgs", "at least 20 % of the image"),
     (problem(3686), {"readout": "mean_w"}, "l-bfgs", "(30 %)"),
-    (problem(noise=noise(1.0)), {}, "l-bfgs", "the operator does not round"),
+    (problem(noise=noise(1.0)), {}, "l-bfgs", "neither the operator nor an option calls for Adam"),
     (problem(2 * NUMBERS), {}, "l-bfgs", "(200 %)"),
 ]
 
@@ -68,7 +68,12 @@ PARTS: list[tuple[Problem, Any, bool, str]] = [
     (problem(noise=noise(0.2)), "adam", False, "(sigma 0.2)"),
     (problem(2457), "l-bfgs", False, "L-BFGS needs 20 % of the image"),
     (problem(6143), "adam", False, "Adam needs 50 % of the image"),
-    (problem(2458), "l-bfgs", True, "enough of the image was measured to determine P_c and B"),
+    (
+        problem(2458),
+        "l-bfgs",
+        True,
+        "enough of the image was measured to determine content and noise maps",
+    ),
     (problem(2458, noise=noise(0.05)), "l-bfgs", True, "enough of the image was measured"),
     (problem(6144), "adam", True, "(50 %)"),
     (problem(6144, noise=noise(0.05)), "adam", True, "enough of the image was measured"),
@@ -253,10 +258,10 @@ def test_a_run_says_what_was_chosen_and_why() -> None:
     asked = Asked(optimiser="auto", content="auto", noise_maps="auto")
     chosen = choose(problem(3686), asked)
     assert chosen.sentences() == [
-        "optimiser = l-bfgs, because the operator does not round, neither a learning rate nor a "
-        "readout was given, and at least 20 % of the image was measured (30 %)",
+        "optimiser = l-bfgs, because at least 20 % of the image was measured, and neither the "
+        "operator nor an option calls for Adam (30 %)",
         "content = head, noise_maps = free, because enough of the image was measured to determine "
-        "P_c and B (30 %)",
+        "content and noise maps (30 %)",
     ]
     assert chosen.to_json()["coarse"] == {
         "value": None,
