@@ -65,6 +65,15 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
 
 
+def test_readme_page_and_script_show_the_same_operator() -> None:
+    operator = re.compile(r"^@invprob.register.operator\(\"column-means.*?6\)\)$", re.M | re.S)
+    shown = {
+        operator.findall((ROOT / page).read_text("utf-8"))[0]
+        for page in ("README.md", "docs/extend/operator.md", "examples/new_operator.py")
+    }
+    assert len(shown) == 1
+
+
 def test_the_table_by_task_is_the_measured_one() -> None:
     readme, measured = (
         [line for line in (ROOT / page).read_text("utf-8").splitlines() if line.startswith("|")]
