@@ -28,7 +28,7 @@ default_role = "code"
 smartquotes = False
 nitpicky = False
 
-myst_enable_extensions = ["colon_fence", "deflist", "attrs_block"]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_block", "attrs_inline"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"

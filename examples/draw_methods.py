@@ -44,6 +44,8 @@ def main() -> None:
     write(operator.pinv(measurements.values), given.out / "pseudo-inverse.webp")
 
     print("# Every method on one task\n\n" + explanation() + "\n")
+    for title in ("truth", "pseudo-inverse"):
+        print(f"![{title}](../figures/methods/{title}.webp) {title}\n")
     print("| method | face, dB | retina, dB | steps | seconds |\n|---|---|---|---|---|", flush=True)
     for name in names:
         before = time.process_time()

@@ -33,10 +33,10 @@ def _page(name: str, entry: Any, generator: Generator, pictures: Path) -> str:
     about = answer("methods", name)
     first, rest = docstring(entry)
     picture = (
-        f"![A face restored by {name}](../pictures/methods/{name}.webp)\n\n"
-        "*The sample `face` from 5 % of random measurements, with the method's own settings: "
-        "the truth, and what the method restores. "
-        "[All methods side by side](../repository/examples/results/methods.md).*\n"
+        f"![A face and a retina restored by {name}](../pictures/methods/{name}.webp)"
+        "{width=512px}\n\n*A face and a retina, restored from the same pictures four times smaller, with the "
+        "method's own settings. [The truth and all "
+        "figures](../repository/examples/results/methods.md).*\n"
         if (pictures / f"{name}.webp").is_file()
         else ""
     )
