@@ -34,7 +34,8 @@ def _page(name: str, entry: Any, generator: Generator, pictures: Path) -> str:
     first, rest = docstring(entry)
     picture = (
         f"![A face and a retina restored by {name}](../pictures/methods/{name}.webp)"
-        "{width=512px}\n\n*A face and a retina, restored from the same pictures four times smaller, with the "
+        "{width=512px}\n\n"
+        "*A face and a retina, restored from the same pictures four times smaller, with the "
         "method's own settings. [The truth and all "
         "figures](../repository/examples/results/methods.md).*\n"
         if (pictures / f"{name}.webp").is_file()
