@@ -27,6 +27,7 @@ from invprob.operators.noise import (
     SpeckleNoise,
     UniformNoise,
 )
+from invprob.operators.partial import LinearPartial, Partial, hold_out
 from invprob.operators.phase import PhaseRetrieval
 from invprob.operators.resampling import AreaDownsample, BicubicDownsample
 from invprob.operators.stack import LinearStack, Stack, stack
@@ -58,6 +59,7 @@ __all__ = [
     "Identity",
     "LinearEach",
     "LinearOperator",
+    "LinearPartial",
     "LinearStack",
     "Luminance",
     "Mask",
@@ -65,6 +67,7 @@ __all__ = [
     "MulticoilMRI",
     "Noise",
     "Operator",
+    "Partial",
     "PartialCirculant",
     "Perspective",
     "PhaseRetrieval",
@@ -85,5 +88,6 @@ __all__ = [
     "UniformNoise",
     "compose",
     "each",
+    "hold_out",
     "stack",
 ]

@@ -57,6 +57,8 @@ class Operator(Recorded, nn.Module, ABC):
         exact: names of buffers that stay float64 whatever `.to(dtype)` says; `forward` casts them
             to the image's dtype.
         fingerprinted: names of the buffers that distinguish two operators; None stands for all.
+        pointwise: whether each number of a measurement depends on one number of the image alone,
+            the one at its place, as for a mask or a tone curve.
 
     Raises:
         ArgumentError: a shape holds something else than positive whole numbers.
@@ -65,6 +67,7 @@ class Operator(Recorded, nn.Module, ABC):
     linear: ClassVar[bool] = False
     exact: ClassVar[tuple[str, ...]] = ()
     fingerprinted: ClassVar[tuple[str, ...] | None] = None
+    pointwise: ClassVar[bool] = False
 
     image_shape: Shape
     measurement_shape: Shape
@@ -129,6 +132,19 @@ class Operator(Recorded, nn.Module, ABC):
         A mask counts the elements that it shows, because the zeros in place of the others do not.
         """
         return math.prod(self.measurement_shape)
+
+    def units(self) -> Tensor | None:
+        """What can be left out of a measurement, to judge what is restored from the rest.
+
+        `invprob.operators.units` has the usual labels: pixels, single numbers, places of an axis.
+
+        Returns:
+            A label for each number of a measurement, int64 of `measurement_shape`, on the CPU.
+            Numbers with the same label can only be left out together. Those labelled -1 are never
+            left out: they do not depend on the image, or too much hangs on them. None, which is the
+            default: nothing is known of what can be left out.
+        """
+        return None
 
     @classmethod
     def illustration(cls, image_shape: Shape) -> "Operator":

@@ -11,6 +11,7 @@ from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, seeded
 from invprob.operators.frequencies import working
 from invprob.operators.lines import Line
+from invprob.operators.units import numbers
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -81,6 +82,10 @@ class PartialCirculant(LinearOperator):
         self._line = Line(n)
         self._spectra, self._back_spectra = Derived(), Derived()
         self._cast_signs, self._places = Derived(), Derived()
+
+    def units(self) -> Tensor:
+        """Each number by itself."""
+        return numbers(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """(irfft(rfft(signs ⊙ x) · c rfft(kernel)))[indices]."""

@@ -10,6 +10,7 @@ from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, pixel_axes
 from invprob.operators.lists import read_matrix
+from invprob.operators.units import pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -42,6 +43,10 @@ class Luminance(LinearOperator):
         super().__init__(image_shape, (1, *size))
         weights = torch.tensor(REC_601, dtype=torch.float64)
         self.register_buffer("weights", weights.view(3, 1, 1), persistent=False)
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """Sum the weighted channels."""
@@ -93,6 +98,10 @@ class ChannelMix(LinearOperator):
         super().__init__(image_shape, (len(rows), height, width))
         values = torch.tensor(rows, dtype=torch.float64)
         self.register_buffer("matrix", values, persistent=False)
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """Multiply each pixel's channels by the matrix."""

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from invprob.errors import ArgumentError, ShapeError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.structure import (
@@ -14,6 +16,7 @@ from invprob.operators.structure import (
     all_linear,
     structure,
 )
+from invprob.operators.units import pixels, where_observed
 from invprob.types import Images, Measured, Spec
 
 
@@ -40,6 +43,12 @@ class Composed(Composite):
     def observed(self) -> int:
         """What the narrowest of the operators observes."""
         return min(part.observed for part in self.parts())
+
+    def units(self) -> Tensor | None:
+        """Those of the outermost part that does more than change each number by itself."""
+        parts = self.parts()
+        labels = next((part for part in parts if not part.pointwise), parts[-1]).units()
+        return None if labels is None else where_observed(labels, self)
 
     def leaves(self) -> tuple[Operator, ...]:
         """The operators, in reading order."""
@@ -101,6 +110,10 @@ class Adjoint(Structure, LinearOperator):
     def adjoint(self, measurement: Measured) -> Images:
         """Apply the operator itself."""
         return self._of()(measurement)
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return where_observed(pixels(self.measurement_shape), self)
 
     @property
     def H(self) -> LinearOperator:

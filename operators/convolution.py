@@ -11,6 +11,7 @@ from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
 from invprob.operators.frequencies import working
+from invprob.operators.units import pixels
 from invprob.types import Images, Measured, Shape
 
 # What lies beyond the border: the image again (periodic); the image mirrored about the centres of
@@ -58,6 +59,10 @@ class Convolved(LinearOperator, ABC):
         self.border = border
         self.register_buffer("kernel", kernel.to(torch.float64), persistent=False)
         self._spectra = Derived()
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """irfft2(rfft2(extended image) · rfft2(kernel)), cut to the measurement."""

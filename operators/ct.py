@@ -13,6 +13,7 @@ from invprob.operators.checks import pixel_axes
 from invprob.operators.frequencies import working
 from invprob.operators.lists import read_numbers
 from invprob.operators.sampling import centred, line_taps, linear_kernel
+from invprob.operators.units import along
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -61,6 +62,10 @@ class CT(LinearOperator):
             raise ArgumentError(f"detectors must be at least 1, got {detectors}")
         super().__init__(image_shape, (channels, len(angles), cells))
         self.degrees = angles
+
+    def units(self) -> Tensor:
+        """Whole views, all channels together."""
+        return along(self.measurement_shape, 1, torch.arange(len(self.degrees)))
 
     def forward(self, image: Images) -> Measured:
         """Sum the samples of each line, view by view."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
+from invprob.operators.units import numbers
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -56,6 +57,10 @@ class DenseGaussian(LinearOperator):
         self.ratio, self.seed, self.scale = ratio, seed, 1 / math.sqrt(m)
         matrix = torch.randn(m, n, generator=seeded(seed), dtype=torch.float32)
         self.register_buffer("matrix", matrix, persistent=False)
+
+    def units(self) -> Tensor:
+        """Each number by itself."""
+        return numbers(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """G x / √m."""

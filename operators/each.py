@@ -15,6 +15,7 @@ from invprob.operators.structure import (
     all_linear,
     structure,
 )
+from invprob.operators.units import NEVER
 from invprob.types import Images, Measured
 
 Part = TypeVar("Part", bound=Operator)
@@ -44,6 +45,20 @@ class Each(Composite):
     def observed(self) -> int:
         """What the operator that observes least observes."""
         return min(part.observed for part in self.parts())
+
+    def units(self) -> Tensor | None:
+        """What all images have in common, never what one of them lacks; None where they differ.
+
+        `hold_out` goes by the units of each image instead.
+        """
+        own = [part.units() for part in self.parts()]
+        offered = [units for units in own if units is not None]
+        if len(offered) < len(own):
+            return None
+        labels = torch.stack(offered)
+        shared = labels.amin(0) != NEVER
+        alike = bool((labels == labels[0])[:, shared].all())
+        return torch.where(shared, labels[0], NEVER) if alike else None
 
     def for_images(self, rows: slice) -> "Each":
         """The operators of those images."""

@@ -3,12 +3,13 @@
 import math
 from typing import Annotated, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.sampling import Positions, Resampled, Sampling
+from invprob.operators.units import pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -152,6 +153,10 @@ class Flip(LinearOperator):
         self.direction = direction
         self._axes = {"horizontal": (3,), "vertical": (2,), "both": (2, 3)}[direction]
 
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
+
     def forward(self, image: Images) -> Measured:
         """Reverse the axes."""
         return image.flip(self._axes)
@@ -209,6 +214,10 @@ class Crop(LinearOperator):
         self.top = _start("top", "height", top, height, rows)
         self.left = _start("left", "width", left, width, columns)
         super().__init__(image_shape, (channels, height, width))
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """Cut the rectangle out."""

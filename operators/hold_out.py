@@ -4,10 +4,12 @@ import math
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.checks import checked_shape, seeded
 from invprob.operators.masks import Masked
+from invprob.operators.units import NEVER, numbers
 from invprob.registry import register
 from invprob.types import Shape
 
@@ -43,6 +45,10 @@ class HoldOut(Masked):
         kept[torch.randperm(len(kept), generator=seeded(seed))[:hidden]] = False
         super().__init__(shape, kept.view(shape))
         self.share, self.seed = share, seed
+
+    def units(self) -> Tensor:
+        """The elements that are kept, each by itself."""
+        return torch.where(self.seen.cpu(), numbers(self.measurement_shape), NEVER)
 
     @classmethod
     def example(cls) -> "HoldOut":

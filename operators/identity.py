@@ -1,6 +1,9 @@
 """The operator that measures the image as it is."""
 
+from torch import Tensor
+
 from invprob.operators.base import LinearOperator
+from invprob.operators.units import pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -13,6 +16,8 @@ class Identity(LinearOperator):
 
     Measurements have the shape of the image.
     """
+
+    pointwise = True
 
     def __init__(self, image_shape: Shape) -> None:
         super().__init__(image_shape, image_shape)
@@ -30,6 +35,10 @@ class Identity(LinearOperator):
     ) -> Images:
         """Return the measurement."""
         return measurement
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
 
     @classmethod
     def example(cls) -> "Identity":

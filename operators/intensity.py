@@ -4,6 +4,7 @@ They are not linear. Formulas are written for u = (x + 1)/2, which is 0 at black
 give v; the measurement is y = 2 v - 1. Images may have any shape.
 """
 
+from abc import ABC
 from typing import Annotated
 
 import torch
@@ -12,14 +13,28 @@ from torch import Tensor
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
 from invprob.operators.checks import finite, positive
+from invprob.operators.units import pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
 TOE = 1 / 1024  # a quarter of a step of 8 bits
 
 
+class Pointwise(Operator, ABC):
+    """An operator that changes each value by itself."""
+
+    pointwise = True
+
+    def __init__(self, image_shape: Shape) -> None:
+        super().__init__(image_shape, image_shape)
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
+
+
 @register.operator("brightness")
-class Brightness(Operator):
+class Brightness(Pointwise):
     """Multiply the light by a factor, as a longer or shorter exposure does.
 
         v = factor · u,   that is   y = factor · (x + 1) - 1
@@ -37,7 +52,7 @@ class Brightness(Operator):
         image_shape: Shape,
         factor: Annotated[float, "factor of the light, above 0; 1 changes nothing"],
     ) -> None:
-        super().__init__(image_shape, image_shape)
+        super().__init__(image_shape)
         self.factor = positive("factor", factor)
 
     def forward(self, image: Images) -> Measured:
@@ -55,7 +70,7 @@ class Brightness(Operator):
 
 
 @register.operator("gamma")
-class Gamma(Operator):
+class Gamma(Pointwise):
     """Bend the tone curve by a power (gamma correction).
 
         v = u^exponent                     for u >= 1/1024
@@ -74,7 +89,7 @@ class Gamma(Operator):
         image_shape: Shape,
         exponent: Annotated[float, "exponent, above 0; below 1 brightens, above 1 darkens"],
     ) -> None:
-        super().__init__(image_shape, image_shape)
+        super().__init__(image_shape)
         self.exponent = positive("exponent", exponent)
 
     def forward(self, image: Images) -> Measured:
@@ -95,7 +110,7 @@ class Gamma(Operator):
 
 
 @register.operator("clip")
-class Clip(Operator):
+class Clip(Pointwise):
     """Cut off values that lie below or above two limits.
 
         y = min(max(x, low), high)
@@ -113,7 +128,7 @@ class Clip(Operator):
         low: Annotated[float, "lower limit; black is -1"] = -1.0,
         high: Annotated[float, "upper limit; white is 1"] = 1.0,
     ) -> None:
-        super().__init__(image_shape, image_shape)
+        super().__init__(image_shape)
         self.low, self.high = finite("low", low), finite("high", high)
         if self.low >= self.high:
             raise ArgumentError(f"low must be below high, got low={low} and high={high}")
@@ -133,7 +148,7 @@ class Clip(Operator):
 
 
 @register.operator("quantise")
-class Quantise(Operator):
+class Quantise(Pointwise):
     """Round to a few grey levels, evenly spaced from black to white.
 
         v = round(u · (levels - 1)) / (levels - 1)
@@ -152,7 +167,7 @@ class Quantise(Operator):
         image_shape: Shape,
         levels: Annotated[int, "number of levels in each channel, at least 2; 256 for 8 bits"],
     ) -> None:
-        super().__init__(image_shape, image_shape)
+        super().__init__(image_shape)
         if levels < 2:
             raise ArgumentError(
                 f"levels must be at least 2, got {levels}; 2 leaves black and white"
@@ -185,7 +200,7 @@ class Quantise(Operator):
 
 
 @register.operator("saturate")
-class Saturate(Operator):
+class Saturate(Pointwise):
     """Expose more or less, and saturate smoothly where the sensor is full.
 
         v = 1 - knee · log(1 + exp((1 - gain · u) / knee))
@@ -206,7 +221,7 @@ class Saturate(Operator):
             float, "width of the bend, as a share of the range from black to white; 0 cuts off hard"
         ] = 0.05,
     ) -> None:
-        super().__init__(image_shape, image_shape)
+        super().__init__(image_shape)
         self.gain, self.knee = positive("gain", gain), finite("knee", knee)
         if self.knee < 0:
             raise ArgumentError(f"knee must be at least 0, got {knee}; 0 cuts off hard")

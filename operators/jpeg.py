@@ -13,6 +13,7 @@ from invprob.operators.checks import pixel_axes
 from invprob.operators.colour import REC_601
 from invprob.operators.frequencies import working
 from invprob.operators.intensity import straight_through
+from invprob.operators.units import blocks
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -96,6 +97,10 @@ class JPEG(Operator):
         self.quality, self.subsampling = quality, subsampling
         self.register_buffer("tables", scaled_tables(quality), persistent=False)
         self.register_buffer("cosines", cosine_matrix(), persistent=False)
+
+    def units(self) -> Tensor:
+        """Blocks of 8 x 8 pixels, which are rounded together, all channels together."""
+        return blocks(self.measurement_shape, 8)
 
     def forward(self, image: Images) -> Measured:
         """Encode and decode, with all roundings."""

@@ -19,12 +19,15 @@ from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import part_of, pixel_axes, seeded
+from invprob.operators.units import NEVER, pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
 
 class Masked(LinearOperator, ABC):
     """Show some pixels, and 0 in place of the others: A x = seen ⊙ x, a projection."""
+
+    pointwise = True
 
     seen: Tensor  # bool, (height, width) or the image's shape
 
@@ -37,6 +40,10 @@ class Masked(LinearOperator, ABC):
     def observed(self) -> int:
         """The number of elements that are shown."""
         return int(self.seen.expand(self.image_shape).sum())
+
+    def units(self) -> Tensor:
+        """Pixels that are shown, all channels together."""
+        return torch.where(self.seen.cpu(), pixels(self.measurement_shape), NEVER)
 
     def forward(self, image: Images) -> Measured:
         """The image times the mask."""

@@ -22,6 +22,7 @@ from invprob.operators.frequencies import (
     working,
 )
 from invprob.operators.sampling import centred
+from invprob.operators.units import NEVER, along
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -80,6 +81,10 @@ class MRI(LinearOperator):
         )
         self.register_buffer("phases", _phases(rows, columns, height, width), persistent=False)
         self._factors, self._back_factors = Derived(), Derived()
+
+    def units(self) -> Tensor:
+        """Lines with their mirror images, which hold the same; see `line_units`."""
+        return line_units(self.measurement_shape, self.lines, self.image_shape[2])
 
     def forward(self, image: Images) -> Measured:
         """Transform, and keep the lines."""
@@ -210,6 +215,10 @@ class MulticoilMRI(LinearOperator):
         self.register_buffer("sensitivities", birdcage(coils, height, width), persistent=False)
         self._factors, self._back_factors, self._weights = Derived(), Derived(), Derived()
 
+    def units(self) -> Tensor:
+        """Lines with their mirror images, all coils together; see `line_units`."""
+        return line_units(self.measurement_shape, self.lines, self.image_shape[2])
+
     def forward(self, image: Images) -> Measured:
         """Weigh, transform, and keep the lines."""
         if len(image) == 0:
@@ -273,6 +282,17 @@ def cartesian_lines(width: int, acceleration: float, centre_fraction: float, see
     others = torch.cat([torch.arange(first), torch.arange(first + middle, width)])
     chosen = torch.cat([torch.arange(first, first + middle), others[order]])
     return chosen.sort().values
+
+
+def line_units(measured: Shape, lines: Tensor, width: int) -> Tensor:
+    """Label measured lines (..., lines, 2), all coils and channels together.
+
+    The image is real, so that a line and its mirror image hold nearly the same: they share a label.
+    The line through frequency zero is never left out, because the brightness hangs on it.
+    """
+    frequency = uncentred(lines.cpu(), width)
+    half = torch.minimum(frequency, width - frequency)
+    return along(measured, len(measured) - 2, torch.where(half == 0, NEVER, half))
 
 
 def birdcage(coils: int, height: int, width: int) -> Tensor:

@@ -4,11 +4,13 @@ import math
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
 from invprob.operators.checks import finite, pixel_axes
-from invprob.operators.frequencies import working
+from invprob.operators.frequencies import uncentred, working
+from invprob.operators.units import NEVER
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -45,6 +47,18 @@ class PhaseRetrieval(Operator):
         padded = [math.ceil(oversampling * length) for length in size]
         super().__init__(image_shape, (channels, *padded))
         self.oversampling = oversampling
+
+    def units(self) -> Tensor:
+        """Pairs of opposite frequencies, which have one magnitude, all channels together.
+
+        Frequency zero is never left out, because the brightness hangs on it.
+        """
+        _, height, width = self.measurement_shape
+        rows = uncentred(torch.arange(height), height)[:, None]
+        columns = uncentred(torch.arange(width), width)
+        place, opposite = rows * width + columns, -rows % height * width + -columns % width
+        labels = torch.minimum(place, opposite)
+        return torch.where(labels == 0, NEVER, labels).expand(self.measurement_shape).clone()
 
     def forward(self, image: Images) -> Measured:
         """The magnitudes."""

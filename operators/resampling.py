@@ -13,6 +13,7 @@ from torch import Tensor
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import finite, pixel_axes
+from invprob.operators.units import pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -33,6 +34,10 @@ class _Separable(LinearOperator, ABC):
         super().__init__(image_shape, (channels, len(down), len(across)))
         self.register_buffer("down", down, persistent=False)
         self.register_buffer("across", across, persistent=False)
+
+    def units(self) -> Tensor:
+        """Pixels, all channels together."""
+        return pixels(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """R x C'."""

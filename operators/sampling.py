@@ -15,6 +15,7 @@ from torch import Tensor
 
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
+from invprob.operators.units import pixels, where_observed
 from invprob.types import Images, Measured, Shape
 
 Sampling: TypeAlias = Annotated[
@@ -52,6 +53,10 @@ class Resampled(LinearOperator, ABC):
         )
         self.register_buffer("indices", indices, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
+
+    def units(self) -> Tensor:
+        """Pixels that read some of the image, all channels together."""
+        return where_observed(pixels(self.measurement_shape), self)
 
     def forward(self, image: Images) -> Measured:
         """Sum the weighted neighbours of each output pixel."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import torch
+from torch import Tensor
 
 from invprob.errors import ArgumentError, ShapeError
 from invprob.operators.base import Operator
@@ -14,6 +15,7 @@ from invprob.operators.structure import (
     all_linear,
     structure,
 )
+from invprob.operators.units import NEVER
 from invprob.types import Images, Measured
 
 
@@ -42,6 +44,18 @@ class Stack(Composite):
     def observed(self) -> int:
         """What all operators observe together."""
         return sum(part.observed for part in self.parts())
+
+    def units(self) -> Tensor | None:
+        """Those of each operator; None where one of them has none."""
+        labels: list[Tensor] = []
+        first = 0
+        for part in self.parts():
+            own = part.units()
+            if own is None:
+                return None
+            labels.append(torch.where(own == NEVER, NEVER, own + first).flatten())
+            first += max(0, int(own.max()) + 1)
+        return torch.cat(labels)
 
     def split(self, measurement: Measured) -> list[Measured]:
         """Take a measurement apart.

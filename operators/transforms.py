@@ -17,6 +17,7 @@ from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
 from invprob.operators.frequencies import working
 from invprob.operators.lines import Line
+from invprob.operators.units import NEVER, along, numbers
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -47,6 +48,10 @@ class _Subsampled(LinearOperator, ABC):
     @abstractmethod
     def spread(self, values: Tensor) -> Tensor:
         """The transpose of `chosen`."""
+
+    def units(self) -> Tensor:
+        """Each number by itself."""
+        return numbers(self.measurement_shape)
 
     def forward(self, image: Images) -> Measured:
         """c · T(signs ⊙ x)[indices]."""
@@ -245,6 +250,12 @@ class SubsampledFourier(LinearOperator):
         self.register_buffer("rows", rows.clone(), persistent=False)
         self.register_buffer("columns", columns.clone(), persistent=False)
         self.register_buffer("weights", weights, persistent=False)
+
+    def units(self) -> Tensor:
+        """Frequencies, both parts and all channels together; frequency zero is never left out."""
+        zero = (self.rows == 0) & (self.columns == 0)
+        labels = torch.where(zero, NEVER, torch.arange(len(zero), device=zero.device))
+        return along(self.measurement_shape, 1, labels.cpu())
 
     def forward(self, image: Images) -> Measured:
         """The weighted coefficients at the chosen frequencies."""

@@ -16,10 +16,10 @@ from torch import Tensor
 from invprob.errors import ArgumentError
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
-from invprob.operators.hold_out import HoldOut
 from invprob.operators.noise import GaussianNoise
 from invprob.registry import register
 from invprob.solver.rule import Rule, Verdict
+from invprob.solver.split import Split
 from invprob.solver.task import Task
 from invprob.streams import derive, stream
 from invprob.types import Images, PerImage
@@ -110,30 +110,24 @@ class HeldOutMisfit(Rule):
     """Keep the iterate that predicts hidden measurements best; stop when none is better for long.
 
     Args:
-        measurements: y, the hidden ones included.
-        operator: A, which predicts the hidden ones as well.
-        hidden: which measurements the solver does not see, bool of the measurement shape.
+        split: the measurements, in what the solver sees and what is hidden.
         patience: how many steps without a better prediction end the solve.
     """
 
-    def __init__(
-        self, measurements: Measurements, operator: Operator, hidden: Tensor, patience: int = 30
-    ) -> None:
-        super().__init__(measurements)
-        self._values, self._operator, self._hidden = measurements.values, operator, hidden
-        self._patience = patience
+    def __init__(self, split: Split, patience: int = 30) -> None:
+        super().__init__(split.measurements)
+        self._split, self._patience = split, patience
         self.begin()
 
     def begin(self) -> None:
         """Forget the best prediction."""
-        batch = len(self._values)
+        batch = len(self._split.measurements.values)
         self._best = torch.full((batch,), torch.inf, dtype=torch.float64)
         self._stale = torch.zeros(batch, dtype=torch.int64)
 
     def judge(self, image: Images) -> Verdict:
         """Keep the best prediction; be done when none was better for a while."""
-        error = (self._operator(image) - self._values.to(image)) * self._hidden.to(image)
-        misfit = error.square().flatten(1).sum(1).double().cpu() / self._hidden.sum().cpu()
+        misfit = self._split.misfit(image)
         better = misfit < self._best
         self._best = torch.where(better, misfit, self._best)
         self._stale = torch.where(better, 0, self._stale + 1)
@@ -221,6 +215,9 @@ def held_out(
 ) -> Task:
     """Hide some measurements from the solver, and return the iterate that predicts them best.
 
+    What is hidden are whole pixels, views, lines or whatever the operator offers
+    (`Operator.units`), and single numbers where it offers nothing.
+
     Raises:
         ArgumentError: `hidden` is no share in (0, 1), or the patience is below 1.
     """
@@ -228,15 +225,11 @@ def held_out(
         raise ArgumentError(f"hidden must be a share in (0, 1), not {hidden}")
     if patience < 1:
         raise ArgumentError(f"patience must be at least 1, not {patience}")
-    measurements, operator = task.measurements, task.operator
-    own_seed = derive(task.seed, "held-out")
-    window = HoldOut(operator.measurement_shape, share=hidden, seed=own_seed)
-    seen = window @ operator
-    values = window(measurements.values)
+    split = Split.of(task.measurements, task.operator, hidden, derive(task.seed, "held-out"))
     return replace(
-        task.with_rule(lambda: HeldOutMisfit(measurements, operator, ~window.seen, patience)),
-        measurements=Measurements.from_array(values, seen, noise=measurements.noise()),
-        operator=seen,
+        task.with_rule(lambda: HeldOutMisfit(split, patience)),
+        measurements=split.seen,
+        operator=split.seen_operator,
     )
 
 

@@ -19,6 +19,7 @@ from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.external import External
 from invprob.operators.structure import Composite
+from invprob.operators.units import NEVER, depends
 from invprob.testing.dense_matrix import Decomposition
 from invprob.testing.dense_matrix import dense as dense
 from invprob.testing.priors import check_prior as check_prior
@@ -46,10 +47,11 @@ def check_operator(operator: Operator) -> None:
     """Examine all laws of an operator's contract.
 
     Every operator: shapes and dtypes are those declared; two calls agree; images of a batch do not
-    mix; copies, checkpoints and specs give the same operator. A linear one: A(2x - 3z) = 2Ax - 3Az,
-    <Ax, y> = <x, A'y>, `adjoint` is the transpose by autograd and can be differentiated, `norm` and
-    `pinv` agree with the dense matrix. Any other: the gradient is that of the values, or, where a
-    `surrogate` stands in, steps along its gradient help.
+    mix; copies, checkpoints and specs give the same operator; units, if it offers some, label every
+    number, and each depends on the image. A linear one: A(2x - 3z) = 2Ax - 3Az, <Ax, y> = <x, A'y>,
+    `adjoint` is the transpose by autograd and can be differentiated, `norm` and `pinv` agree with
+    the dense matrix. Any other: the gradient is that of the values, or, where a `surrogate` stands
+    in, steps along its gradient help.
 
     Args:
         operator: an operator, best with images of at most 1,024 elements.
@@ -181,6 +183,27 @@ def _spec(operator: Operator) -> str:
     return operator.fingerprint()[:12]
 
 
+def _units(operator: Operator) -> str:
+    """Each number has a label, those of one unit can be left out, and each unit says something."""
+    units = operator.units()
+    if units is None:
+        raise _NotExamined("it offers no units, so that --method auto cannot judge by them")
+    _demand(
+        units.dtype == torch.int64 and tuple(units.shape) == operator.measurement_shape,
+        f"units are {units.dtype} of shape {tuple(units.shape)}, not int64 of shape "
+        f"{operator.measurement_shape}",
+    )
+    _demand(int(units.min()) >= NEVER, f"there is a label of {int(units.min())}, below {NEVER}")
+    offered, varies = units != NEVER, depends(_double(operator))
+    labels = units[offered].unique()
+    silent = labels[~torch.isin(labels, units[offered & varies])]
+    _demand(
+        len(silent) == 0,
+        f"{len(silent)} of {len(labels)} units do not depend on the image; label them {NEVER}",
+    )
+    return f"{len(labels)} units of {int(offered.sum())} numbers"
+
+
 def _linearity(operator: Operator) -> str:
     """A(2x - 3z) = 2Ax - 3Az."""
     _demand(operator.linear, "a LinearOperator says that it is not linear")
@@ -266,6 +289,7 @@ _LAWS: dict[str, Callable[[Operator], str]] = {
     "batch": _batch,
     "copying": _copying,
     "spec": _spec,
+    "units": _units,
 }
 _CURVED_LAWS: dict[str, Callable[[Operator], str]] = {"gradient": _differentiable}
 

@@ -14,6 +14,7 @@ from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.operators import GaussianNoise, HoldOut, Identity, UniformNoise
+from invprob.operators.partial import left_out
 from invprob.priors import Code, Prior
 from invprob.registry import build
 from invprob.schedules import constant
@@ -155,7 +156,7 @@ def split(targets: tuple[float, ...], patience: int, *steps: int) -> tuple[Task,
     settings: dict[str, Any] = {"hidden": 0.25, "patience": patience}
     blank = Measurements.from_array(torch.zeros(len(targets), *SHAPE), Identity(SHAPE))
     probe = ruled("held-out", blank, **settings)
-    (kept,) = (leaf.seen for leaf in probe.operator.modules() if isinstance(leaf, HoldOut))
+    kept = ~left_out(probe.operator)
     values = torch.stack([torch.where(kept, PATTERN, PATTERN * target) for target in targets])
     measurements = Measurements.from_array(values, Identity(SHAPE))
     curvature = float((PATTERN * kept).square().mean())
