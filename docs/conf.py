@@ -23,7 +23,12 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "pages",
 ]
-exclude_patterns = ["_ext", "generated/scripts", "generated/policy-table.md"]
+exclude_patterns = [
+    "_ext",
+    "generated/scripts",
+    "generated/policy-table.md",
+    "generated/auto-table.md",
+]
 default_role = "code"
 smartquotes = False
 nitpicky = False

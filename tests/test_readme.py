@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "docs/start.md",
+    "docs/auto.md",
     "docs/choosing.md",
     "docs/runs.md",
     "docs/generators.md",

@@ -92,7 +92,13 @@ class BarDisplay(RunDisplay):
             self._task = self._progress.add_task("", total=status.steps, numbers="")
             self._progress.start()
         shown = " · ".join(numbers(status, eta=False))
-        self._progress.update(self._task, completed=status.taken, numbers=shown, refresh=True)
+        self._progress.update(
+            self._task,
+            completed=status.taken,
+            total=status.steps,
+            numbers=shown,
+            refresh=True,
+        )
 
     def end(self) -> None:
         """Remove the bar."""

@@ -7,7 +7,7 @@ To add a method, register a function of a `Setting` (or of a `Problem`, without 
 returns a `Recipe`. Its keyword-only parameters become options of the command line.
 """
 
-from invprob.methods import controls, encoded, gaussian, latents, sphinx, w_space
+from invprob.methods import automatic, controls, encoded, gaussian, latents, sphinx, w_space
 from invprob.methods.by_name import make as make
 from invprob.methods.by_name import needs_generator as needs_generator
 from invprob.methods.by_name import open_options as open_options
@@ -17,6 +17,8 @@ from invprob.methods.choices import Choices as Choices
 from invprob.methods.choices import DataTerm as DataTerm
 from invprob.methods.choices import Init as Init
 from invprob.methods.policy import choose as choose
+from invprob.methods.problem import Candidate as Candidate
+from invprob.methods.problem import Contest as Contest
 from invprob.methods.problem import Method as Method
 from invprob.methods.problem import Problem as Problem
 from invprob.methods.problem import Recipe as Recipe
@@ -25,4 +27,4 @@ from invprob.methods.problem import in_stages as in_stages
 from invprob.registry import register as register
 
 # Importing these modules registers their methods.
-FAMILIES = (sphinx, latents, gaussian, w_space, encoded, controls)
+FAMILIES = (automatic, sphinx, latents, gaussian, w_space, encoded, controls)

@@ -13,9 +13,11 @@ from invprob.losses import check_stochastic, with_fresh_noise
 from invprob.measurements import Measurements
 from invprob.methods.choices import Asked, DataTerm, Init
 from invprob.methods.coarse import coarse_to_fine
+from invprob.methods.contest import hold, split_for, timed
 from invprob.methods.encoder_start import EncoderStart
 from invprob.methods.policy import TABLE, choose
 from invprob.methods.problem import Problem, Recipe, Setting
+from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.options import AUTO, options_of
 from invprob.perceptual.distance import PerceptualDistance
@@ -38,6 +40,7 @@ def make(
     measurement_shape: Shape | None = None,
     observed: int | None = None,
     smooth: bool = True,
+    linear: bool = True,
     perceptual: PerceptualDistance | None = None,
     noise: Noise | None = None,
     data_term: DataTerm = "misfit",
@@ -59,6 +62,7 @@ def make(
         observed: how many numbers of a measurement depend on the image (`Operator.observed`).
             None: all of them.
         smooth: whether the operator has exact gradients (`Operator.smooth`).
+        linear: whether the operator is linear (`Operator.linear`).
         perceptual: the perceptual network. None: no perceptual term.
         noise: the noise in the measurements. None: no noise is known.
         data_term: how the prediction is compared with the measurement. "misfit" takes squared
@@ -91,6 +95,7 @@ def make(
         data_term,
         observed,
         smooth,
+        linear,
     )
     if data_term == "stochastic":
         check_stochastic(problem.measurement_shape)
@@ -106,6 +111,8 @@ def make(
             **{option: getattr(choices, option) for option in open_options(name)},
         },
     )
+    if recipe.contest is not None:
+        return replace(recipe, choices=choices)
     initial = recipe.initial
     if init == "encoder":
         if not needs_generator(name) or generator is None:
@@ -170,7 +177,8 @@ def restore(
 ) -> Solution:
     """Restore images from measurements with a named method.
 
-    This is `make` and `solve_restarts` in one.
+    This is `make` and `solve_restarts` in one. With the method `auto` the candidates are solved
+    first, each as the arguments say; `invprob.methods.contest` has the contest.
 
     Args:
         measurements: what was measured of the images.
@@ -186,7 +194,8 @@ def restore(
         restarts: how many seeds to solve from, at least 1. Each image keeps the solution that fits
             its measurements best.
         seed: the number from which every random draw derives, from 0 to 2**63 - 1.
-        callbacks: observers of the solve, and rules that stop it.
+        callbacks: observers of the solve, and rules that stop it. Of `auto` they watch the solve
+            from all measurements, and rules are refused.
         options: options of the method, by name.
 
     Returns:
@@ -198,28 +207,58 @@ def restore(
         ArgumentError: an option is unknown or out of range, or two of them contradict each other.
         EncoderError: the generator has no encoder, and one is needed.
         ShapeError: the generator draws images of another shape than those that were measured.
+        RunError: every candidate of `auto` failed.
     """
-    network = None
+    network, ruled = None, any(isinstance(callback, Rule) for callback in callbacks)
     if needs_generator(method):
         network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
-    recipe = make(
-        method,
-        network,
-        measurements.image_shape,
-        measurement_shape=operator.measurement_shape,
-        observed=operator.observed,
-        smooth=operator.smooth,
-        perceptual=perceptual,
-        noise=measurements.noise(),
-        data_term=data_term,
-        init=init,
-        coarse=coarse,
-        may_stop=any(isinstance(callback, Rule) for callback in callbacks),
-        **(options or {}),
+
+    def recipe_of(name: str, given: Mapping[str, Any]) -> Recipe:
+        searches = needs_generator(name)  # else there is nothing to begin coarsely or by an encoder
+        return make(
+            name,
+            network,
+            measurements.image_shape,
+            measurement_shape=operator.measurement_shape,
+            observed=operator.observed,
+            smooth=operator.smooth,
+            linear=operator.linear,
+            perceptual=perceptual,
+            noise=measurements.noise(),
+            data_term=data_term,
+            init=init if searches or name == method else "default",
+            coarse=coarse if searches or name == method else None,
+            may_stop=ruled,
+            **given,
+        )
+
+    def solve(
+        recipe: Recipe, known: Measurements, by: Operator, watched: Sequence[Callback]
+    ) -> Solution:
+        task = recipe.task(known, by, steps=steps, seed=seed, restarts=restarts)
+        return solve_restarts(task, callbacks=watched)
+
+    recipe = recipe_of(method, options or {})
+    if recipe.contest is None:
+        return solve(recipe, measurements, operator, callbacks)
+    if ruled:
+        raise ArgumentError(
+            f"a rule watches one solve, and {method} solves several times; leave the rule out, or "
+            "name one of its candidates as the method"
+        )
+    recipes = {one.method: recipe_of(one.method, {}) for one in recipe.contest.candidates}
+    split = split_for(recipe.contest, measurements, operator, seed)
+    decision = hold(
+        recipe.contest.candidates,
+        split.misfit,
+        lambda name: timed(lambda: solve(recipes[name], split.seen, split.seen_operator, ())),
     )
-    task = recipe.task(measurements, operator, steps=steps, seed=seed, restarts=restarts)
-    return solve_restarts(task, callbacks=callbacks)
+    solution = decision.solution(
+        {name: solve(recipes[name], measurements, operator, callbacks) for name in decision.members}
+    )
+    told = replace(solution.outcome, sentence=f"{solution.outcome}; {decision}")
+    return replace(solution, outcome=told)
 
 
 def _check_words(init: str, data_term: str) -> None:

@@ -57,6 +57,7 @@ class Problem:
         compare: how the prediction is compared with the measurement, see `make`.
         observed: how many numbers of a measurement depend on the image. None: all of them.
         smooth: whether the operator has exact gradients (`Operator.smooth`).
+        linear: whether the operator is linear (`Operator.linear`).
 
     Raises:
         ArgumentError: the comparison needs to know the noise, and there is none.
@@ -69,6 +70,7 @@ class Problem:
     compare: DataTerm = "misfit"
     observed: int | None = None
     smooth: bool = True
+    linear: bool = True
 
     def __post_init__(self) -> None:
         if self.compare != "misfit" and self.noise is None:
@@ -217,6 +219,33 @@ class Problem:
         return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A method that another one may choose.
+
+    Args:
+        method: its registered name.
+        because: why it is tried, as a clause that follows "because".
+    """
+
+    method: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Methods to choose from, and how much of the measurements judges them.
+
+    Args:
+        candidates: the methods.
+        share: the share of the units (`Operator.units`) that is held out and judges. None: as much
+            as `invprob.methods.contest.share_for` says.
+    """
+
+    candidates: tuple[Candidate, ...]
+    share: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting(Problem):
     """A problem together with a generator, for the methods that search one.
@@ -242,12 +271,15 @@ class Recipe:
         initial: finds the start in the measurements. None: the start of the first prior.
         notes: what the user should know of this recipe, one line each.
         choices: what was chosen for the user. `make` enters it; a method leaves it alone.
+        contest: the methods to choose from by measurements that are held out. Such a recipe has no
+            stages of its own.
     """
 
     stages: tuple[Stage, ...]
     initial: Initial | None = None
     notes: tuple[str, ...] = ()
     choices: Choices = field(default_factory=Choices)
+    contest: Contest | None = None
 
     @property
     def steps(self) -> int:

@@ -228,6 +228,7 @@ def build_recipe(
         measurement_shape=operator.measurement_shape,
         observed=operator.observed,
         smooth=operator.smooth,
+        linear=operator.linear,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
         data_term=config.data_term,

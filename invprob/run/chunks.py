@@ -41,7 +41,6 @@ def solve_in_chunks(
     Raises:
         MemoryShortage: one image alone does not fit.
     """
-    display.folder(folder.path)
     keep_freed_memory()
     if isinstance(job.network, PerceptualDistance):
         job.network.to(job.device)

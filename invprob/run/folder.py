@@ -22,6 +22,7 @@ from invprob.run.config import FORMAT, RunConfig
 from invprob.solver.solution import Solution
 
 CONFIG = "config.toml"
+CANDIDATES = "candidates.json"  # what a method that chooses among others tried, and its choice
 CHOICES = "choices.json"  # what was chosen for the user, and why
 ENVIRONMENT = "environment.json"
 OPERATOR = "operator.json"  # for people, and for `--spec`; measurements carry their own
@@ -66,6 +67,18 @@ class RunFolder:
         self.path = path
         self.kept = False
         self._replaced = replaced
+
+    def inside(self, name: str) -> "RunFolder":
+        """A folder within this one, for a solve that is a part of the run; it is made.
+
+        It has trace, checkpoint and results of its own, and lies under the lock of this one.
+        """
+        path = self.path / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise file_error(path, error, "made") from None
+        return RunFolder(path)
 
     def keep(self) -> None:
         """Let the folder stay from now on, whatever happens, because it can be resumed."""

@@ -13,6 +13,7 @@ from invprob.errors import FileError
 from invprob.run import folder as files
 from invprob.run.chunks import solve_in_chunks
 from invprob.run.config import RunConfig
+from invprob.run.contest import check_contest, solve_contest
 from invprob.run.folder import RunFolder
 from invprob.run.inputs import with_absolute_paths
 from invprob.run.job import Job, build_job
@@ -49,15 +50,19 @@ def start(
     """
     display = display or Silent()
     job = build_job(with_absolute_paths(config), display)
-    job.task(range(job.count))  # a rule that is refused here leaves nothing behind
+    _check(job)  # what is refused here leaves nothing behind
     with new_folder(out, job.name, overwrite=overwrite) as folder:
         # Only here: to a run that is resumed, its settings say that everything was asked for.
         folder.write_json(files.CHOICES, job.recipe.choices.to_json())
         _record(job, folder)
         for line in job.messages():
             display.message(line)
+        display.folder(folder.path)
         with _resumable(folder):
-            solution, seconds = solve_in_chunks(job, folder, display)
+            if job.recipe.contest is None:
+                solution, seconds = solve_in_chunks(job, folder, display)
+            else:
+                job, solution, seconds = solve_contest(job, job.recipe.contest, folder, display)
             return write_results(job, folder, solution, seconds, draw)
 
 
@@ -88,6 +93,11 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
             return Finished(path, scores, images, choices, again=True)
         checkpoint = folder.load_checkpoint() if folder.recorded else None
         job = build_job(config, display, began=folder)
+        display.folder(folder.path)
+        if job.recipe.contest is not None and folder.recorded:
+            with _resumable(folder):
+                job, solution, seconds = solve_contest(job, job.recipe.contest, folder, display)
+                return write_results(job, folder, solution, seconds, draw)
         if checkpoint is None:
             display.message("no checkpoint was reached: the run starts anew")
             folder.truncate_trace(0)
@@ -99,6 +109,14 @@ def resume(path: Path, *, display: Display | None = None, draw: Draw | None = No
         with _resumable(folder):
             solution, seconds = solve_in_chunks(job, folder, display, checkpoint)
             return write_results(job, folder, solution, seconds, draw)
+
+
+def _check(job: Job) -> None:
+    """See that everything can be built that the run will solve."""
+    if job.recipe.contest is None:
+        job.task(range(job.count))
+    else:
+        check_contest(job, job.recipe.contest)
 
 
 def _record(job: Job, folder: RunFolder) -> None:

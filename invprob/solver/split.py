@@ -54,6 +54,11 @@ class Split:
         )
         return cls(measurements, operator, seen, seen_operator, hidden)
 
+    @property
+    def count(self) -> int:
+        """How many numbers are hidden of each image, of the first where they differ."""
+        return int(self.hidden.expand(self.measurements.values.shape)[0].sum())
+
     @torch.no_grad()
     def misfit(self, image: Images) -> PerImage:
         """The mean square of A x - y over the hidden numbers of each image.

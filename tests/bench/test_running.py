@@ -100,6 +100,18 @@ def test_another_definition_is_refused(write, in_process: list[str], tmp_path: P
         run(write(), tmp_path / "mine")
 
 
+def test_a_sweep_may_leave_the_method_to_the_data(
+    write, in_process: list[str], tmp_path: Path
+) -> None:
+    auto = ('name = "sphinx"', 'label = "auto"\nname = "auto"\ncandidates = "w-plus tv"')
+    assert run(write(auto), tmp_path / "out").finished == 4
+    chosen = json.loads((tmp_path / "out/runs/face_one-half_auto_s0/candidates.json").read_text())
+    assert [one["method"] for one in chosen["candidates"]] == ["w-plus", "tv"]
+    assert set(chosen["chosen"]) <= {"w-plus", "tv"}
+    row = next(row for row in rows(tmp_path / "out" / "runs.csv") if row["method"] == "auto")
+    assert float(row["psnr"]) > 0 and row["steps"] == "2"
+
+
 def test_a_failing_run_is_recorded_and_stops_nothing(
     write, in_process: list[str], tmp_path: Path
 ) -> None:

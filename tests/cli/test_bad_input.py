@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from invprob.cli.app import run
 
 CIRCULANT = ("--operator", "circulant", "--ratio", "0.1", "--steps", "4")
+AUTO = ("--operator", "circulant", "--ratio", "0.1", "--method", "auto")
 
 
 @pytest.mark.parametrize("ratio", ["0", "-1", "2", "nan", "1e-9", "much"])
@@ -38,6 +39,12 @@ def test_a_ratio_that_cannot_be(refuse, ratio: str) -> None:
         ((*CIRCULANT, "--noise", "gausian"), ("Did you mean 'gaussian'?",)),
         ((*CIRCULANT, "--method", "sfinx"), ("sphinx",)),
         ((*CIRCULANT, "--readout", "first"), ("--readout", "mean_w")),
+        ((*AUTO, "--held-out", "0.9999"), ("leaves nothing of the 307 parts", "leave less out")),
+        ((*AUTO, "--held-out", "0"), ("held_out must be a share in (0, 1), got 0",)),
+        ((*AUTO, "--candidates", "tv sfinx"), ("Did you mean 'sphinx'?",)),
+        ((*AUTO, "--candidates", "auto"), ("methods other than auto",)),
+        ((*AUTO, "--readout", "mean_w"), ("--readout", "was not given")),
+        ((*AUTO, "--steps", "1"), ("steps must be at least 3",)),
         ((*CIRCULANT[:4], "--steps", "0"), ("steps must be at least 1, got 0",)),
         ((*CIRCULANT[:4], "--steps", "many"), ("--steps",)),
         ((*CIRCULANT, "--seed", "-1"), ("seed",)),
@@ -200,3 +207,23 @@ def test_usage_errors_are_one_line(capfd: pytest.CaptureFixture[str]) -> None:
         assert run(arguments) == 2
         out, err = capfd.readouterr()
         assert out == "" and err.startswith("invprob: ") and err.count("\n") == 1, err
+
+
+def test_auto_needs_to_know_what_can_be_left_out(refuse, place: Path) -> None:
+    """An outsider's operator without `units`, and measurements of a size that does not fit."""
+    Path("bare.py").write_text(
+        "import invprob\n"
+        "@invprob.register.operator('bare')\n"
+        "class Bare(invprob.LinearOperator):\n"
+        "    def __init__(self, image_shape):\n"
+        "        super().__init__(image_shape, image_shape)\n"
+        "    def forward(self, image):\n"
+        "        return 2 * image\n"
+    )
+    solve = ("solve", "--method", "auto", "--operator")
+    complaint = refuse(*solve, "bare", "--plugin", "bare.py")
+    assert "bare does not say what can be; name a method (--method tv)" in complaint
+    measure = "measure --sample face --operator identity --size 16 --out y.safetensors"
+    assert run(measure.split()) == 0
+    complaint = refuse("solve", "--method", "auto", "--measurements", "y.safetensors")
+    assert "measure with --size 32" in complaint

@@ -23,7 +23,11 @@ STEPS = 4  # one for each stage of the method that has most
 # Where a default needs what a small generator has not, and forms that are methods of their own.
 FORMS: list[tuple[str, dict[str, Any]]] = [
     # From A⁺y of full observations, TV has no misfit left that could fall.
-    *((name, {"begin": "zero"} if name == "tv-descent" else {}) for name in register.method),
+    *(
+        (name, {"begin": "zero"} if name == "tv-descent" else {})
+        for name in register.method
+        if name != "auto"  # which solves by others
+    ),
     ("sphinx", {"coarse": 8}),
     ("sphinx", {"optimiser": "l-bfgs"}),
     ("sphinx-style", {"optimiser": "l-bfgs", "coarse": 16}),

@@ -91,7 +91,7 @@ def test_noise_maps_of_the_baseline_move_fast_only_where_data_suffice() -> None:
 def test_every_method_names_its_options() -> None:
     for name in register.method:
         options = {option.name: option for option in options_of(register.method[name])}
-        assert "steps" in options or name == "psp"  # which takes none
+        assert "steps" in options or name in ("psp", "auto")  # which take none of their own
         assert all(option.help for option in options.values())
 
 

@@ -48,10 +48,6 @@ def _page(name: str, entry: Any, generator: Generator, pictures: Path) -> str:
 {picture}
 {rest}
 
-## What moves
-
-Where the whole image is measured without noise, with the generator `faces-128`:
-
 {_stages(name, generator)}
 ## Options
 
@@ -69,8 +65,10 @@ solution = invprob.restore(measurements, method="{name}")
 
 
 def _stages(name: str, generator: Generator) -> str:
-    """Return the table of a method's stages: what moves, by which loss and optimiser."""
+    """Return the section about a method's stages: what moves, by which loss and optimiser."""
     recipe = make(name, generator if needs_generator(name) else None, generator.image_shape)
+    if recipe.contest is not None:
+        return "[The method that the data choose](/auto.md) tells how.\n\n"
     rows = []
     for number, stage in enumerate(recipe.stages, 1):
         prior = stage.prior
@@ -83,7 +81,8 @@ def _stages(name: str, generator: Generator) -> str:
         rows.append([str(number), *moved, terms, type(stage.optimiser).__name__, str(stage.steps)])
     header = ["stage", "style", "content", "noise maps", "loss", "optimiser", "steps"]
     notes = "".join(f"\n*Note: {note}.*\n" for note in recipe.notes)
-    return table(header, rows) + notes
+    about = "Where the whole image is measured without noise, with the generator `faces-128`:"
+    return f"## What moves\n\n{about}\n\n{table(header, rows)}{notes}\n"
 
 
 def _linked(part: type) -> str:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from invprob.methods import Asked, Problem
+from invprob.methods import Asked, Problem, automatic
 from invprob.methods.policy import TABLE, Case, Row
 from invprob.operators import GaussianNoise
 from pages.text import table, write
@@ -18,7 +18,7 @@ EXAMPLE_WORDS = "for images of 128 pixels and noise of sigma 0.1"
 
 
 def write_pages(target: Path) -> None:
-    """Write `policy-table.md`, which the page `policy.md` includes."""
+    """Write `policy-table.md` and `auto-table.md`, which `policy.md` and `auto.md` include."""
     meanings = dict(re.findall(r"^    (\w+): (.+)$", inspect.getdoc(Asked) or "", re.MULTILINE))
     parts = []
     for name, rows in TABLE.items():
@@ -28,6 +28,11 @@ def write_pages(target: Path) -> None:
             table(["because", "value"], [[row.because, _value(row)] for row in rows]),
         ]
     write(target / "policy-table.md", "\n".join(parts))
+    tried = [
+        [f"[{row.method}](/generated/methods/{row.method}.md)", row.because]
+        for row in automatic.TABLE
+    ]
+    write(target / "auto-table.md", table(["method", "because"], tried))
 
 
 def _value(row: Row) -> str:
