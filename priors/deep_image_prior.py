@@ -5,12 +5,13 @@ Ulyanov, Vedaldi & Lempitsky, CVPR 2018. Every image has a network of its own.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from invprob.errors import ArgumentError
 from invprob.priors.base import Code, Prior
 from invprob.registry import register
 from invprob.types import Images, Shape, Spec
@@ -19,7 +20,8 @@ INPUT_CHANNELS = 16
 INPUT_RANGE = 0.1  # the fixed input is uniform in [0, 0.1]
 SHAKE = 1 / 30  # standard deviation of the noise added to the input at every step
 SKIP_CHANNELS = 4
-WIDTHS = (16, 32, 64, 64)  # filters of each level; each level halves the size
+NARROW = (16, 32, 64, 64)  # filters of each level; each level halves the size
+LEVELS = 5  # at most, where each level has as many filters
 SMALLEST = 8  # pixels of the shorter side at the lowest level
 
 
@@ -95,14 +97,27 @@ class Level(nn.Module):
 
 
 class HourglassCode(Code):
-    """The networks of a batch, and the fixed input (1, channels, height, width) that they share."""
+    """The networks of a batch, the fixed input that they share, and what they have drawn.
+
+    Args:
+        body: all of a network but its last layer.
+        last: the last layer.
+        fixed: the input, (1, channels, height, width).
+        image_shape: shape of an image.
+    """
 
     fixed: Tensor
+    average: Tensor  # of the images of all steps, times `weight`; (batch, *image_shape)
+    weight: Tensor  # (batch,), 0 before the first step
 
-    def __init__(self, body: Level, last: Convolution, fixed: Tensor) -> None:
+    def __init__(self, body: Level, last: Convolution, fixed: Tensor, image_shape: Shape) -> None:
         super().__init__()
         self.body, self.last = body, last
+        batch = len(last.bias)
         self.register_buffer("fixed", fixed)
+        self.register_buffer("average", fixed.new_zeros(batch, *image_shape))
+        self.register_buffer("weight", fixed.new_zeros(batch))
+        self.drawn: Images | None = None  # by the step that is being taken
 
 
 @register.prior("deep-image-prior")
@@ -110,19 +125,38 @@ class DeepImagePrior(Prior[HourglassCode]):
     """I = tanh(network(fixed noise)), where the network's weights are free.
 
     Encoder and decoder with thin skips (Ulyanov, Vedaldi & Lempitsky, CVPR 2018). At each step
-    N(0, 1/30²) is added to the input; a solution leaves it out. The network is narrower than theirs
-    (16 to 64 filters on four levels instead of 128 on five), so that 128 pixels suit a CPU. It is
-    normalised over each image, which equals their batch normalisation for one image.
+    N(0, 1/30²) is added to the input; a solution leaves it out. By default the network is narrower
+    than theirs (16 to 64 filters on four levels instead of 128 on five), so that 128 pixels suit a
+    CPU. The lowest level has at least 8 pixels. The network is normalised over each image, which
+    equals their batch normalisation for one image.
+
+    The solution is the exponential average of the images of all steps, or, with a memory of 0, the
+    image of the last weights.
+
+    Raises:
+        ArgumentError: the width is not positive, or the memory is not in [0, 1).
     """
 
     origin: Tensor
 
-    def __init__(self, image_shape: Shape) -> None:
+    def __init__(
+        self,
+        image_shape: Shape,
+        width: Annotated[
+            int | None, "filters of each level; published: 128. None: 16 to 64, growing"
+        ] = None,
+        average: Annotated[float, "memory of the average of images, in [0, 1)"] = 0.0,
+    ) -> None:
         super().__init__(image_shape)
+        if width is not None and width < 1:
+            raise ArgumentError(f"width must be at least 1, not {width}; published: 128")
+        if not 0 <= average < 1:
+            raise ArgumentError(f"average must be in [0, 1), not {average}; published: 0.99")
         self.register_buffer("origin", torch.zeros(()), persistent=False)  # device and dtype
         shorter = min(self.image_shape[1:])
         levels = max(1, int(math.log2(max(shorter / SMALLEST, 2))))
-        self.widths = WIDTHS[:levels]
+        self.width, self.average = width, average
+        self.widths = (NARROW if width is None else (width,) * LEVELS)[:levels]
 
     def start(self, batch: int, rng: torch.Generator) -> HourglassCode:
         """Random weights and the input."""
@@ -130,26 +164,42 @@ class DeepImagePrior(Prior[HourglassCode]):
         fixed = INPUT_RANGE * torch.rand(1, INPUT_CHANNELS, *size, generator=rng)
         body = Level(INPUT_CHANNELS, self.widths, batch, rng, self.origin)
         last = Convolution(self.widths[0], self.image_shape[0], 1, batch, rng, self.origin)
-        return HourglassCode(body, last, fixed.to(self.origin))
+        return HourglassCode(body, last, fixed.to(self.origin), self.image_shape)
 
     def decode(self, code: HourglassCode, rng: torch.Generator) -> Images:
         """The network at the input with fresh noise."""
         shake = torch.randn(code.fixed.shape, generator=rng).to(code.fixed)
-        return _draw(code, code.fixed + SHAKE * shake)
+        image = _draw(code, code.fixed + SHAKE * shake)
+        code.drawn = image.detach()
+        return image
+
+    @torch.no_grad()
+    def project_(self, code: HourglassCode) -> None:
+        """Add the image of the step to the average."""
+        if code.drawn is not None:
+            code.average.lerp_(code.drawn, 1 - self.average)
+            code.weight.lerp_(torch.ones_like(code.weight), 1 - self.average)
+        code.drawn = None
 
     def realise(self, code: HourglassCode, rng: torch.Generator) -> dict[str, Tensor]:
-        """The network at the input itself."""
+        """The average; without one, the network at the input itself."""
         del rng
-        return {"image": _draw(code, code.fixed)}
+        image = _draw(code, code.fixed)
+        if self.average:
+            weight = code.weight.view(-1, 1, 1, 1)
+            image = torch.where(weight > 0, code.average / weight.clamp(min=1e-9), image)
+        return {"image": image}
 
     def spec(self) -> dict[str, Any]:
-        """The shape."""
-        return {**super().spec(), "image_shape": list(self.image_shape)}
+        """The shape and the options."""
+        shape = list(self.image_shape)
+        options = {"width": self.width, "average": self.average}
+        return {**super().spec(), "image_shape": shape, **options}
 
     @classmethod
     def from_spec(cls, spec: Spec) -> "DeepImagePrior":
         """Build the prior again."""
-        return cls(tuple(spec["image_shape"]))
+        return cls(tuple(spec["image_shape"]), spec.get("width"), spec.get("average", 0.0))
 
 
 def _draw(code: HourglassCode, given: Tensor) -> Images:

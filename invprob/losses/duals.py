@@ -79,6 +79,34 @@ class _TotalVariation(Dual):
         return value / value.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1)
 
 
+class GradientDual(Term):
+    """||∇x||² / 2: the squared differences of neighbouring pixels, each channel by itself.
+
+    Args:
+        sigma: the step size σ of y.
+    """
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__("gradient-dual", 1.0)
+        self.sigma = sigma
+
+    def bind(self, target: Measured, operator: Operator) -> BoundTerm:
+        return _Gradient(target.new_zeros(len(target), 2, *operator.image_shape), self.sigma)
+
+
+class _Gradient(Dual):
+    def __init__(self, value: Tensor, sigma: float) -> None:
+        super().__init__(value)
+        self.sigma = sigma
+
+    def map(self, image: Images, prediction: Measured) -> Tensor:
+        del prediction
+        return differences(image)
+
+    def proximal(self, value: Tensor) -> Tensor:
+        return value / (1 + self.sigma)
+
+
 class DataDual(Term):
     """||A x - y||² / (2 λ), or A x = y where λ is 0, with A scaled to the norm of ∇.
 

@@ -21,7 +21,7 @@ _NOTHING_TO_SAY = (None, "available")  # values that change nothing
 class Asked:
     """What the user asked for.
 
-    The first seven are choices. Each is a value that the user gave, "auto" where the choice is left
+    The choices come first. Each is a value that the user gave, "auto" where the choice is left
     to the policy, or None where the method has no such choice. The last four are circumstances.
 
     Args:
@@ -31,7 +31,8 @@ class Asked:
         noise_maps: the noise part: free noise maps B, or the stored ones.
         noise_rate: the learning rate of the noise maps, relative to the other variables.
         weight: the weight of total variation in the method `tv-descent`.
-        fidelity: λ of the method `tv`.
+        fidelity: λ of the methods `tv` and `wavelet`.
+        smoothness: λ of the method `tikhonov`.
         coarse: the size in pixels at which the search begins.
         learning_rate: the learning rate of Adam; None if the user gave none.
         readout: how the heads are read out; None if the method has no heads.
@@ -46,6 +47,7 @@ class Asked:
     noise_rate: float | Auto | None = None
     weight: float | Auto | None = None
     fidelity: float | Auto | None = None
+    smoothness: float | Auto | None = None
     coarse: int | Auto | None = "auto"
     learning_rate: float | None = None
     readout: str | None = None
@@ -69,6 +71,7 @@ class Choices:
     noise_rate: float | None = None
     weight: float | None = None
     fidelity: float | None = None
+    smoothness: float | None = None
     coarse: int | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 

@@ -129,12 +129,25 @@ FIDELITY = [
 
 
 @pytest.mark.parametrize(("case", "value", "words"), FIDELITY)
-def test_how_far_total_variation_may_be_from_the_data(
-    case: Problem, value: float, words: str
-) -> None:
+def test_how_far_the_image_may_be_from_the_data(case: Problem, value: float, words: str) -> None:
     chosen = choose(case, Asked(fidelity="auto"))
     assert chosen.fidelity == pytest.approx(value, rel=1e-12)
     assert words in chosen.reasons["fidelity"]
+
+
+# λ = 9 sigma; 0 asks for A x = y.
+SMOOTHNESS = [
+    (problem(), 0.0, "no noise is known"),
+    (problem(noise=noise(0.2)), 1.8, "grows with the sigma of the noise (sigma 0.2)"),
+    (problem(noise=UniformNoise(width=0.7)), 0.9, "is taken for a sigma of 0.1"),
+]
+
+
+@pytest.mark.parametrize(("case", "value", "words"), SMOOTHNESS)
+def test_how_smooth_an_image_is_made(case: Problem, value: float, words: str) -> None:
+    chosen = choose(case, Asked(smoothness="auto"))
+    assert chosen.smoothness == pytest.approx(value, rel=1e-12)
+    assert words in chosen.reasons["smoothness"]
 
 
 LEFT = {"content": "auto", "noise_maps": "auto", "optimiser": "auto"}
@@ -237,6 +250,7 @@ def test_every_row_decides_some_case_of_this_file() -> None:
         *(("noise_rate", case, Asked(noise_rate="auto")) for case, *_ in NOISE_RATE),
         *(("weight", case, Asked(weight="auto")) for case, *_ in WEIGHT),
         *(("fidelity", case, Asked(fidelity="auto")) for case, *_ in FIDELITY),
+        *(("smoothness", case, Asked(smoothness="auto")) for case, *_ in SMOOTHNESS),
         *(("coarse", case, Asked(**more)) for case, more, *_ in COARSE),
         *(("perceptual", case, Asked()) for case, *_ in PERCEPTUAL),
     ]

@@ -1,20 +1,22 @@
 """Priors without a generator: pixels with total variation, the deep image prior."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 import invprob
+from invprob.callbacks import Callback, Iterate
 from invprob.errors import ArgumentError, PriorError
 from invprob.methods import make, needs_generator, restore
-from invprob.operators import Gamma, GaussianNoise, Identity, PartialCirculant
+from invprob.operators import DenseGaussian, Gamma, GaussianNoise, Identity, PartialCirculant
 from invprob.priors import DeepImagePrior, Pixels, Prior
 from invprob.priors.deep_image_prior import SHAKE, HourglassCode
 from invprob.priors.pixels import SMOOTHING, total_variation
 from invprob.solver.stages import solve_stages
 from invprob.streams import stream
-from invprob.testing import check_prior
+from invprob.testing import check_prior, dense
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ from invprob.testing import check_prior
         Pixels((1, 5, 5), weight=0.3),
         DeepImagePrior((3, 16, 24)),
         DeepImagePrior((1, 9, 9)),
+        DeepImagePrior((3, 16, 24), width=8, average=0.5),
     ],
 )
 def test_laws(prior: Prior) -> None:
@@ -113,6 +116,8 @@ def test_the_weight_of_tv_follows_the_noise() -> None:
     assert likely == pytest.approx(some / (2 * 0.2**2))
     with pytest.raises(ArgumentError, match="weight must be finite"):
         weight(weight=-1.0)
+    with pytest.raises(ArgumentError, match="smoothness must be finite and at least 0, not -1"):
+        make("tikhonov", None, shape, smoothness=-1.0)
 
 
 def _network(code: HourglassCode, image: int, given: Tensor) -> Tensor:
@@ -161,6 +166,45 @@ def test_each_image_of_the_deep_image_prior_has_its_own_network() -> None:
             torch.testing.assert_close(found[image : image + 1], expected)
         kept = prior.realise(code, stream(2, "last"))["image"]
         torch.testing.assert_close(kept[:1], _network(code, 0, code.fixed))
+
+
+def test_the_solution_of_the_deep_image_prior_is_the_average_of_its_images() -> None:
+    """Σ β^(n-k) x_k / Σ β^(n-k), in place of the recursion."""
+    operator, seen = Identity((3, 16, 16)), list[Tensor]()
+
+    class See(Callback):
+        def on_step(self, iterate: Iterate) -> None:
+            seen.append(iterate.image)
+
+    truth = torch.rand(2, 3, 16, 16, generator=stream(3, "truth"))
+    options = {"average": 0.8, "width": 8}
+    measurements = invprob.measure(truth, operator)
+    found = restore(measurements, "deep-image-prior", steps=6, callbacks=[See()], options=options)
+    shares = 0.8 ** torch.arange(5.0, -1, -1)
+    expected = torch.einsum("k,k...->...", shares / shares.sum(), torch.stack(seen))
+    torch.testing.assert_close(found.image, expected)
+
+
+def test_the_deep_image_prior_can_be_as_wide_as_published() -> None:
+    prior = DeepImagePrior((3, 256, 256), width=128)
+    assert prior.widths == (128,) * 5
+    with pytest.raises(ArgumentError, match="width must be at least 1, not 0"):
+        DeepImagePrior((3, 16, 16), width=0)
+    with pytest.raises(ArgumentError, match=r"average must be in \[0, 1\), not 1"):
+        DeepImagePrior((3, 16, 16), average=1.0)
+
+
+def test_the_pseudo_inverse_is_a_method() -> None:
+    operator = DenseGaussian((3, 4, 4), ratio=0.5, seed=1)
+    truth = torch.rand(2, 3, 4, 4, generator=stream(1, "truth"))
+    measurements = invprob.measure(truth, operator)
+    found = restore(measurements, "pinv", steps=3)
+    expected = measurements.values.flatten(1).double() @ np.linalg.pinv(dense(operator)).T
+    torch.testing.assert_close(found.image.flatten(1).double(), expected, atol=1e-5, rtol=0)
+    assert found.steps == 0 and not found.trace
+    curved = Gamma((3, 8, 8), exponent=2.0)
+    with pytest.raises(ArgumentError, match=r"needs a linear operator.*--method tv-descent"):
+        restore(invprob.measure(torch.rand(1, 3, 8, 8), curved), "pinv")
 
 
 def test_the_deep_image_prior_prefers_a_picture_to_noise() -> None:
