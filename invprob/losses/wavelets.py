@@ -6,6 +6,7 @@ image, `cba|abc`.
 """
 
 import math
+from typing import Any
 
 import pywt
 import torch
@@ -39,8 +40,9 @@ def filters(wavelet: str) -> Tensor:
     if wavelet == FRAMELET:
         root = math.sqrt(2)
         return torch.tensor([[1, 2, 1], [root, 0, -root], [-1, 2, -1]], dtype=torch.float64) / 4
-    known = [FRAMELET, *pywt.wavelist(kind="discrete")]
-    found = pywt.Wavelet(wavelet) if wavelet in known else None
+    library: Any = pywt  # whose names type checkers do not see
+    known = [FRAMELET, *library.wavelist(kind="discrete")]
+    found = library.Wavelet(wavelet) if wavelet in known else None
     if found is None or not found.orthogonal:
         raise ArgumentError(
             f"wavelet must be {FRAMELET} or an orthogonal wavelet of PyWavelets, such as haar, db2 "
