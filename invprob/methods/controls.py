@@ -85,8 +85,7 @@ def tikhonov(
     Minimises ||A x - y||² + λ ||∇x||² over images in [-1, 1], and, where λ is 0, ||∇x||² subject to
     A x = y. The algorithm is that of `tv`. It uses no generator.
     """
-    if not 0 <= smoothness < math.inf:
-        raise ArgumentError(f"smoothness must be finite and at least 0, not {smoothness}")
+    _check_smoothness(smoothness)
     return _primal_dual(problem, GradientDual(DUAL_STEP), smoothness, tolerance, steps)
 
 
@@ -161,6 +160,12 @@ def _primal_dual(
     )
     notes = problem.without_likelihood("the squared misfit")
     return Recipe((stage,), initial=_pseudo_inverse, notes=notes)
+
+
+def _check_smoothness(value: float) -> None:
+    """Refuse what the data term would refuse by another name."""
+    if not 0 <= value < math.inf:
+        raise ArgumentError(f"smoothness must be finite and at least 0, not {value}")
 
 
 def _exact_pseudo_inverse(measurements: Measurements, operator: Operator) -> dict[str, Images]:
