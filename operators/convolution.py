@@ -11,7 +11,7 @@ from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
 from invprob.operators.frequencies import working
-from invprob.operators.units import pixels
+from invprob.operators.units import blocks
 from invprob.types import Images, Measured, Shape
 
 # What lies beyond the border: the image again (periodic); the image mirrored about the centres of
@@ -61,8 +61,8 @@ class Convolved(LinearOperator, ABC):
         self._spectra = Derived()
 
     def units(self) -> Tensor:
-        """Pixels, all channels together."""
-        return pixels(self.measurement_shape)
+        """Blocks of 4 x 4 pixels, because a blurred pixel says much of its neighbours."""
+        return blocks(self.measurement_shape, 4)
 
     def forward(self, image: Images) -> Measured:
         """irfft2(rfft2(extended image) · rfft2(kernel)), cut to the measurement."""
