@@ -47,6 +47,11 @@ TABLE = (
         "most pictures are smooth between edges, and the operator is not linear",
         lambda problem: not problem.linear,
     ),
+    Row(
+        "wavelet",
+        "most pictures have few details on smooth ground, and the operator is linear",
+        lambda problem: problem.linear,
+    ),
     Row("deep-image-prior", "an untrained network draws pictures sooner than noise", _always),
 )
 

@@ -42,6 +42,8 @@ ROWS = [
     ("tv", {"linear": False}, False),
     ("tv-descent", {}, False),
     ("tv-descent", {"linear": False}, True),
+    ("wavelet", {}, True),
+    ("wavelet", {"linear": False}, False),
     ("deep-image-prior", {}, True),
     ("deep-image-prior", {"linear": False}, True),
 ]
@@ -286,6 +288,22 @@ def test_restore_chooses_and_restores_from_all_measurements() -> None:
     assert torch.equal(found.image, alone.image)
     assert "chosen: tv, because it predicts what was held out best" in str(found.outcome)
     assert count.steps == 40  # of the last solve alone
+
+
+@pytest.mark.parametrize("name", register.operator)
+def test_auto_works_for_every_registered_operator(name: str) -> None:
+    operator = register.operator[name].illustration((3, 32, 32))
+    rng = torch.Generator().manual_seed(3)
+    image = torch.rand(1, 3, 32, 32, generator=rng) * 1.8 - 0.9
+    measurements = invprob.measure(image, operator)
+    found = invprob.restore(
+        measurements,
+        "auto",
+        networks.random_generator(),
+        steps=2,
+        options={"candidates": "w-plus tv-descent"},
+    )
+    assert "predict" in str(found.outcome) and found.image.isfinite().all()
 
 
 def grey(level: float) -> Callable[..., Recipe]:
