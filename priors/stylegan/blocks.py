@@ -1,7 +1,7 @@
 """How the synthesis layers of a generator are run: block by block, sparing memory if asked to."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from invprob.fast.filters import upsample
+from invprob.priors.stylegan.differences import within
 from invprob.priors.stylegan.fused_layer import Features
 
 Memory = Literal["normal", "low"]
@@ -23,6 +24,7 @@ def run_layers(
     image: Tensor | None,
     scales: Sequence[Tensor],
     maps: Sequence[Tensor],
+    weights: Mapping[str, Tensor],
     *,
     memory: Memory,
     precision: Precision,
@@ -37,6 +39,7 @@ def run_layers(
         image: RGB image made below, if any.
         scales: input scales of all modulated convolutions.
         maps: noise maps of all layers.
+        weights: differences from the trained weights, by the generator's names.
         memory: "low" computes each block again during the backward pass, for the same numbers.
         precision: "bf16" keeps features in bfloat16 while gradients are recorded.
 
@@ -47,7 +50,7 @@ def run_layers(
     if precision == "bf16" and torch.is_grad_enabled():
         current = current._replace(values=features.bfloat16())
     for _, block in itertools.groupby(indices, key=lambda index: (index + 1) // 2):
-        arguments = (layers, to_rgb, list(block), current, image, scales, maps)
+        arguments = (layers, to_rgb, list(block), current, image, scales, maps, weights)
         if memory == "low" and torch.is_grad_enabled():
             current, image = checkpoint(
                 _run_block, *arguments, use_reentrant=False, preserve_rng_state=False
@@ -65,6 +68,7 @@ def _run_block(
     image: Tensor | None,
     scales: Sequence[Tensor],
     maps: Sequence[Tensor],
+    weights: Mapping[str, Tensor],
 ) -> tuple[Features, Tensor | None]:
     """Run the layers of one size.
 
@@ -72,8 +76,10 @@ def _run_block(
     """
     for index in indices:
         place = 3 * (index // 2) + 2 * (index % 2)
-        features = layers[index](features, scales[place], maps[index])
+        own = within(weights, f"layers.{index}")
+        features = layers[index](features, scales[place], maps[index], own)
         if index % 2 == 0:
-            rgb: Tensor = to_rgb[index // 2](features, scales[place + 1])
+            own = within(weights, f"to_rgb.{index // 2}")
+            rgb: Tensor = to_rgb[index // 2](features, scales[place + 1], own)
             image = rgb if image is None else upsample(image) + rgb
     return features, image

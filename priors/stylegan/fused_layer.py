@@ -154,13 +154,16 @@ def layer(
 
 
 class _Colours(torch.autograd.Function):
-    """Σ_c weight · x + bias for channels that lie last in memory; so do those of the gradient."""
+    """Σ_c weight · x + bias for channels that lie last in memory; so do those of the gradient.
+
+    Weight and bias are those of each image.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         rows = x.permute(_ROWS).flatten(1, 2)
-        rgb: Tensor = torch.baddbmm(bias[None, :, None], weight, rows.transpose(1, 2))
+        rgb: Tensor = torch.baddbmm(bias[:, :, None], weight, rows.transpose(1, 2))
         return rgb.view(len(x), 3, *x.shape[2:])
 
     @staticmethod
@@ -174,7 +177,7 @@ class _Colours(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             d_weight = torch.bmm(flat, x.permute(_ROWS).flatten(1, 2))
         if ctx.needs_input_grad[2]:
-            d_bias = flat.sum((0, 2))
+            d_bias = flat.sum(2)
         return d_x, d_weight, d_bias
 
 
@@ -184,7 +187,7 @@ def colours(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Args:
         x: (batch, channels, h, w).
         weight: (batch, 3, channels).
-        bias: (3,).
+        bias: (batch, 3).
 
     Returns:
         (batch, 3, h, w), of the weight's type.

@@ -1,7 +1,7 @@
 """The StyleGAN2 generator: a mapping network z -> w and a synthesis network w+ -> image."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.stylegan.blocks import Memory as Memory
 from invprob.priors.stylegan.blocks import Precision as Precision
 from invprob.priors.stylegan.blocks import run_layers
+from invprob.priors.stylegan.differences import NONE, check_weights, weights_of, within
 from invprob.priors.stylegan.fused_layer import Features
 from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB
 from invprob.priors.stylegan.mapping import MappingNetwork
@@ -101,6 +102,7 @@ class Generator(MappingNetwork):
         styles: Styles,
         content: Content | None = None,
         noise: Sequence[NoiseMap] | None = None,
+        weights: Mapping[str, Tensor] = NONE,
     ) -> Images:
         """Draw images from style rows, content and noise maps.
 
@@ -109,21 +111,40 @@ class Generator(MappingNetwork):
             content: (batch, C, 4, 4); None uses the learned constant.
             noise: a map (batch or 1, 1, h, w) for each of `noise_shapes`; None uses the stored
                 ones.
+            weights: differences (batch, *shape) of each image's weights from the trained ones, by
+                the names of `weights_of`.
 
         Returns:
             (batch, 3, resolution, resolution), in about [-1, 1] and not clipped.
 
         Raises:
+            PriorError: the synthesis network has no weight of some name.
             ShapeError: an input has another shape.
         """
         self._check_styles(styles, content)
         x = self.constant.expand(styles.shape[0], -1, -1, -1) if content is None else content
-        return self.synthesis_from(0, x, self.scales(styles), noise)
+        return self.synthesis_from(0, x, self.scales(styles, weights), noise, weights=weights)
 
-    def scales(self, styles: Styles) -> list[Tensor]:
-        """The input scales s that style rows give, (batch, inputs) for each of `modulations`."""
+    def scales(self, styles: Styles, weights: Mapping[str, Tensor] = NONE) -> list[Tensor]:
+        """The input scales s that style rows give, (batch, inputs) for each of `modulations`.
+
+        Args:
+            styles: (batch, num_layers, width).
+            weights: as in `synthesis`; only those of affine layers count.
+
+        Raises:
+            PriorError: the synthesis network has no weight of some name.
+            ShapeError: a weight has another shape.
+        """
         rows = styles.unbind(1)
-        return [module.affine(rows[row]) for row, module in self.modulations()]
+        if not weights:
+            return [module.affine(rows[row]) for row, module in self.modulations()]
+        check_weights(weights, len(styles), weights_of(self))
+        names = {module: name for name, module in self.named_modules()}
+        return [
+            module.affine.moved(rows[row], within(weights, f"{names[module]}.affine"))
+            for row, module in self.modulations()
+        ]
 
     def modulations(self) -> list[tuple[int, SynthesisLayer | ToRGB]]:
         """The modulated convolutions in the order of use, each with its style row.
@@ -162,6 +183,7 @@ class Generator(MappingNetwork):
         noise: Sequence[NoiseMap] | None = None,
         *,
         skip: Images | None = None,
+        weights: Mapping[str, Tensor] = NONE,
     ) -> Images:
         """Draw images from the features that enter a synthesis layer.
 
@@ -171,15 +193,18 @@ class Generator(MappingNetwork):
             scales: what `scales(styles)` returns, or free ones (W++).
             noise: as in `synthesis`.
             skip: RGB image that the blocks below have made; None is black.
+            weights: as in `synthesis`; those of affine layers do not count here.
 
         Returns:
             (batch, 3, resolution, resolution), in about [-1, 1] and not clipped.
 
         Raises:
             ArgumentError: there is no such layer.
+            PriorError: the synthesis network has no weight of some name.
             ShapeError: an input has another shape.
         """
-        _, image = self._run(range(layer, self.num_layers - 1), features, scales, noise, skip)
+        layers = range(layer, self.num_layers - 1)
+        _, image = self._run(layers, features, scales, noise, skip, weights)
         assert image is not None  # the last layer is even, so that a ToRGB ran
         return image
 
@@ -192,6 +217,7 @@ class Generator(MappingNetwork):
         noise: Sequence[NoiseMap] | None = None,
         *,
         skip: Images | None = None,
+        weights: Mapping[str, Tensor] = NONE,
     ) -> tuple[Tensor, Images | None]:
         """Run some synthesis layers.
 
@@ -202,16 +228,18 @@ class Generator(MappingNetwork):
             scales: as in `synthesis_from`.
             noise: as in `synthesis`.
             skip: as in `synthesis_from`.
+            weights: as in `synthesis_from`.
 
         Returns:
             The features that enter layer `stop`, and the RGB image made below it, if any.
 
         Raises:
             ArgumentError: there is no layer `start` or `stop`.
+            PriorError: the synthesis network has no weight of some name.
             ShapeError: an input has another shape.
         """
         self.feature_shape(stop)
-        left, image = self._run(range(start, stop), features, scales, noise, skip)
+        left, image = self._run(range(start, stop), features, scales, noise, skip, weights)
         return left.plain(), image
 
     def _run(
@@ -221,6 +249,7 @@ class Generator(MappingNetwork):
         scales: Sequence[Tensor],
         noise: Sequence[NoiseMap] | None,
         skip: Images | None,
+        weights: Mapping[str, Tensor],
     ) -> tuple[Features, Images | None]:
         """Features and RGB image behind some layers."""
         expected = self.feature_shape(layers.start)
@@ -231,6 +260,8 @@ class Generator(MappingNetwork):
             )
         if noise is not None:
             check_noise(noise, features.shape[0], self.noise_shapes)
+        if weights:
+            check_weights(weights, features.shape[0], weights_of(self))
         return run_layers(
             self.layers,
             self.to_rgb,
@@ -239,6 +270,7 @@ class Generator(MappingNetwork):
             skip,
             scales,
             self.noise_maps() if noise is None else noise,
+            weights,
             memory=self.memory,
             precision=self.precision,
         )

@@ -36,19 +36,22 @@ class SynthesisInputs:
             rows would give. They are used where `styles` is None (W++).
         content: what enters the network. If None, the learned constant enters.
         noise: noise maps by synthesis layer. A layer without one uses the generator's own.
+        weights: differences (batch, *shape) of each image's weights from the trained ones, by the
+            generator's names, such as "layers.3.weight". A weight without one is the trained one.
     """
 
     styles: Styles | None = None
     scales: Sequence[Tensor] | None = None
     content: LayerInput | None = None
     noise: Mapping[int, NoiseMap] | None = None
+    weights: Mapping[str, Tensor] | None = None
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The inputs by the names that files use.
 
         Returns:
             "styles"; "scales.{i}" in the order of use; "content" for layer 0, "features.{layer}"
-            for a higher one, with "skip"; "noise.{layer}".
+            for a higher one, with "skip"; "noise.{layer}"; "weights.{name}".
         """
         tensors: dict[str, Tensor] = {}
         if self.styles is not None:
@@ -62,6 +65,8 @@ class SynthesisInputs:
                 tensors["skip"] = self.content.skip
         for layer, noise in (self.noise or {}).items():
             tensors[f"noise.{layer}"] = noise
+        for name, difference in (self.weights or {}).items():
+            tensors[f"weights.{name}"] = difference
         return tensors
 
     @classmethod
@@ -85,6 +90,7 @@ class SynthesisInputs:
             scales=[scales[index] for index in range(len(scales))] or None,
             content=content,
             noise=_numbered("noise", tensors) or None,
+            weights=_named("weights", tensors) or None,
         )
 
 
@@ -101,8 +107,14 @@ def joined(pieces: Iterable[SynthesisInputs]) -> SynthesisInputs:
 
 def _numbered(kind: str, tensors: Mapping[str, Tensor]) -> dict[int, Tensor]:
     """The tensors called "{kind}.{number}", by number."""
+    return {int(number): tensor for number, tensor in _named(kind, tensors).items()}
+
+
+def _named(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors called "{kind}.{name}", by name."""
+    prefix = f"{kind}."
     return {
-        int(name.removeprefix(f"{kind}.")): tensor
+        name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
-        if name.startswith(f"{kind}.")
+        if name.startswith(prefix)
     }

@@ -4,6 +4,7 @@ They stand here in the paper's form. A frozen `SynthesisLayer` computes the same
 which enters in its `forward` alone.
 """
 
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -14,6 +15,7 @@ from invprob.fast.derived import Derived
 from invprob.fast.filters import smooth
 from invprob.fast.frozen import FrozenWeight
 from invprob.priors.stylegan import fused_layer as fused
+from invprob.priors.stylegan.differences import NONE, moved
 from invprob.priors.stylegan.fused_layer import EPSILON, GAIN, SLOPE, Features
 
 
@@ -40,6 +42,23 @@ class Affine(nn.Linear):
         """Set zeros: drawing random values would take longer than reading those of a file."""
         self.weight.data.zero_()
         self.bias.data.zero_()
+
+    def moved(self, rows: Tensor, differences: Mapping[str, Tensor]) -> Tensor:
+        """The result for images that have their own weights.
+
+        Args:
+            rows: (batch, inputs).
+            differences: those of each image from "weight" and "bias".
+
+        Returns:
+            (batch, outputs).
+        """
+        if not differences:
+            result: Tensor = self(rows)
+            return result
+        weight = moved(self.weight, differences.get("weight"), len(rows))
+        bias = moved(self.bias, differences.get("bias"), len(rows))
+        return torch.stack([F.linear(*image) for image in zip(rows, weight, bias, strict=True)])
 
 
 class ModulatedConv(nn.Module):
@@ -126,20 +145,33 @@ class SynthesisLayer(ModulatedConv):
             turned = turned.contiguous(memory_format=torch.channels_last)
         self.weight.data = turned.transpose(0, 1) if self.doubling else turned
 
-    def forward(self, features: Features, scale: Tensor, noise: Tensor) -> Features:
+    def forward(
+        self,
+        features: Features,
+        scale: Tensor,
+        noise: Tensor,
+        differences: Mapping[str, Tensor] = NONE,
+    ) -> Features:
         """The features that leave the layer.
 
         Args:
             features: those that enter, (batch, inputs, h, w).
             scale: s of equation (1), (batch, inputs).
             noise: (batch or 1, 1, size, size).
+            differences: those of each image from the layer's weights, by the layer's names.
 
         Returns:
             Features (batch, outputs, size, size).
         """
-        own = (self.weight, self.noise_strength, self.bias)
-        if any(value.requires_grad for value in own):
-            return Features.of(self._textbook(features.plain(), scale, noise))
+        own = {
+            "weight": self.weight,
+            "noise_strength": self.noise_strength,
+            "bias": self.bias,
+        }
+        if any(name in differences for name in own):
+            return self._moved(features, scale, noise, own, differences)
+        if any(value.requires_grad for value in own.values()):
+            return Features.of(self._textbook(features.plain(), scale, noise, **own))
         self.lay_out()  # only now, so that loading a file copies nothing
         features = fused.layer(
             features,
@@ -154,16 +186,49 @@ class SynthesisLayer(ModulatedConv):
             return features
         return Features.of(clamped(features.plain(), self.clamp))
 
-    def _textbook(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
-        """The same, differentiable in the layer's own weights and as often as wanted."""
+    def _moved(
+        self,
+        features: Features,
+        scale: Tensor,
+        noise: Tensor,
+        own: Mapping[str, Tensor],
+        differences: Mapping[str, Tensor],
+    ) -> Features:
+        """The same with weights that each image has for itself."""
+        x = features.plain()
+        batch = len(x)
+        weights = {name: moved(own[name], differences.get(name), batch) for name in own}
+        noise = noise.expand(batch, -1, -1, -1)
+        images = [
+            self._textbook(
+                x[image : image + 1],
+                scale[image : image + 1],
+                noise[image : image + 1],
+                **{name: values[image] for name, values in weights.items()},
+            )
+            for image in range(batch)
+        ]
+        values = torch.cat(images)
+        return Features.of(values)._replace(values=values.to(features.values.dtype))
+
+    def _textbook(
+        self,
+        x: Tensor,
+        scale: Tensor,
+        noise: Tensor,
+        weight: Tensor,
+        noise_strength: Tensor,
+        bias: Tensor,
+    ) -> Tensor:
+        """The same, differentiable in the weights and as often as wanted."""
         # The activation is homogeneous, so its gain acts on small tensors instead.
-        strength, bias = _gained(self.noise_strength), _gained(self.bias)
-        leave = GAIN * torch.rsqrt(scale.square() @ _energy(self.weight).T + EPSILON)
+        strength, bias = _gained(noise_strength), _gained(bias)
+        leave = GAIN * torch.rsqrt(scale.square() @ _energy(weight).T + EPSILON)
         x = x * scale[:, :, None, None]
         if self.doubling:
-            x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
+            x = smooth(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), 1)
         else:
-            x = F.conv2d(x, self.weight, padding=1)
+            x = F.conv2d(x, weight, padding=1)
         x = x * leave[:, :, None, None] + strength * noise + bias[:, None, None]
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
@@ -184,7 +249,20 @@ class ToRGB(nn.Module):
         self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
 
-    def forward(self, features: Features, scale: Tensor) -> Tensor:
-        """Map features (batch, inputs, h, w) and a scale (batch, inputs) to (batch, 3, h, w)."""
-        weight = self.weight[None, :, :, 0, 0] * features.scale_of_values(scale)[:, None, :]
-        return clamped(fused.colours(features.values, weight, self.bias), self.clamp)
+    def forward(
+        self, features: Features, scale: Tensor, differences: Mapping[str, Tensor] = NONE
+    ) -> Tensor:
+        """The colours of features.
+
+        Args:
+            features: those that enter, (batch, inputs, h, w).
+            scale: s of equation (1), (batch, inputs).
+            differences: those of each image from the layer's weights, by the layer's names.
+
+        Returns:
+            (batch, 3, h, w).
+        """
+        weight = moved(self.weight, differences.get("weight"), len(scale))[:, :, :, 0, 0]
+        bias = moved(self.bias, differences.get("bias"), len(scale))
+        weight = weight * features.scale_of_values(scale)[:, None, :]
+        return clamped(fused.colours(features.values, weight, bias), self.clamp)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import PriorError
+from invprob.priors.stylegan.differences import NONE
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.inputs import LayerInput, SynthesisInputs
 from invprob.types import Images
@@ -14,16 +15,22 @@ def synthesise(generator: Generator, inputs: SynthesisInputs) -> Images:
 
     Args:
         generator: the network that draws them.
-        inputs: style rows or scales, perhaps content and noise maps.
+        inputs: style rows or scales, perhaps content, noise maps and weights.
 
     Raises:
-        PriorError: the inputs hold neither style rows nor all scales.
+        PriorError: the inputs hold neither style rows nor all scales, or weights that do not fit
+            the generator.
         ShapeError: an input has a shape that does not fit the generator.
     """
     content = content_of(generator, inputs)
     scales, noise = scales_of(generator, inputs), noise_of(generator, inputs)
     return generator.synthesis_from(
-        content.layer, content.features, scales, noise, skip=content.skip
+        content.layer,
+        content.features,
+        scales,
+        noise,
+        skip=content.skip,
+        weights=inputs.weights or NONE,
     )
 
 
@@ -31,10 +38,19 @@ def scales_of(generator: Generator, inputs: SynthesisInputs) -> list[Tensor]:
     """The input scales of all modulated convolutions, (batch, inputs) each.
 
     Raises:
-        PriorError: the inputs hold neither style rows nor all scales.
+        PriorError: the inputs hold neither style rows nor all scales, or weights that do not fit
+            the generator.
+        ShapeError: a weight has a shape that does not fit the generator.
     """
+    weights = inputs.weights or NONE
     if inputs.styles is not None:
-        return generator.scales(inputs.styles)
+        return generator.scales(inputs.styles, weights)
+    idle = next((name for name in weights if ".affine." in name), None)
+    if idle is not None:
+        raise PriorError(
+            f"weights {idle} turns style rows into scales, which are given: leave it out, or give "
+            "styles"
+        )
     scales, count = list(inputs.scales or ()), len(generator.modulations())
     if len(scales) < count:
         names = ", ".join(inputs.to_tensors()) or "nothing"
@@ -79,7 +95,10 @@ def features_at(generator: Generator, layer: int, inputs: SynthesisInputs) -> tu
         raise PriorError(f"layer {layer} lies below the features of layer {start}; go upwards")
     if start < layer:
         scales, noise = scales_of(generator, inputs), noise_of(generator, inputs)
-        features, skip = generator.partial(start, layer, features, scales, noise, skip=skip)
+        weights = inputs.weights or NONE
+        features, skip = generator.partial(
+            start, layer, features, scales, noise, skip=skip, weights=weights
+        )
     if skip is None:
         # The last ToRGB below made it, at the size of the block below an even layer.
         size = generator.feature_shape(layer)[1] // (1 if layer % 2 else 2)

@@ -106,6 +106,12 @@ def test_a_started_part_holds_no_weight_of_the_generator(part: Part, names: set[
             ["features.12", "skip"],
         ),
         (SynthesisInputs(noise={2: normal(1, 1, 8, 8)}), ["noise.2"]),
+        (
+            SynthesisInputs(
+                weights={"layers.3.bias": normal(2, 6), "to_rgb.0.weight": normal(2, 3)}
+            ),
+            ["weights.layers.3.bias", "weights.to_rgb.0.weight"],
+        ),
         (SynthesisInputs(), []),
     ],
 )
