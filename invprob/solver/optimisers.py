@@ -98,13 +98,45 @@ class Adam(Optimiser):
         return _AdamStepper(self, groups)
 
 
+class _InMemory:
+    """A parameter with its axes in the order in which they lie in memory.
+
+    PyTorch's fused kernel walks through memory. It copies a gradient that is not contiguous, as
+    those of convolution weights with channels last are, to no use.
+    """
+
+    def __init__(self, parameter: Tensor) -> None:
+        self._parameter = parameter
+        self._order = sorted(range(parameter.ndim), key=parameter.stride, reverse=True)
+        self.values = parameter.detach().permute(self._order)
+
+    def take_gradient(self) -> None:
+        """Move the parameter's gradient to `values`."""
+        gradient, self._parameter.grad = self._parameter.grad, None
+        self.values.grad = None if gradient is None else gradient.permute(self._order).contiguous()
+
+    def usual(self, state: Tensor) -> Tensor:
+        """A moment of `values` with the parameter's axes; a number of steps as it is."""
+        if state.shape != self.values.shape:
+            return state
+        return state.permute(sorted(range(state.ndim), key=self._order.__getitem__))
+
+    def laid(self, state: Tensor) -> Tensor:
+        """The inverse of `usual`, in memory of its own."""
+        if state.shape != self._parameter.shape:
+            return state
+        return torch.empty_like(self.values).copy_(state.permute(self._order))
+
+
 class _AdamStepper(Stepper):
     """PyTorch's fused Adam, whose rates are set anew at every step."""
 
     def __init__(self, optimiser: Adam, groups: Sequence[ParamGroup]) -> None:
         self._rates = [(optimiser.learning_rate * group.lr_scale, group) for group in groups]
+        moved = [[_InMemory(value) for value in group.parameters] for group in groups]
+        self._moved = [one for group in moved for one in group]
         self._adam = torch.optim.Adam(
-            [{"params": list(group.parameters)} for group in groups],
+            [{"params": [one.values for one in group]} for group in moved],
             lr=optimiser.learning_rate,
             betas=optimiser.betas,
             eps=optimiser.epsilon,
@@ -115,23 +147,25 @@ class _AdamStepper(Stepper):
         del losses
         for (rate, group), settings in zip(self._rates, self._adam.param_groups, strict=True):
             settings["lr"] = rate * scale if group.scheduled else rate
+        for one in self._moved:
+            one.take_gradient()
         self._adam.step()
         self._adam.zero_grad()
 
     def state(self) -> dict[str, Tensor]:
         state = self._adam.state_dict()["state"]
-        return {f"{index}.{key}": value for index in state for key, value in state[index].items()}
+        return {
+            f"{index}.{key}": self._moved[index].usual(value)
+            for index in state
+            for key, value in state[index].items()
+        }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         whole = self._adam.state_dict()
-        parameters = [value for group in self._adam.param_groups for value in group["params"]]
         entries: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             index, key = name.split(".", 1)
-            like = parameters[int(index)]
-            # The fused kernel walks through memory: moments must have the strides of parameters.
-            laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-            entries.setdefault(int(index), {})[key] = laid
+            entries.setdefault(int(index), {})[key] = self._moved[int(index)].laid(value)
         whole["state"] = entries
         self._adam.load_state_dict(whole)
 
