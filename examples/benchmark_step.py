@@ -9,14 +9,16 @@ operator is the identity, so that `sphinx` trains both heads and the noise maps.
 `--method` there are two rows: `sphinx` by Adam, as it was published, and by L-BFGS, which is its
 default here.
 
-Three jobs take turns within one run. At each turn a job is done three times, and the first of
+Five jobs take turns within one run. At each turn a job is done three times, and the first of
 these does not count, because it finds the caches full of another job's data:
 
 - floor: each convolution of generator and perceptual network alone, forward and backward to its
   input, with the same shapes and threads and no elementwise work; channels first or last, whichever
   is faster;
 - step: one step of `invprob.solve`, that is, all that happens between two calls of a callback;
-- baseline: a straightforward step in the published style (`timing/published.py`).
+- baseline: a straightforward step in the published style (`timing/published.py`);
+- frozen: a step of Adam on the style rows alone, and the squared error;
+- moving: the same with all convolution and ToRGB weights, of which each image has its own.
 
 Times are medians, and ratios are those of medians. `roofline` is the arithmetic divided by the
 measured rate of matrix products, or the traffic divided by the measured rate of copies, whichever
@@ -51,6 +53,7 @@ from timing.floors import (
     synthesis_convolutions,
     wait,
 )
+from timing.moving import Descent, convolution_weights
 from timing.published import published, published_step
 
 import invprob
@@ -263,6 +266,8 @@ def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machi
     others: dict[str, Job] = {
         "first": bare(convolutions, case.batch, setup.device, last=False),
         "last": bare(convolutions, case.batch, setup.device, last=True),
+        "frozen": Descent(setup.generator, setup.target, []),
+        "moving": Descent(setup.generator, setup.target, convolution_weights(setup.generator)),
     }
     kept = 4 * case.batch * sum(one.elements for one in convolutions)
     fits = BASELINE_COPIES / 2 * kept < available(setup.device)
@@ -282,6 +287,9 @@ def measure(case: Case, repeats: int, clock: Callable[[], float], machine: Machi
         "" if baseline is None else _milliseconds(baseline),
         f"{step / floor:.2f}",
         "" if baseline is None else f"{baseline / step:.2f}",
+        _milliseconds(medians["frozen"]),
+        _milliseconds(medians["moving"]),
+        f"{medians['moving'] / medians['frozen']:.2f}",
     ]
 
 
@@ -292,7 +300,7 @@ def _milliseconds(seconds: float) -> str:
 HEADER = (
     *("size", "batch", "method", "perceptual", "memory", "precision"),
     *("first ms", "roofline ms", "floor ms", "step ms", "baseline ms", "step/floor"),
-    *("baseline/step", "early GiB", "peak GiB"),
+    *("baseline/step", "frozen ms", "moving ms", "moving/frozen", "early GiB", "peak GiB"),
 )
 
 
@@ -348,7 +356,7 @@ def main(
         precision or ["float32"],
     ):
         case = Case(*cells, device=where.type, smoke=smoke)
-        timed = measure(case, repeats, ticks, machine) if repeats else [""] * 7
+        timed = measure(case, repeats, ticks, machine) if repeats else [""] * 10
         held = probed(case, memory_steps, threads) if memory_steps else ()
         row = [*map(str, cells), *timed, *(f"{value:.2f}" for value in held)]
         print("| " + " | ".join(row + [""] * (len(HEADER) - len(row))) + " |", flush=True)

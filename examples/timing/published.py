@@ -8,7 +8,7 @@ The free variables, their heads and the images are those of the step it is compa
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from invprob.fast.frozen import FrozenConv2d
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors import Generator
 from invprob.priors.base import Prior
+from invprob.priors.stylegan.differences import NONE, moved
 from invprob.priors.stylegan.fused_layer import Features
 from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB, activate
 from timing.floors import Job
@@ -45,18 +46,30 @@ def _grouped(x: Tensor, weight: Tensor, *, doubling: bool = False) -> Tensor:
 
 
 class _PublishedLayer(SynthesisLayer):
-    def forward(self, features: Features, scale: Tensor, noise: Tensor) -> Features:
-        weight = self.weight[None] * scale[:, None, :, None, None]
+    def forward(
+        self,
+        features: Features,
+        scale: Tensor,
+        noise: Tensor,
+        differences: Mapping[str, Tensor] = NONE,
+    ) -> Features:
+        weight = moved(self.weight, differences.get("weight")) * scale[:, None, :, None, None]
         weight = weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + 1e-8)
         y = _grouped(features.values, weight, doubling=self.doubling)
         y = _filtered(y) if self.doubling else y
-        return Features.of(activate(y + self.noise_strength * noise + self.bias[:, None, None]))
+        strength = moved(self.noise_strength, differences.get("noise_strength"))
+        bias = moved(self.bias, differences.get("bias"))
+        y = y + strength[:, None, None, None] * noise + bias[:, :, None, None]
+        return Features.of(activate(y))
 
 
 class _PublishedColours(ToRGB):
-    def forward(self, features: Features, scale: Tensor) -> Tensor:
-        weight = self.weight[None] * scale[:, None, :, None, None]
-        return _grouped(features.values, weight) + self.bias[:, None, None]
+    def forward(
+        self, features: Features, scale: Tensor, differences: Mapping[str, Tensor] = NONE
+    ) -> Tensor:
+        weight = moved(self.weight, differences.get("weight")) * scale[:, None, :, None, None]
+        bias = moved(self.bias, differences.get("bias"))
+        return _grouped(features.values, weight) + bias[:, :, None, None]
 
 
 def published(generator: Generator) -> Generator:

@@ -4,7 +4,7 @@ Features are (batch, channels, h, w), weights (outputs, inputs, k, k). A way is 
 each call and keeps what it derives from it.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import partial
 from typing import Any, final
 
@@ -16,15 +16,11 @@ from torch.autograd.function import once_differentiable
 from invprob.fast import packed, winograd
 from invprob.fast.derived import Derived
 from invprob.fast.filters import smooth
+from invprob.fast.modulated import Gradients, Modulated, Wanted, per_channel, through_scale
 from invprob.types import Shape
 
 
-def per_channel(values: Tensor, features: Tensor) -> Tensor:
-    """Values (batch or 1, channels) in the shape and type in which they multiply features."""
-    return values.view(*values.shape, 1, 1).to(features.dtype)
-
-
-class Way(ABC):
+class Way(Modulated):
     """One way to compute a convolution by a frozen weight, and its adjoint."""
 
     @abstractmethod
@@ -44,6 +40,16 @@ class Way(ABC):
     @abstractmethod
     def adjoint(self, gradient: Tensor, weight: Tensor) -> Tensor:
         """The adjoint of conv: (batch, outputs, H, W) -> (batch, inputs, h, w); no gradient."""
+
+    def modulated(self, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        return self.forward(x, weight, scale)
+
+    def gradients(
+        self, gradient: Tensor, x: Tensor, weight: Tensor, scale: Tensor, wanted: Wanted
+    ) -> Gradients:
+        if not (wanted.x or wanted.scale):
+            return Gradients(None, None, None)
+        return Gradients(*through_scale(self.adjoint(gradient, weight), x, scale, wanted), None)
 
     def differentiable(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """conv(x) + bias, with a gradient to x alone."""

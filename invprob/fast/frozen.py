@@ -8,32 +8,6 @@ from invprob.fast.convolutions import Direct, DirectDoubling, Packed, PackedDoub
 
 
 @final
-class Convolution:
-    """The convolution by one frozen weight, in the way that was chosen for some features.
-
-    Args:
-        way: How it is computed.
-        weight: (outputs, inputs, k, k).
-    """
-
-    def __init__(self, way: Way, weight: Tensor) -> None:
-        self.way = way
-        self._weight = weight
-
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """conv(scale · x) with a scale (batch, inputs), outside of autograd."""
-        return self.way.forward(x, self._weight, scale)
-
-    def adjoint(self, gradient: Tensor) -> Tensor:
-        """The adjoint of conv: (batch, outputs, H, W) -> (batch, inputs, h, w)."""
-        return self.way.adjoint(gradient, self._weight)
-
-    def differentiable(self, x: Tensor, bias: Tensor) -> Tensor:
-        """conv(x) + bias with a bias (outputs), and with a gradient to x."""
-        return self.way.differentiable(x, self._weight, bias)
-
-
-@final
 class FrozenWeight:
     """Chooses how to convolve by a weight that does not change, and keeps what is derived from it.
 
@@ -60,18 +34,17 @@ class FrozenWeight:
         """For StyleGAN2's 3x3 convolutions to twice the height and width."""
         return cls(PackedDoubling(), DirectDoubling())
 
-    def convolution(self, weight: Tensor, x: Tensor) -> Convolution:
+    def way(self, weight: Tensor, x: Tensor) -> Way:
         """Choose the way for features like x.
 
-        This is the only place where invprob decides how to convolve. The rule is fixed: the first
-        way that can and pays. A measured trial for each shape would replace it here.
+        This is the only place where invprob decides how to convolve by a frozen weight. The rule is
+        fixed: the first way that can and pays. A measured trial for each shape would replace it.
 
         Args:
             weight: (outputs, inputs, k, k); it must need no gradient.
             x: Features (batch, inputs, h, w), of which only shape, type and device are read.
         """
-        way = next(way for way in self._ways if way.can(x, weight) and way.pays(x, weight))
-        return Convolution(way, weight)
+        return next(way for way in self._ways if way.can(x, weight) and way.pays(x, weight))
 
 
 @final
@@ -101,4 +74,4 @@ class FrozenConv2d(nn.Conv2d):
         trained = weight.requires_grad or (bias is not None and bias.requires_grad)
         if bias is None or trained or self.stride != (1, 1):
             return super().forward(input)
-        return self._frozen.convolution(weight, input).differentiable(input, bias)
+        return self._frozen.way(weight, input).differentiable(input, weight, bias)

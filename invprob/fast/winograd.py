@@ -1,10 +1,13 @@
-"""3x3 convolution by frozen weights with a quarter of the products: Winograd's F(4x4, 3x3).
+"""3x3 convolution with a quarter of the products: Winograd's F(4x4, 3x3).
 
 Lavin and Gray (CVPR 2016): for a patch d of 6x6 inputs and a kernel g, a tile of 4x4
 outputs is Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A. This takes 36 products instead of 144. G and A hold powers of
 the points 0, 1, -1, 1/2, -2 and ∞, which Barabasz et al. (2020) find among the most accurate. With
 256 channels in float32, the error is about 1.6e-6 of the result's norm. That of a direct
 convolution is 0.8e-6.
+
+The gradient to the kernel is, summed over the tiles, Gᵀ [(A t Aᵀ) ⊙ (Bᵀ d B)] G for the gradient t
+to a tile, by as few products.
 
 It is faster on a CPU with many channels. On a GPU, PyTorch chooses such algorithms itself.
 """
@@ -18,10 +21,12 @@ from torch import Tensor
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and ∞
 OPPOSITE = [5, 2, 1, 4, 3, 0]  # index of -1/p among the points
-TILE, PATCH, PRODUCTS = 4, 6, 36
+TILE, PATCH, KERNEL, PRODUCTS = 4, 6, 3, 36
 FEWEST_CHANNELS = 128  # with fewer, the transforms cost what the products save
 FEWEST_TILES = 16  # with fewer, reading the transformed weight does
+FEWEST_MOVING = 2**15  # channels · tiles below which transforming the weight each time does
 STRIP = 2**18  # numbers that fit into the processor's cache
+MOST_TILES = 512  # whose share in a kernel's gradient is summed by one product
 
 
 class _Transforms(NamedTuple):
@@ -49,11 +54,26 @@ def pays(x: Tensor, weight: Tensor) -> bool:
     return channels >= FEWEST_CHANNELS and tiles >= FEWEST_TILES
 
 
+def pays_moving(x: Tensor, weight: Tensor) -> bool:
+    """The same for a weight that is transformed at each convolution."""
+    _, _, height, width = x.shape
+    channels, tiles = min(weight.shape[:2]), height * width // TILE**2
+    return channels >= FEWEST_CHANNELS and channels * tiles >= FEWEST_MOVING
+
+
 def transform(weight: Tensor) -> Tensor:
     """G g Gᵀ of each kernel g of a weight (outputs, inputs, 3, 3), as (36, inputs, outputs)."""
     G = _evaluation()
     products = torch.einsum("ia,jb,ocab->ijco", G, G, weight.double())
     return products.flatten(0, 1).to(weight.dtype).contiguous()
+
+
+def transform_moving(weight: Tensor) -> Tensor:
+    """The same for a weight that moves: quickly, in its own precision."""
+    outputs, inputs, *_ = weight.shape
+    kernels = weight.permute(2, 3, 0, 1).reshape(KERNEL**2, -1)
+    products = _kernel(weight.dtype) @ kernels
+    return products.view(PRODUCTS, outputs, inputs).transpose(1, 2)
 
 
 def convolve(
@@ -78,6 +98,28 @@ def convolve_back(y: Tensor, kernels: Tensor) -> Tensor:
     return _run(y, kernels.transpose(1, 2), _turned(y.dtype), None, None)
 
 
+def weight_gradient(x: Tensor, y: Tensor) -> Tensor:
+    """The gradient to the weight (outputs, inputs, 3, 3), with the inputs last in memory.
+
+    Args:
+        x: (batch, inputs, h, w) that were convolved.
+        y: (batch, outputs, h, w), the gradient to the result.
+    """
+    batch, outputs, height, width = y.shape
+    inputs, down, across = x.shape[1], height // TILE, width // TILE
+    patches, tiles = _patches(x, None), _tiles(y)
+    transforms = _straight(x.dtype)
+    total = x.new_zeros(PRODUCTS, outputs, inputs)
+    for images, lines in _strips(batch, down, across, MOST_TILES):
+        patch = patches[images, lines].reshape(-1, PRODUCTS, inputs)
+        tile = tiles[images, lines].reshape(-1, TILE**2, outputs)
+        points = torch.bmm(transforms.inward.expand(len(patch), -1, -1), patch)
+        slopes = torch.bmm(transforms.outward.T.expand(len(tile), -1, -1), tile)
+        total.baddbmm_(slopes.permute(1, 2, 0), points.transpose(0, 1))
+    kernels = (_kernel(x.dtype).T @ total.flatten(1)).view(KERNEL, KERNEL, outputs, inputs)
+    return kernels.permute(2, 0, 1, 3).contiguous().permute(0, 3, 1, 2)
+
+
 def _run(
     x: Tensor,
     kernels: Tensor,
@@ -87,18 +129,12 @@ def _run(
 ) -> Tensor:
     batch, inputs, height, width = x.shape
     outputs, down, across = kernels.shape[2], height // TILE, width // TILE
-    padded = x.new_zeros(batch, height + 2, width + 2, inputs)
-    inner, rows = padded[:, 1:-1, 1:-1], x.permute(0, 2, 3, 1)
-    if scale is None:
-        inner.copy_(rows)
-    else:
-        torch.mul(rows, scale[:, None, None], out=inner)
-    patches = padded.unfold(1, PATCH, TILE).unfold(2, PATCH, TILE).permute(0, 1, 2, 4, 5, 3)
+    patches = _patches(x, scale)
     shape = (batch, outputs, height, width)
     y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    split = y.permute(0, 2, 3, 1).view(batch, down, TILE, across, TILE, outputs)
-    tiles = split.transpose(2, 3)
-    for images, lines in _strips(batch, down, across, max(inputs, outputs)):
+    tiles = _tiles(y)
+    most = max(64, STRIP // (PRODUCTS * max(inputs, outputs)))
+    for images, lines in _strips(batch, down, across, most):
         patch = patches[images, lines].reshape(-1, PRODUCTS, inputs)
         points = torch.bmm(transforms.inward.expand(len(patch), -1, -1), patch)
         products = torch.bmm(points.transpose(0, 1), kernels).transpose(0, 1)
@@ -111,9 +147,28 @@ def _run(
     return y
 
 
-def _strips(batch: int, down: int, across: int, channels: int) -> Iterator[tuple[slice, slice]]:
-    """Images and lines of tiles to process at once: enough for a product, and within the cache."""
-    lines = max(1, max(64, STRIP // (PRODUCTS * channels)) // across)
+def _patches(x: Tensor, scale: Tensor | None) -> Tensor:
+    """The patches of scale · x as a view (batch, down, across, 6, 6, inputs)."""
+    batch, inputs, height, width = x.shape
+    padded = x.new_zeros(batch, height + 2, width + 2, inputs)
+    inner, rows = padded[:, 1:-1, 1:-1], x.permute(0, 2, 3, 1)
+    if scale is None:
+        inner.copy_(rows)
+    else:
+        torch.mul(rows, scale[:, None, None], out=inner)
+    return padded.unfold(1, PATCH, TILE).unfold(2, PATCH, TILE).permute(0, 1, 2, 4, 5, 3)
+
+
+def _tiles(y: Tensor) -> Tensor:
+    """The tiles of y as a view (batch, down, across, 4, 4, outputs)."""
+    batch, channels, height, width = y.shape
+    shape = (batch, height // TILE, TILE, width // TILE, TILE, channels)
+    return y.permute(0, 2, 3, 1).view(shape).transpose(2, 3)
+
+
+def _strips(batch: int, down: int, across: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Images and lines of about as many tiles as `most`, to process at once."""
+    lines = max(1, most // across)
     images = max(1, lines // down)
     for first in range(0, batch, images):
         for line in range(0, down, lines):
@@ -136,6 +191,13 @@ def _interpolation() -> tuple[Tensor, Tensor]:
 def _evaluation() -> Tensor:
     """G (6, 3): a polynomial of three coefficients at the points, times the factors of Bᵀ."""
     return _powers(3) * _interpolation()[1]
+
+
+@functools.lru_cache(maxsize=4)
+def _kernel(dtype: torch.dtype) -> Tensor:
+    """G ⊗ G (36, 9)."""
+    with torch.inference_mode(False):  # the result is kept, and gradients may need it later
+        return torch.kron(_evaluation(), _evaluation()).to(dtype)
 
 
 def _both_axes(inward: Tensor, outward: Tensor, dtype: torch.dtype) -> _Transforms:

@@ -7,24 +7,36 @@ A difference has the name of its tensor in the generator, such as "layers.3.weig
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from invprob.errors import PriorError, ShapeError, suggest
 
 NONE: Mapping[str, Tensor] = MappingProxyType({})
 
 
-def weights_of(generator: nn.Module) -> dict[str, Tensor]:
-    """The trained weights that an image may have for itself: those of the synthesis network.
+def no_difference(own: Tensor, batch: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Zeros to start from.
+
+    They lie in memory as the trained tensor does, with the images outermost. So their gradients do,
+    and a step copies neither.
+
+    Args:
+        own: the trained tensor.
+        batch: number of images.
+        dtype: type of the differences; None takes that of the trained tensor.
 
     Returns:
-        The generator's own tensors by name, which are those of its layers and ToRGBs.
+        (batch, *shape).
     """
-    return {
-        name: value
-        for name, value in generator.named_parameters()
-        if name.startswith(("layers.", "to_rgb."))
-    }
+    order = sorted(range(own.ndim), key=own.stride, reverse=True)
+    found = torch.empty_permuted(
+        (batch, *own.shape),
+        (0, *(1 + axis for axis in order)),
+        dtype=own.dtype if dtype is None else dtype,
+        device=own.device,
+    )
+    return found.zero_()
 
 
 def check_weights(weights: Mapping[str, Tensor], batch: int, own: Mapping[str, Tensor]) -> None:
@@ -33,7 +45,7 @@ def check_weights(weights: Mapping[str, Tensor], batch: int, own: Mapping[str, T
     Args:
         weights: the differences.
         batch: number of images.
-        own: what `weights_of` returns.
+        own: the trained weights that an image may have for itself, by name.
 
     Raises:
         PriorError: a name is unknown.
@@ -60,8 +72,6 @@ def within(weights: Mapping[str, Tensor], module: str) -> dict[str, Tensor]:
     }
 
 
-def moved(own: Tensor, difference: Tensor | None, batch: int) -> Tensor:
-    """The tensors (batch, *shape) of some images, in the type of the trained one."""
-    if difference is None:
-        return own.expand(batch, *own.shape)
-    return own + difference.to(own.dtype)
+def moved(own: Tensor, difference: Tensor | None) -> Tensor:
+    """The tensors (batch or 1, *shape) of some images, in the type of the trained one."""
+    return own[None] if difference is None else own + difference.to(own.dtype)

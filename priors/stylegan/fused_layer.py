@@ -1,4 +1,4 @@
-"""The synthesis layer of a frozen generator, in few passes over memory forward and backward.
+"""The synthesis layer in few passes over memory forward and backward.
 
 Scaling, noise, bias and activation each read and write all features. Autograd doubles these passes,
 and keeps every intermediate for them. Two properties of the leaky ReLU φ save most of them:
@@ -9,8 +9,8 @@ and keeps every intermediate for them. Two properties of the leaky ReLU φ save 
   σ, and the next layer divides its few input scales by it.
 - φ(x) has the sign of x, so the output tells the slope, and the input need not be kept.
 
-Weights and biases get no gradient here, and the result cannot be differentiated twice.
-`layers.SynthesisLayer._textbook` can do both.
+Weights and biases get a gradient where each image has its own. The result cannot be differentiated
+twice. `layers.SynthesisLayer._textbook` can be, and serves a generator that is being trained.
 """
 
 import math
@@ -21,8 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from invprob.fast.convolutions import per_channel
-from invprob.fast.frozen import Convolution
+from invprob.fast.modulated import Modulated, Wanted, per_channel
 
 SLOPE = 0.2  # of the leaky ReLU
 GAIN = math.sqrt(2.0)  # of the leaky ReLU; keeps the variance of a Gaussian input
@@ -67,19 +66,22 @@ class _Layer(torch.autograd.Function):
         x: Tensor,
         spread: Tensor,
         scale: Tensor,
-        energy: Tensor,
         noise: Tensor,
         strength: Tensor,
         bias: Tensor,
-        convolution: Convolution,
+        weight: Tensor,
+        energy: Tensor,
+        convolution: Modulated,
     ) -> tuple[Tensor, Tensor]:
         enter = scale / spread
-        sigma = (scale.square() @ energy.T).add_(EPSILON / GAIN**2).sqrt_()
-        y = convolution.forward(x, enter)
+        sigma = _product(scale.square(), energy.mT).add_(EPSILON / GAIN**2).sqrt_()
+        y = convolution.modulated(x, weight, enter)
         added = (noise * strength).to(y.dtype)
         y.addcmul_(added, per_channel(sigma, y)).add_(per_channel(sigma * bias, y))
         F.leaky_relu_(y, SLOPE)
-        ctx.save_for_backward(x, spread, scale, enter, energy, sigma, added, strength, bias, y)
+        ctx.save_for_backward(
+            *(x, spread, scale, noise, strength, bias, weight, energy, enter, sigma, added, y)
+        )
         ctx.convolution = convolution
         return y, sigma
 
@@ -90,37 +92,55 @@ class _Layer(torch.autograd.Function):
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
         d_y, d_sigma = gradients
-        x, spread, scale, enter, energy, sigma, added, strength, bias, y = ctx.saved_tensors
-        for_x, for_spread, for_scale, _, for_noise, *_ = ctx.needs_input_grad
+        x, spread, scale, noise, strength, bias, *rest = ctx.saved_tensors
+        weight, energy, enter, sigma, added, y = rest
+        for_x, for_spread, for_scale, for_noise, *of_layer = ctx.needs_input_grad
+        for_strength, for_bias, for_weight, *_ = of_layer
         inner = torch.ops.aten.leaky_relu_backward(d_y, y, SLOPE, True)
         rows = inner.permute(_ROWS).flatten(1, 2)
-        d_x = d_spread = d_scale = d_noise = None
+        d_noise = d_strength = d_bias = d_spread = d_scale = None
         if for_noise:
             pixels = torch.bmm(sigma[:, None].to(rows.dtype), rows.transpose(1, 2))
             pixels = pixels.to(strength.dtype).view(-1, *added.shape[1:])
-            d_noise = pixels.sum_to_size(added.shape).mul_(strength)
-        if for_x or for_spread or for_scale:
-            d_x = ctx.convolution.adjoint(inner)
-        if for_spread or for_scale:
-            d_enter = (x * d_x).sum((2, 3), dtype=enter.dtype).div_(spread)
-            by_noise = torch.bmm(added.flatten(2).expand(len(rows), -1, -1), rows)[:, 0]
-            by_bias = inner.sum((2, 3), dtype=sigma.dtype).mul_(bias)
-            d_sigma = by_bias.add_(by_noise).add_(d_sigma)
-            d_scale = (d_sigma.div_(sigma) @ energy).mul_(scale).add_(d_enter)
+            d_noise = pixels.sum_to_size(added.shape).mul_(strength).sum_to_size(noise.shape)
+        for_enter = for_spread or for_scale
+        wanted = Wanted(for_x, for_enter, for_weight)
+        d_x, d_enter, d_weight = ctx.convolution.gradients(inner, x, weight, enter, wanted)
+        if for_enter or for_weight or for_bias or for_strength:
+            by_bias = inner.sum((2, 3), dtype=sigma.dtype)
+            pattern = noise.to(rows.dtype) if for_strength else added
+            by_noise = torch.bmm(pattern.flatten(2).expand(len(rows), -1, -1), rows)[:, 0]
+            if for_bias:
+                d_bias = (by_bias * sigma).sum_to_size(bias.shape)
+            if for_strength:
+                d_strength = (by_noise * sigma).sum(1)[:, None, None, None]
+                d_strength = d_strength.sum_to_size(strength.shape)
+                by_noise = by_noise * strength[:, 0, 0]
+            d_sigma = by_bias.mul_(bias).add_(by_noise).add_(d_sigma).div_(sigma)
+        if for_enter:
+            d_enter = d_enter.div_(spread)
+            d_scale = _product(d_sigma, energy).mul_(scale).add_(d_enter)
             d_spread = d_enter.mul_(enter).neg_()
-        if d_x is not None:
-            d_x.mul_(per_channel(enter, d_x))
-        return d_x, d_spread, d_scale, None, d_noise, None, None, None
+        if for_weight:  # by which σ changes too
+            by_sigma = (d_sigma / GAIN**2)[:, :, None] * scale.square()[:, None]
+            d_weight.addcmul_(weight, by_sigma[..., None, None])
+        return d_x, d_spread, d_scale, d_noise, d_strength, d_bias, d_weight, None, None
+
+
+def _product(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Rows (batch, n) times a matrix (n, m), or times that of each image (batch, n, m)."""
+    return rows @ matrix if matrix.ndim == 2 else torch.bmm(rows[:, None], matrix)[:, 0]
 
 
 def layer(
     features: Features,
     scale: Tensor,
-    energy: Tensor,
     noise: Tensor,
     strength: Tensor,
     bias: Tensor,
-    convolution: Convolution,
+    weight: Tensor,
+    energy: Tensor,
+    convolution: Modulated,
 ) -> Features:
     """φ(conv(scale · x) / σ + strength · noise + bias) of features x, φ a leaky ReLU.
 
@@ -131,11 +151,14 @@ def layer(
         features: those that enter. They may be bfloat16 while the rest is float32; under autocast
             they become the type that it asks for.
         scale: (batch, inputs).
-        energy: (outputs, inputs).
         noise: (batch or 1, 1, H, W).
-        strength: ().
-        bias: (outputs,).
-        convolution: the convolution by the layer's frozen weight.
+        strength: (batch or 1, 1, 1, 1).
+        bias: (batch or 1, outputs).
+        weight: (outputs, inputs, 3, 3) for all images, which gets no gradient, or (batch, outputs,
+            inputs, 3, 3).
+        energy: Σ W² / GAIN², (outputs, inputs) or (batch, outputs, inputs). It gets no gradient:
+            the weight's gradient counts what it does to the energy.
+        convolution: the convolution by such a weight.
 
     Returns:
         Features with σ as their spread, channels last in memory.
@@ -148,7 +171,7 @@ def layer(
     with torch.autocast(kind, enabled=False):  # the derivative would not know of its casts
         # PyTorch gives `Function.apply` no types.
         result: tuple[Tensor, Tensor] = _Layer.apply(  # type: ignore[no-untyped-call]
-            x, features.spread, scale, energy, noise, strength, bias, convolution
+            x, features.spread, scale, noise, strength, bias, weight, energy, convolution
         )
     return Features(*result)
 

@@ -12,7 +12,7 @@ from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.stylegan.blocks import Memory as Memory
 from invprob.priors.stylegan.blocks import Precision as Precision
 from invprob.priors.stylegan.blocks import run_layers
-from invprob.priors.stylegan.differences import NONE, check_weights, weights_of, within
+from invprob.priors.stylegan.differences import NONE, check_weights, within
 from invprob.priors.stylegan.fused_layer import Features
 from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB
 from invprob.priors.stylegan.mapping import MappingNetwork
@@ -97,6 +97,19 @@ class Generator(MappingNetwork):
         """The modulated 3x3 convolutions, in synthesis order."""
         return [layer for layer in self.layers if isinstance(layer, SynthesisLayer)]
 
+    def synthesis_weights(self) -> dict[str, Tensor]:
+        """The trained weights that an image may have for itself, by their names here.
+
+        They are those of synthesis layers and ToRGBs, laid out in memory as drawing needs them.
+        """
+        for layer in self.synthesis_layers():
+            layer.lay_out()
+        return {
+            name: value
+            for name, value in self.named_parameters()
+            if name.startswith(("layers.", "to_rgb."))
+        }
+
     def synthesis(
         self,
         styles: Styles,
@@ -112,7 +125,7 @@ class Generator(MappingNetwork):
             noise: a map (batch or 1, 1, h, w) for each of `noise_shapes`; None uses the stored
                 ones.
             weights: differences (batch, *shape) of each image's weights from the trained ones, by
-                the names of `weights_of`.
+                the names of `synthesis_weights`.
 
         Returns:
             (batch, 3, resolution, resolution), in about [-1, 1] and not clipped.
@@ -139,7 +152,7 @@ class Generator(MappingNetwork):
         rows = styles.unbind(1)
         if not weights:
             return [module.affine(rows[row]) for row, module in self.modulations()]
-        check_weights(weights, len(styles), weights_of(self))
+        check_weights(weights, len(styles), self.synthesis_weights())
         names = {module: name for name, module in self.named_modules()}
         return [
             module.affine.moved(rows[row], within(weights, f"{names[module]}.affine"))
@@ -261,7 +274,7 @@ class Generator(MappingNetwork):
         if noise is not None:
             check_noise(noise, features.shape[0], self.noise_shapes)
         if weights:
-            check_weights(weights, features.shape[0], weights_of(self))
+            check_weights(weights, features.shape[0], self.synthesis_weights())
         return run_layers(
             self.layers,
             self.to_rgb,

@@ -1,7 +1,7 @@
 """The layers of StyleGAN2 (Karras et al., CVPR 2020, section 2.2).
 
-They stand here in the paper's form. A frozen `SynthesisLayer` computes the same in a faster form,
-which enters in its `forward` alone.
+They stand here in the paper's form. A `SynthesisLayer` that is frozen, or where each image has
+weights of its own, computes the same in a faster form, which enters in its `forward` alone.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from invprob.fast.derived import Derived
 from invprob.fast.filters import smooth
 from invprob.fast.frozen import FrozenWeight
+from invprob.fast.modulated import Modulated
+from invprob.fast.moving import MovingWeight
 from invprob.priors.stylegan import fused_layer as fused
 from invprob.priors.stylegan.differences import NONE, moved
 from invprob.priors.stylegan.fused_layer import EPSILON, GAIN, SLOPE, Features
@@ -56,8 +58,8 @@ class Affine(nn.Linear):
         if not differences:
             result: Tensor = self(rows)
             return result
-        weight = moved(self.weight, differences.get("weight"), len(rows))
-        bias = moved(self.bias, differences.get("bias"), len(rows))
+        weight = moved(self.weight, differences.get("weight")).expand(len(rows), -1, -1)
+        bias = moved(self.bias, differences.get("bias")).expand(len(rows), -1)
         return torch.stack([F.linear(*image) for image in zip(rows, weight, bias, strict=True)])
 
 
@@ -94,16 +96,35 @@ def _energy_less_gain(weight: Tensor) -> Tensor:
     return _energy(weight) / GAIN**2
 
 
+def _energies_less_gain(weight: Tensor) -> Tensor:
+    """The same of each image's weight: (batch, outputs, inputs, 3, 3) to (batch, outputs, inputs).
+
+    It goes place by place, because PyTorch's sum over these axes takes several times as long.
+    """
+    places = [weight[..., row, column] for row in range(3) for column in range(3)]
+    energy = places[0].square()
+    for place in places[1:]:
+        energy.addcmul_(place, place)
+    return energy.div_(GAIN**2)
+
+
 def _gained(values: Tensor) -> Tensor:
     return GAIN * values
+
+
+def _added(own: Tensor, difference: Tensor | None, known: Derived) -> Tensor:
+    """GAIN times what is added to an activation, (batch or 1, *shape)."""
+    if difference is None and not own.requires_grad:
+        return known.of(own, transform=_gained)[None]
+    return _gained(moved(own, difference))
 
 
 class SynthesisLayer(ModulatedConv):
     """Modulated 3x3 convolution, noise, bias, activation.
 
-    `_textbook` is the layer as the paper has it. Where the layer's weights are frozen, `forward`
-    computes the same in its fast form: `fused_layer` with a convolution that `invprob.fast`
-    chooses.
+    `_textbook` is the layer as the paper has it. Where the layer's weights are frozen or each image
+    has its own, `forward` computes the same in its fast form: `fused_layer` with a convolution that
+    `invprob.fast` chooses.
 
     Args:
         inputs: channels of the features that enter.
@@ -130,6 +151,7 @@ class SynthesisLayer(ModulatedConv):
         self.doubling = doubling
         self.clamp = clamp
         self._frozen = FrozenWeight.doubling() if doubling else FrozenWeight.unit_stride(3, 1)
+        self._moving = MovingWeight.doubling() if doubling else MovingWeight.unit_stride()
         self._energy = Derived()
         self._strength, self._offset = Derived(), Derived()
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -163,72 +185,48 @@ class SynthesisLayer(ModulatedConv):
         Returns:
             Features (batch, outputs, size, size).
         """
-        own = {
-            "weight": self.weight,
-            "noise_strength": self.noise_strength,
-            "bias": self.bias,
-        }
-        if any(name in differences for name in own):
-            return self._moved(features, scale, noise, own, differences)
-        if any(value.requires_grad for value in own.values()):
-            return Features.of(self._textbook(features.plain(), scale, noise, **own))
+        own = {"weight": self.weight, "noise_strength": self.noise_strength, "bias": self.bias}
+        trained = any(value.requires_grad for value in own.values())
+        if trained and not any(name in differences for name in own):
+            return Features.of(self._textbook(features.plain(), scale, noise))
         self.lay_out()  # only now, so that loading a file copies nothing
+        weight, energy, convolution = self._convolution(features, differences.get("weight"))
+        strength = _added(self.noise_strength, differences.get("noise_strength"), self._strength)
         features = fused.layer(
             features,
             scale,
-            self._energy.of(self.weight, transform=_energy_less_gain),
             noise,
-            self._strength.of(self.noise_strength, transform=_gained),
-            self._offset.of(self.bias, transform=_gained),
-            self._frozen.convolution(self.weight, features.values),
+            strength[:, None, None, None],
+            _added(self.bias, differences.get("bias"), self._offset),
+            weight,
+            energy,
+            convolution,
         )
         if self.clamp is None:
             return features
         return Features.of(clamped(features.plain(), self.clamp))
 
-    def _moved(
-        self,
-        features: Features,
-        scale: Tensor,
-        noise: Tensor,
-        own: Mapping[str, Tensor],
-        differences: Mapping[str, Tensor],
-    ) -> Features:
-        """The same with weights that each image has for itself."""
-        x = features.plain()
-        batch = len(x)
-        weights = {name: moved(own[name], differences.get(name), batch) for name in own}
-        noise = noise.expand(batch, -1, -1, -1)
-        images = [
-            self._textbook(
-                x[image : image + 1],
-                scale[image : image + 1],
-                noise[image : image + 1],
-                **{name: values[image] for name, values in weights.items()},
-            )
-            for image in range(batch)
-        ]
-        values = torch.cat(images)
-        return Features.of(values)._replace(values=values.to(features.values.dtype))
+    def _convolution(
+        self, features: Features, difference: Tensor | None
+    ) -> tuple[Tensor, Tensor, Modulated]:
+        """The weight, its energy less the gain, and the convolution by it."""
+        weight, x = self.weight, features.values
+        if difference is None and not weight.requires_grad:
+            energy = self._energy.of(weight, transform=_energy_less_gain)
+            return weight, energy, self._frozen.way(weight, x)
+        weight = moved(weight, difference).expand(len(x), -1, -1, -1, -1)
+        return weight, _energies_less_gain(weight.detach()), self._moving.way(weight, x)
 
-    def _textbook(
-        self,
-        x: Tensor,
-        scale: Tensor,
-        noise: Tensor,
-        weight: Tensor,
-        noise_strength: Tensor,
-        bias: Tensor,
-    ) -> Tensor:
-        """The same, differentiable in the weights and as often as wanted."""
+    def _textbook(self, x: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """The same, differentiable in the layer's own weights and as often as wanted."""
         # The activation is homogeneous, so its gain acts on small tensors instead.
-        strength, bias = _gained(noise_strength), _gained(bias)
-        leave = GAIN * torch.rsqrt(scale.square() @ _energy(weight).T + EPSILON)
+        strength, bias = _gained(self.noise_strength), _gained(self.bias)
+        leave = GAIN * torch.rsqrt(scale.square() @ _energy(self.weight).T + EPSILON)
         x = x * scale[:, :, None, None]
         if self.doubling:
-            x = smooth(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), 1)
+            x = smooth(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), 1)
         else:
-            x = F.conv2d(x, weight, padding=1)
+            x = F.conv2d(x, self.weight, padding=1)
         x = x * leave[:, :, None, None] + strength * noise + bias[:, None, None]
         return clamped(F.leaky_relu(x, SLOPE), self.clamp)
 
@@ -262,7 +260,7 @@ class ToRGB(nn.Module):
         Returns:
             (batch, 3, h, w).
         """
-        weight = moved(self.weight, differences.get("weight"), len(scale))[:, :, :, 0, 0]
-        bias = moved(self.bias, differences.get("bias"), len(scale))
-        weight = weight * features.scale_of_values(scale)[:, None, :]
+        weight = moved(self.weight, differences.get("weight"))[..., 0, 0]
+        bias = moved(self.bias, differences.get("bias")).expand(len(scale), -1)
+        weight = weight * features.scale_of_values(scale)[:, None]
         return clamped(fused.colours(features.values, weight, bias), self.clamp)

@@ -126,7 +126,7 @@ def test_the_way_fits_shape_and_precision(
     _, shape, dtype, kernel, expected = case
     frozen = FrozenWeight.unit_stride(kernel[2], kernel[2] // 2)
     x, weight = torch.zeros(shape, dtype=dtype), torch.zeros(kernel, dtype=dtype)
-    assert type(frozen.convolution(weight, x).way) is expected
+    assert type(frozen.way(weight, x)) is expected
 
 
 def test_other_devices_autocast_and_mixed_precision_take_pytorch_s_way() -> None:
@@ -135,12 +135,12 @@ def test_other_devices_autocast_and_mixed_precision_take_pytorch_s_way() -> None
         (FrozenWeight.unit_stride(3, 1), Direct, Winograd),
         (FrozenWeight.doubling(), DirectDoubling, PackedDoubling),
     ):
-        assert type(frozen.convolution(weight, x).way) is fast
-        assert type(frozen.convolution(weight.to("meta"), x.to("meta")).way) is direct
-        assert type(frozen.convolution(weight, x.bfloat16()).way) is direct
-        assert type(frozen.convolution(weight, x.half()).way) is direct
+        assert type(frozen.way(weight, x)) is fast
+        assert type(frozen.way(weight.to("meta"), x.to("meta"))) is direct
+        assert type(frozen.way(weight, x.bfloat16())) is direct
+        assert type(frozen.way(weight, x.half())) is direct
         with torch.autocast("cpu", torch.bfloat16):
-            assert type(frozen.convolution(weight, x).way) is direct
+            assert type(frozen.way(weight, x)) is direct
 
 
 # inputs, outputs, size, stride, padding, pixels

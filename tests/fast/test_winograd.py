@@ -4,11 +4,17 @@ import math
 
 import pytest
 import torch
-from rounding import by_winograd, unit_roundoff
+from rounding import by_winograd, summed, unit_roundoff
 from torch import Tensor
 from torch.nn import functional
 
-from invprob.fast.winograd import convolve, convolve_back, transform
+from invprob.fast.winograd import (
+    convolve,
+    convolve_back,
+    transform,
+    transform_moving,
+    weight_gradient,
+)
 
 SHAPES = [(1, 64, 96, 16, 32), (3, 70, 64, 8, 20), (2, 5, 3, 4, 4), (9, 2, 300, 12, 4)]
 PRECISIONS = (torch.float64, torch.float32)
@@ -60,6 +66,31 @@ def test_back_is_the_gradient_of_pytorch(
     exact = functional.conv_transpose2d(y, weight, padding=1)
     found = convolve_back(y.to(dtype), transform(weight.to(dtype)))
     assert distance(found.double(), exact) < bound(outputs, dtype)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 3, 5, 96, 100)], ids=str)
+def test_weight_gradient_is_that_of_pytorch(
+    shape: tuple[int, int, int, int, int], dtype: torch.dtype
+) -> None:
+    """Sums of m tiles err as those of m channels do. The last shape takes more than one strip."""
+    batch, inputs, outputs, height, width = shape
+    x, y = (
+        normal(batch, inputs, height, width, seed=0),
+        normal(batch, outputs, height, width, seed=1),
+    )
+    weight = normal(outputs, inputs, 3, 3, seed=2).requires_grad_()
+    (exact,) = torch.autograd.grad(functional.conv2d(x, weight, padding=1), weight, y)
+    found = weight_gradient(x.to(dtype), y.to(dtype))
+    assert found.shape == exact.shape and found.is_contiguous(memory_format=torch.channels_last)
+    assert distance(found.double(), exact) < bound(batch * height * width // 16, dtype)
+
+
+def test_a_moving_weight_is_transformed_alike() -> None:
+    weight = normal(7, 5, 3, 3, seed=0)
+    for order in (torch.channels_last, torch.contiguous_format):
+        single = weight.float().contiguous(memory_format=order)
+        assert distance(transform_moving(single), transform(weight)) < summed(9, torch.float32)
 
 
 def test_strips_give_what_the_whole_gives() -> None:

@@ -3,6 +3,7 @@
 import networks
 import torch
 from timing.floors import bare, perceptual_convolutions, synthesis_convolutions
+from timing.moving import Descent, convolution_weights
 from timing.published import published
 
 from invprob.perceptual.distance import PerceptualDistance
@@ -46,6 +47,24 @@ def test_bare_convolutions_run_in_both_orders() -> None:
     for last in (False, True):
         work = synthesis_convolutions(_generator(networks.SMALL))
         bare(work, 2, torch.device("cpu"), last)()
+
+
+def test_steps_bring_the_images_nearer_and_weights_help() -> None:
+    generator = _generator(networks.SMALL)
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    names = convolution_weights(generator)
+    assert len(names) == 7 + 4
+    target = torch.zeros(2, *generator.image_shape)
+    ends = []
+    for moving in ([], names):
+        step = Descent(generator, target, moving)
+        start = step.misfits()
+        for _ in range(4):
+            step()
+        ends.append(step.misfits())
+        assert (ends[-1] < start).all()
+    assert (ends[1] < ends[0]).all()
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
 
 
 def _generator(config: GeneratorConfig) -> networks.Generator:
