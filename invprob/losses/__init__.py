@@ -14,3 +14,4 @@ from invprob.losses.projection import ProjectedGradient as ProjectedGradient
 from invprob.losses.stochastic import Stochastic as Stochastic
 from invprob.losses.stochastic import check_stochastic as check_stochastic
 from invprob.losses.stochastic import with_fresh_noise as with_fresh_noise
+from invprob.losses.variation import ColourVariation as ColourVariation

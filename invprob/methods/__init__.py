@@ -7,7 +7,16 @@ To add a method, register a function of a `Setting` (or of a `Problem`, without 
 returns a `Recipe`. Its keyword-only parameters become options of the command line.
 """
 
-from invprob.methods import automatic, controls, encoded, gaussian, latents, sphinx, w_space
+from invprob.methods import (
+    adapted,
+    automatic,
+    controls,
+    encoded,
+    gaussian,
+    latents,
+    sphinx,
+    w_space,
+)
 from invprob.methods.by_name import make as make
 from invprob.methods.by_name import needs_generator as needs_generator
 from invprob.methods.by_name import open_options as open_options
@@ -27,4 +36,4 @@ from invprob.methods.problem import in_stages as in_stages
 from invprob.registry import register as register
 
 # Importing these modules registers their methods.
-FAMILIES = (automatic, sphinx, latents, gaussian, w_space, encoded, controls)
+FAMILIES = (automatic, adapted, sphinx, latents, gaussian, w_space, encoded, controls)

@@ -10,6 +10,8 @@ Init: TypeAlias = Literal["default", "encoder"]
 DescentName: TypeAlias = Literal["adam", "l-bfgs"]
 Content: TypeAlias = Literal["head", "constant"]
 NoiseMaps: TypeAlias = Literal["free", "stored"]
+WeightsChoice: TypeAlias = Literal["free", "trained"]
+Finish: TypeAlias = Literal["pixels", "none"]
 PerceptualUse: TypeAlias = Literal["available", "scores only"]
 Auto: TypeAlias = Literal["auto"]
 
@@ -31,8 +33,11 @@ class Asked:
         noise_maps: the noise part: free noise maps B, or the stored ones.
         noise_rate: the learning rate of the noise maps, relative to the other variables.
         weight: the weight of total variation in the method `tv-descent`.
-        fidelity: λ of the methods `tv` and `wavelet`.
+        fidelity: λ of the methods `tv` and `wavelet`, and of the last stage of `sphinx-adapted`.
         smoothness: λ of the method `tikhonov`.
+        weights: the weights of the synthesis network in the method `sphinx-adapted`.
+        variation: the weight of total variation there.
+        finish: the last stage there.
         coarse: the size in pixels at which the search begins.
         learning_rate: the learning rate of Adam; None if the user gave none.
         readout: how the heads are read out; None if the method has no heads.
@@ -48,6 +53,9 @@ class Asked:
     weight: float | Auto | None = None
     fidelity: float | Auto | None = None
     smoothness: float | Auto | None = None
+    weights: WeightsChoice | Auto | None = None
+    variation: float | Auto | None = None
+    finish: Finish | Auto | None = None
     coarse: int | Auto | None = "auto"
     learning_rate: float | None = None
     readout: str | None = None
@@ -72,6 +80,9 @@ class Choices:
     weight: float | None = None
     fidelity: float | None = None
     smoothness: float | None = None
+    weights: WeightsChoice | None = None
+    variation: float | None = None
+    finish: Finish | None = None
     coarse: int | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ GOING_ON = cosine_trapezoid(0.0, 0.5)
 
 
 def coarse_to_fine(stages: Sequence[Stage], size: int) -> tuple[Stage, ...]:
-    """Return stages that search at `size`, at every doubling of it, and last at the full size.
+    """Return stages whose first search begins at `size`, and doubles it up to the full size.
 
     At the smaller sizes the generator is cut (`Generator.truncate`), and its images are enlarged to
     the size that was measured. Each stage goes on with the variables that the one before it found;
@@ -24,21 +24,21 @@ def coarse_to_fine(stages: Sequence[Stage], size: int) -> tuple[Stage, ...]:
     search at the full size.
 
     Args:
-        stages: the one stage of a search.
+        stages: the search, and perhaps stages that go on from its solution.
         size: size in pixels of the first images, a power of two from 8 and below the full size.
 
     Returns:
-        One stage for each size.
+        One stage for each size, and the stages that go on.
 
     Raises:
-        ArgumentError: there are several stages, they do not search a generator, or the generator
-            cannot be cut to `size`.
+        ArgumentError: the first stage does not search a generator, or the generator cannot be cut
+            to `size`.
     """
-    (stage, *more), prior = stages, stages[0].prior
-    if more or not isinstance(prior, StyleGANPrior) or stage.steps == 0:
+    (stage, *others), prior = stages, stages[0].prior
+    if not isinstance(prior, StyleGANPrior) or stage.steps == 0:
         raise ArgumentError(
-            "coarse needs a method that searches a generator in one stage, such as sphinx or "
-            "w-plus; leave coarse out, or take such a method"
+            "coarse needs a method that searches a generator first, such as sphinx or w-plus; "
+            "leave coarse out, or take such a method"
         )
     full = prior.generator.resolution
     sizes = [known for known in SIZES if size <= known < full]
@@ -55,11 +55,16 @@ def coarse_to_fine(stages: Sequence[Stage], size: int) -> tuple[Stage, ...]:
             replace(stage, prior=larger, steps=steps, schedule=GOING_ON, continues=True)
             for larger in (*later, prior)
         ),
+        *others,
     )
 
 
 def cut(prior: StyleGANPrior, size: int) -> StyleGANPrior:
     """Return a prior of the same parts whose generator has only its blocks up to `size` pixels."""
     return StyleGANPrior(
-        prior.generator.truncate(size), style=prior.style, content=prior.content, noise=prior.noise
+        prior.generator.truncate(size),
+        style=prior.style,
+        content=prior.content,
+        noise=prior.noise,
+        weights=prior.weights,
     )

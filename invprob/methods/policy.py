@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from invprob.losses import is_image
+from invprob.methods.adaptation import ADAPTATION
 from invprob.methods.choices import ASKED, Asked, Choices
 from invprob.methods.decision import Case, Row, measured, otherwise, percent, sigma
 from invprob.methods.problem import Problem
@@ -99,7 +100,7 @@ def explanation(*names: str) -> str:
 def explains_choices(method: F) -> F:
     """Add to the docstring of a method what becomes of the options that it leaves open."""
     names = [option.name for option in options_of(method) if option.auto]
-    if "content" in names:
+    if "content" in names or "weights" in names:
         names.append("coarse")
     method.__doc__ = f"""{inspect.cleandoc(method.__doc__ or "")}
 
@@ -291,10 +292,11 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
             f"{SMOOTHNESS:g} · sigma",
         ),
     ),
+    **ADAPTATION,
     "coarse": (
         Row(
             None,
-            lambda c: not c.asked.content == c.asked.noise_maps == AUTO,
+            lambda c: c.asked.weights is None and not c.asked.content == c.asked.noise_maps == AUTO,
             "the content or the noise maps are not left to invprob",
         ),
         Row(None, lambda c: c.lbfgs, "L-BFGS does better at the full size from the beginning"),

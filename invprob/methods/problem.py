@@ -256,6 +256,18 @@ class Setting(Problem):
 
     generator: Generator
 
+    def check_adaptation(self) -> None:
+        """Check that the weights of the generator can move.
+
+        Raises:
+            ArgumentError: its features are rounded to bfloat16.
+        """
+        if self.generator.precision == "bf16":
+            raise ArgumentError(
+                "weights that move need float32, because bfloat16 rounds away what they learn; use "
+                "--precision float32, or keep the weights (weights = trained)"
+            )
+
     @cached_property
     def statistics(self) -> Statistics:
         """Moments of the generator's W: those stored beside its file, or else estimated now."""

@@ -1,4 +1,4 @@
-"""The three inputs of a synthesis network, style × content × noise, each with its choices."""
+"""The inputs of a synthesis network, style × content × noise × weights, each with its choices."""
 
 from invprob.priors.parts.base import Part as Part
 from invprob.priors.parts.base import StartedPart as StartedPart
@@ -21,6 +21,8 @@ from invprob.priors.parts.style_heads import ProjectedStyles as ProjectedStyles
 from invprob.priors.parts.w_spaces import W as W
 from invprob.priors.parts.w_spaces import WPlus as WPlus
 from invprob.priors.parts.w_spaces import WPlusPlus as WPlusPlus
+from invprob.priors.parts.weights import FreeWeights as FreeWeights
+from invprob.priors.parts.weights import TrainedWeights as TrainedWeights
 from invprob.priors.parts.z_spaces import GaussianZ as GaussianZ
 from invprob.priors.parts.z_spaces import Rows as Rows
 from invprob.priors.parts.z_spaces import Z as Z

@@ -1,4 +1,4 @@
-"""A prior made of a StyleGAN2 generator and a choice of style, content and noise."""
+"""A prior made of a StyleGAN2 generator and a choice of style, content, noise and weights."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from invprob.priors.parts import (
     Readout,
     StartedPart,
     StoredNoise,
+    TrainedWeights,
     WPlus,
 )
 from invprob.priors.parts.heads import HeadShape, Preset
@@ -29,22 +30,29 @@ from invprob.types import Images, PerImage, Spec
 
 
 class StyleGANCode(Code):
-    """The free variables of style, content and noise.
+    """The free variables of style, content, noise and weights.
 
     Args:
         style: the started part that makes style rows or scales.
         content: the started part that makes what enters the synthesis.
         noise: the started part that makes noise maps. Some parts have no variable.
+        weights: the started part that makes the weights of the synthesis network.
     """
 
-    def __init__(self, style: StartedPart, content: StartedPart, noise: StartedPart) -> None:
+    def __init__(
+        self,
+        style: StartedPart,
+        content: StartedPart,
+        noise: StartedPart,
+        weights: StartedPart,
+    ) -> None:
         super().__init__()
-        self.style, self.content, self.noise = style, content, noise
+        self.style, self.content, self.noise, self.weights = style, content, noise, weights
 
     @property
-    def parts(self) -> tuple[StartedPart, StartedPart, StartedPart]:
-        """The three parts, in the order in which they draw."""
-        return self.style, self.content, self.noise
+    def parts(self) -> tuple[StartedPart, ...]:
+        """The four parts, in the order in which they draw."""
+        return self.style, self.content, self.noise, self.weights
 
     def draw(self, rng: torch.Generator) -> SynthesisInputs:
         """The inputs of one step."""
@@ -58,6 +66,8 @@ class StyleGANCode(Code):
 @register.prior("stylegan")
 class StyleGANPrior(Prior[StyleGANCode]):
     """A StyleGAN2 generator with a choice of style, content and noise: the rows of Table 1.
+
+    Its weights may be free as well, see `FreeWeights`.
 
     A code carries the choices of the prior that started it.
 
@@ -74,6 +84,9 @@ class StyleGANPrior(Prior[StyleGANCode]):
             Part | None, "what enters the synthesis; default: the learned constant"
         ] = None,
         noise: Annotated[Part | None, "the noise maps; default: those stored"] = None,
+        weights: Annotated[
+            Part | None, "the weights of the synthesis network; default: those trained"
+        ] = None,
     ) -> None:
         if generator.config.labels:
             raise ArgumentError(generator.ask_for_label())
@@ -82,10 +95,11 @@ class StyleGANPrior(Prior[StyleGANCode]):
         self.style = style or WPlus()
         self.content = content or LearnedConstant()
         self.noise = noise or StoredNoise()
+        self.weights = weights or TrainedWeights()
 
     def start(self, batch: int, rng: torch.Generator) -> StyleGANCode:
-        """Start the three parts, in the order style, content, noise."""
-        parts = (self.style, self.content, self.noise)
+        """Start the four parts, in the order style, content, noise, weights."""
+        parts = (self.style, self.content, self.noise, self.weights)
         return StyleGANCode(*(part.start(self.generator, batch, rng) for part in parts))
 
     def decode(self, code: StyleGANCode, rng: torch.Generator) -> Images:

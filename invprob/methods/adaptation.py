@@ -1,0 +1,59 @@
+"""The choices of `sphinx-adapted`: whether its weights move, and how its stages are weighted.
+
+`examples/SETTINGS.md` has the measurements behind the numbers.
+"""
+
+from collections.abc import Mapping
+
+from invprob.methods.decision import Case, Row, otherwise, sigma
+
+VARIATION = 0.1  # weight of total variation beside the data term
+VARIATION_PER_SIGMA = 0.5  # where noise is stronger than VARIATION / VARIATION_PER_SIGMA
+
+
+def variation(case: Case) -> float:
+    """Return the weight of total variation for the noise of a case."""
+    return max(VARIATION, VARIATION_PER_SIGMA * (case.problem.sigma or 0.0))
+
+
+ADAPTATION: Mapping[str, tuple[Row, ...]] = {
+    "weights": (
+        Row(
+            "trained",
+            lambda c: c.problem.stochastic,
+            "the stochastic data term is for noise that must not be fitted",
+        ),
+        Row(
+            "free",
+            otherwise,
+            "an image unlike those of the training needs weights of its own",
+        ),
+    ),
+    "variation": (
+        Row(
+            variation,
+            lambda c: c.problem.sigma is not None,
+            "the weight grows with the sigma of the noise",
+            sigma,
+            f"{VARIATION_PER_SIGMA} · sigma, at least {VARIATION}",
+        ),
+        Row(VARIATION, otherwise, "the sigma of the noise is 0 or not known"),
+    ),
+    "finish": (
+        Row(
+            "none",
+            lambda c: not c.problem.linear,
+            "the pixels are found by a method for linear operators, which this one is not",
+        ),
+        Row(
+            "none",
+            lambda c: c.problem.compare != "misfit",
+            "the pixels are found by the squared misfit, and another data term was asked for",
+        ),
+        Row(
+            "pixels",
+            otherwise,
+            "the measurements then hold as exactly as their noise allows",
+        ),
+    ),
+}

@@ -1,0 +1,185 @@
+"""Methods that move the weights of the generator as well: our own, IAGAN and pivotal tuning."""
+
+from typing import Annotated, Literal
+
+from invprob.losses import DataMisfit
+from invprob.losses.duals import DIFFERENCES, DataDual
+from invprob.losses.reference import ReferenceVariationDual
+from invprob.losses.variation import ColourVariation
+from invprob.methods.choices import Finish, WeightsChoice
+from invprob.methods.policy import explains_choices
+from invprob.methods.problem import Rate, Recipe, Setting, Steps, in_stages
+from invprob.options import Auto
+from invprob.priors.parts import FreeWeights, Frozen, ProjectedStyles, W, WPlus, Z
+from invprob.priors.parts.constraints import Spheres
+from invprob.priors.parts.heads import HeadShape
+from invprob.priors.parts.local_weights import LocalWeights
+from invprob.priors.retouched import Retouched
+from invprob.priors.stylegan.prior import StyleGANPrior
+from invprob.registry import register
+from invprob.schedules import constant, cosine_trapezoid, linear_trapezoid
+from invprob.solver.optimisers import Adam
+from invprob.solver.primal_dual import PrimalDual
+from invprob.solver.task import Stage
+
+TOGETHER = linear_trapezoid(ramp_up=0.07, ramp_down=0.4)  # while weights and styles move together
+BETAS = (0.9, 0.99)  # of Adam then: a second moment that follows a run of few steps
+
+PRIMAL_STEP = 0.1  # τ, as in `tv`
+DUAL_STEP = 1 / (3 * DIFFERENCES**2 * PRIMAL_STEP)  # τ σ ||K||² = 1 for three maps of norm √8
+TOLERANCE = 3e-5  # of a converged image, in grey levels of [-1, 1]
+
+WeightRate = Annotated[
+    float, "learning rate of a weight tensor, relative to its root mean square, above 0"
+]
+
+
+@register.method("sphinx-adapted")
+@explains_choices
+def sphinx_adapted(
+    setting: Setting,
+    *,
+    weights: Annotated[WeightsChoice, Auto("the weights of the synthesis network in stage 2")],
+    variation: Annotated[float, Auto("weight of the total variation in stage 2, at least 0")],
+    finish: Annotated[Finish, Auto("stage 3: free pixels, or none")],
+    fidelity: Annotated[float, Auto("λ of stage 3, how far A x may be from y, at least 0")],
+    reference: Annotated[
+        float, "α of stage 3, from 0 (total variation alone) to 1 (the generator's edges alone)"
+    ] = 0.5,
+    learning_rate: Rate = 0.003,
+    weight_rate: WeightRate = 0.003,
+    steps: Steps = 550,
+) -> Recipe:
+    """SPHInX, then its generator adapts to the image: P_s, then w+ and weights, then pixels.
+
+    1. The style head P_s of SPHInX finds a first image, from coarse to fine.
+    2. The style rows w+ and the weights of the synthesis network move together, as in IAGAN (AAAI
+       2020) and pivotal tuning (TOG 2022). The loss is data term + `variation` · total variation
+       joint over the channels.
+    3. The pixels x are free, and x₀ is the image so far: min (1 - α) TV(x) + α TV(x - x₀) +
+       ||A x - y||² / (2 λ), solved to convergence (PICCS, Med. Phys. 2008). The solution keeps the
+       styles and weights of stage 2 beside the pixels.
+
+    There is no perceptual term.
+
+    Raises:
+        ArgumentError: an option is out of range, or the weights are to move in bfloat16.
+    """
+    shape = HeadShape.preset("paper", setting.generator.style_width)
+    heads = StyleGANPrior(setting.generator, style=ProjectedStyles(shape, around="mean"))
+    prior = StyleGANPrior(
+        setting.generator,
+        style=WPlus(),
+        weights=_free(setting, weight_rate, learning_rate) if weights == "free" else None,
+    )
+    stages = [
+        Stage(heads, [setting.data_term()], Adam(learning_rate), cosine_trapezoid(), 100),
+        Stage(
+            prior,
+            [setting.data_term(), ColourVariation(variation)],
+            Adam(learning_rate, BETAS),
+            TOGETHER,
+            150,
+        ),
+    ]
+    if finish == "pixels":
+        terms = [ReferenceVariationDual(reference, DUAL_STEP), DataDual(fidelity, DUAL_STEP)]
+        optimiser = PrimalDual(PRIMAL_STEP, TOLERANCE)
+        stages.append(Stage(Retouched(prior), terms, optimiser, constant(), 300))
+    return in_stages(stages, steps)
+
+
+@register.method("iagan")
+def iagan(
+    setting: Setting,
+    *,
+    space: Annotated[
+        Literal["z", "w-plus"], "what the first stage searches; z is that of the paper"
+    ] = "w-plus",
+    learning_rate: Annotated[
+        float | None, "largest learning rate of the first stage, above 0; None: 0.1 in z, 0.03"
+    ] = None,
+    weight_rate: WeightRate = 0.003,
+    steps: Steps = 600,
+) -> Recipe:
+    """Image-adaptive GAN (Hussein, Tirer & Giryes, AAAI 2020): latents, then weights as well.
+
+    The first stage searches the latents by the data term alone. The second moves latents and
+    weights together. Without noise a third stage projects the image onto the measurements, x + A⁺(y
+    - A x), by L-BFGS. The paper moves all weights at one rate, which does not suit tensors of
+    different size.
+    """
+    style = WPlus() if space == "w-plus" else Z(constraints=(Spheres(),))
+    rate = learning_rate or (0.03 if space == "w-plus" else 0.1)
+    together = 0.003 if space == "w-plus" else 0.01
+    terms = [setting.data_term()]
+    prior = StyleGANPrior(
+        setting.generator, style=style, weights=_free(setting, weight_rate, together)
+    )
+    stages = [
+        Stage(
+            StyleGANPrior(setting.generator, style=style),
+            terms,
+            Adam(rate),
+            cosine_trapezoid(),
+            300,
+        ),
+        Stage(prior, terms, Adam(together, BETAS), TOGETHER, 250),
+    ]
+    if not setting.noisy and setting.smooth:
+        stages.append(
+            Stage(Retouched(prior), [DataMisfit()], setting.lbfgs(), constant(), 50),
+        )
+    return in_stages(stages, steps)
+
+
+@register.method("pti")
+def pti(
+    setting: Setting,
+    *,
+    locality: Annotated[
+        float, "weight of the locality regularisation, at least 0; 0 leaves it out and is faster"
+    ] = 0.1,
+    radius: Annotated[float, "α, how far from the pivot locality is asked for, above 0"] = 30.0,
+    learning_rate: Rate = 0.1,
+    weight_rate: WeightRate = 0.003,
+    steps: Steps = 800,
+) -> Recipe:
+    """Pivotal tuning (Roich et al., TOG 2022): a pivot in W, then the weights with w held.
+
+    The loss is data term + LPIPS, where there is a network. Locality regularisation keeps what the
+    trained weights draw near the pivot (sections 3.3 of the paper; its squared differences alone).
+    The published code takes 450 and up to 350 steps. Its rate of 3e-4 is that of equalised weights;
+    here the rate is relative to the size of each tensor.
+    """
+    style = W(jitter=0.05 * float(setting.statistics.std_w))
+    terms = setting.data_and_perceptual(1.0)
+    weights = (
+        LocalWeights(radius, locality, lr_scale=1.0)
+        if locality
+        else _free(setting, weight_rate, weight_rate)
+    )
+    tuned = StyleGANPrior(setting.generator, style=Frozen(W()), weights=weights)
+    return in_stages(
+        [
+            Stage(
+                StyleGANPrior(setting.generator, style=style),
+                terms,
+                Adam(learning_rate),
+                cosine_trapezoid(),
+                450,
+            ),
+            Stage(tuned, terms, Adam(weight_rate), constant(), 350),
+        ],
+        steps,
+    )
+
+
+def _free(setting: Setting, weight_rate: float, learning_rate: float) -> FreeWeights:
+    """Free weights whose relative rate is `weight_rate` under an optimiser of another rate.
+
+    Raises:
+        ArgumentError: the weights would move in bfloat16.
+    """
+    setting.check_adaptation()
+    return FreeWeights(lr_scale=weight_rate / learning_rate)
