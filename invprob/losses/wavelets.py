@@ -85,22 +85,27 @@ class WaveletDual(Term):
     """Σ weight(level) sqrt(Σ_c |(W x)_c|²): l1 over positions and bands, joint over the channels.
 
     The weight of a level is a quarter of that of the level before, and the first is such that a
-    straight edge costs on it what it costs in total variation.
+    straight edge costs on it `share` of what it costs in total variation.
 
     Args:
         wavelet: see `filters`.
         levels: how many levels, at least 1.
         sigma: the step size σ of the dual variable.
+        share: factor of all weights, at least 0.
 
     Raises:
-        ArgumentError: no such wavelet; the levels are none, or, by `bind`, too many for the images.
+        ArgumentError: no such wavelet; the share is negative; the levels are none, or, by `bind`,
+            too many for the images.
     """
 
-    def __init__(self, wavelet: str, levels: int, sigma: float) -> None:
+    def __init__(self, wavelet: str, levels: int, sigma: float, share: float = 1.0) -> None:
         super().__init__("wavelet-dual", 1.0)
         if levels < 1:
             raise ArgumentError(f"levels must be at least 1, not {levels}")
+        if not share >= 0:
+            raise ArgumentError(f"share must be at least 0, not {share}")
         self.bank, self.levels, self.sigma = filters(wavelet), levels, sigma
+        self.share = share
 
     def bind(self, target: Measured, operator: Operator) -> BoundTerm:
         channels, height, width = operator.image_shape
@@ -122,7 +127,7 @@ class _Wavelet(Dual):
         self.sigma, self._levels = term.sigma, term.levels
         self._bank = term.bank.to(value)
         self._scale = DIFFERENCES / self._norm(*value.shape[-2:])
-        weights = COARSER ** -torch.arange(term.levels).to(value) / edge(term.bank)
+        weights = term.share * COARSER ** -torch.arange(term.levels).to(value) / edge(term.bank)
         self._radius = (weights / self._scale).view(-1, 1, 1, 1)
 
     def map(self, image: Images, prediction: Measured) -> Tensor:
@@ -131,7 +136,7 @@ class _Wavelet(Dual):
 
     def proximal(self, value: Tensor) -> Tensor:
         length = value.square().sum(1, keepdim=True).sqrt()
-        return value * (self._radius / length.clamp(min=self._radius))
+        return value * (self._radius / length.clamp(min=self._radius.clamp(min=1e-12)))
 
     def _norm(self, height: int, width: int) -> float:
         """The norm of the transform: 1, and more where filters that are not symmetric meet a

@@ -6,6 +6,7 @@ from invprob.losses import DataMisfit
 from invprob.losses.duals import DIFFERENCES, DataDual
 from invprob.losses.reference import ReferenceVariationDual
 from invprob.losses.variation import ColourVariation
+from invprob.losses.wavelets import FRAMELET, WaveletDual
 from invprob.methods.choices import Finish, WeightsChoice
 from invprob.methods.policy import explains_choices
 from invprob.methods.problem import Rate, Recipe, Setting, Steps, in_stages
@@ -44,7 +45,7 @@ def sphinx_adapted(
     finish: Annotated[Finish, Auto("stage 3: free pixels, or none")],
     fidelity: Annotated[float, Auto("λ of stage 3, how far A x may be from y, at least 0")],
     reference: Annotated[
-        float, "α of stage 3, from 0 (total variation alone) to 1 (the generator's edges alone)"
+        float, "α of stage 3, from 0 (no reference) to 1 (the generator's edges alone)"
     ] = 0.5,
     learning_rate: Rate = 0.003,
     weight_rate: WeightRate = 0.003,
@@ -56,15 +57,17 @@ def sphinx_adapted(
     2. The style rows w+ and the weights of the synthesis network move together, as in IAGAN (AAAI
        2020) and pivotal tuning (TOG 2022). The loss is data term + `variation` · total variation
        joint over the channels.
-    3. The pixels x are free, and x₀ is the image so far: min (1 - α) TV(x) + α TV(x - x₀) +
-       ||A x - y||² / (2 λ), solved to convergence (PICCS, Med. Phys. 2008). The solution keeps the
-       styles and weights of stage 2 beside the pixels.
+    3. The pixels x are free, and x₀ is the image so far: min (1 - α) R(x) + α TV(x - x₀) +
+       ||A x - y||² / (2 λ), solved to convergence, with R of the method `wavelet` (PICCS, Med. Phys.
+       2008). The solution keeps the styles and weights of stage 2 beside the pixels.
 
     There is no perceptual term.
 
     Raises:
         ArgumentError: an option is out of range, or the weights are to move in bfloat16.
     """
+    if not 0 <= reference <= 1:
+        raise ArgumentError(f"reference must be in [0, 1], not {reference}")
     shape = HeadShape.preset("paper", setting.generator.style_width)
     heads = StyleGANPrior(setting.generator, style=ProjectedStyles(shape, around="mean"))
     prior = StyleGANPrior(
@@ -83,7 +86,11 @@ def sphinx_adapted(
         ),
     ]
     if finish == "pixels":
-        terms = [ReferenceVariationDual(reference, DUAL_STEP), DataDual(fidelity, DUAL_STEP)]
+        terms: list[Term] = [
+            WaveletDual(FRAMELET, 1, DUAL_STEP, 1 - reference),
+            ReferenceVariationDual(reference, DUAL_STEP),
+            DataDual(fidelity, DUAL_STEP),
+        ]
         optimiser = PrimalDual(PRIMAL_STEP, TOLERANCE)
         stages.append(Stage(Retouched(prior), terms, optimiser, constant(), 300))
     return in_stages(stages, steps)
