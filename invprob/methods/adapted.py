@@ -2,7 +2,8 @@
 
 from typing import Annotated, Literal
 
-from invprob.losses import DataMisfit
+from invprob.errors import ArgumentError
+from invprob.losses import DataMisfit, Term
 from invprob.losses.duals import DIFFERENCES, DataDual
 from invprob.losses.reference import ReferenceVariationDual
 from invprob.losses.variation import ColourVariation
@@ -58,8 +59,8 @@ def sphinx_adapted(
        2020) and pivotal tuning (TOG 2022). The loss is data term + `variation` · total variation
        joint over the channels.
     3. The pixels x are free, and x₀ is the image so far: min (1 - α) R(x) + α TV(x - x₀) +
-       ||A x - y||² / (2 λ), solved to convergence, with R of the method `wavelet` (PICCS, Med. Phys.
-       2008). The solution keeps the styles and weights of stage 2 beside the pixels.
+       ||A x - y||² / (2 λ), solved to convergence, with R of the method `wavelet` (PICCS, Med.
+       Phys. 2008). The solution keeps the styles and weights of stage 2 beside the pixels.
 
     There is no perceptual term.
 
