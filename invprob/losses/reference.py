@@ -49,8 +49,8 @@ class _Reference(Dual):
 
     def map(self, image: Images, prediction: Measured) -> Tensor:
         del prediction
-        if not self.known:
-            self.reference.copy_(image.detach())
+        with torch.no_grad():  # and without a look at `known`, for which the device would wait
+            self.reference.copy_(torch.where(self.known, self.reference, image))
             self.known.fill_(True)
         return differences(image - self.reference)
 

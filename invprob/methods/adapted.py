@@ -52,7 +52,7 @@ def sphinx_adapted(
     weight_rate: WeightRate = 0.003,
     steps: Steps = 550,
 ) -> Recipe:
-    """SPHInX, then its generator adapts to the image: P_s, then w+ and weights, then pixels.
+    """SPHInX, then the generator adapts: P_s × constant × stored noise, then weights, then pixels.
 
     1. The style head P_s of SPHInX finds a first image, from coarse to fine.
     2. The style rows w+ and the weights of the synthesis network move together, as in IAGAN (AAAI
@@ -110,12 +110,12 @@ def iagan(
     weight_rate: WeightRate = 0.003,
     steps: Steps = 600,
 ) -> Recipe:
-    """Image-adaptive GAN (Hussein, Tirer & Giryes, AAAI 2020): latents, then weights as well.
+    """Image-adaptive GAN (AAAI 2020): W+ (or Z) × constant × stored noise, then weights as well.
 
-    The first stage searches the latents by the data term alone. The second moves latents and
-    weights together. Without noise a third stage projects the image onto the measurements, x + A⁺(y
-    - A x), by L-BFGS. The paper moves all weights at one rate, which does not suit tensors of
-    different size.
+    By Hussein, Tirer & Giryes. The first stage searches the latents by the data term alone. The
+    second moves latents and weights together. Without noise a third stage projects the image onto
+    the measurements, x + A⁺(y - A x), by L-BFGS. The paper moves all weights at one rate, which
+    does not suit tensors of different size.
     """
     style = WPlus() if space == "w-plus" else Z(constraints=(Spheres(),))
     rate = learning_rate or (0.03 if space == "w-plus" else 0.1)
@@ -132,7 +132,7 @@ def iagan(
             cosine_trapezoid(),
             300,
         ),
-        Stage(prior, terms, Adam(together, BETAS), TOGETHER, 250),
+        Stage(prior, terms, Adam(together, BETAS), TOGETHER, 250, continues=True),
     ]
     if not setting.noisy and setting.smooth:
         stages.append(
@@ -153,12 +153,12 @@ def pti(
     weight_rate: WeightRate = 0.003,
     steps: Steps = 800,
 ) -> Recipe:
-    """Pivotal tuning (Roich et al., TOG 2022): a pivot in W, then the weights with w held.
+    """Pivotal tuning (TOG 2022): W × constant × stored noise, then the weights with w held.
 
-    The loss is data term + LPIPS, where there is a network. Locality regularisation keeps what the
-    trained weights draw near the pivot (sections 3.3 of the paper; its squared differences alone).
-    The published code takes 450 and up to 350 steps. Its rate of 3e-4 is that of equalised weights;
-    here the rate is relative to the size of each tensor.
+    By Roich et al. The loss is data term + LPIPS, where there is a network. Locality regularisation
+    keeps what the trained weights draw near the pivot (section 3.3 of the paper; its squared
+    differences alone). The published code takes 450 and up to 350 steps. Its rate of 3e-4 is that
+    of equalised weights; here the rate is relative to the size of each tensor.
     """
     style = W(jitter=0.05 * float(setting.statistics.std_w))
     terms = setting.data_and_perceptual(1.0)

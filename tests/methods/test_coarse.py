@@ -160,8 +160,7 @@ def test_stages_hand_their_variables_on() -> None:
         ("sphinx", 12, "power of two from 8 to 16"),
         ("sphinx", 64, "power of two from 8 to 16"),
         ("sphinx", 4, "power of two from 8 to 16"),
-        ("ilo", 8, "in one stage"),
-        ("deep-image-prior", 8, "in one stage"),
+        ("deep-image-prior", 8, "searches a generator first"),
     ],
 )
 def test_what_cannot_be_is_refused(name: str, coarse: int, message: str) -> None:

@@ -150,6 +150,25 @@ def test_how_smooth_an_image_is_made(case: Problem, value: float, words: str) ->
     assert words in chosen.reasons["smoothness"]
 
 
+ADAPTATION = [
+    ("weights", problem(), "free", "needs weights of its own"),
+    ("weights", stochastic(), "trained", "noise that must not be fitted"),
+    ("variation", problem(), 0.1, "the sigma of the noise is 0 or not known"),
+    ("variation", problem(noise=noise(0.1)), 0.1, "grows with the sigma of the noise (sigma 0.1)"),
+    ("variation", problem(noise=noise(0.6)), 0.3, "grows with the sigma of the noise (sigma 0.6)"),
+    ("finish", problem(), "pixels", "hold as exactly as their noise allows"),
+    ("finish", problem(linear=False), "none", "a method for linear operators"),
+    ("finish", stochastic(), "none", "another data term was asked for"),
+]
+
+
+@pytest.mark.parametrize(("name", "case", "value", "words"), ADAPTATION)
+def test_how_the_generator_adapts(name: str, case: Problem, value: Any, words: str) -> None:
+    asked: dict[str, Any] = {name: "auto"}
+    chosen = choose(case, Asked(**asked))
+    assert getattr(chosen, name) == value and words in chosen.reasons[name]
+
+
 LEFT = {"content": "auto", "noise_maps": "auto", "optimiser": "auto"}
 COARSE = [
     (problem(123), LEFT, 16, "Adam searches, and less than 50 % of the image was measured (1 %"),
