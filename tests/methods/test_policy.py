@@ -270,6 +270,7 @@ def test_every_row_decides_some_case_of_this_file() -> None:
         *(("weight", case, Asked(weight="auto")) for case, *_ in WEIGHT),
         *(("fidelity", case, Asked(fidelity="auto")) for case, *_ in FIDELITY),
         *(("smoothness", case, Asked(smoothness="auto")) for case, *_ in SMOOTHNESS),
+        *((name, case, Asked(**{name: "auto"})) for name, case, *_ in ADAPTATION),  # type: ignore[arg-type]
         *(("coarse", case, Asked(**more)) for case, more, *_ in COARSE),
         *(("perceptual", case, Asked()) for case, *_ in PERCEPTUAL),
     ]
