@@ -13,9 +13,9 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError, PriorError
 from invprob.priors.base import ParamGroup
-from invprob.priors.parts.base import Part, StartedPart, repeated
+from invprob.priors.parts.base import Part, StartedPart
 from invprob.priors.parts.free import FreePart, StartedFreePart
-from invprob.priors.stylegan.differences import weights_of
+from invprob.priors.stylegan.differences import no_difference
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.types import PerImage
@@ -131,9 +131,8 @@ class StartedWeights(StartedFreePart[FreeWeights]):
     def __init__(
         self, part: FreeWeights, generator: Generator, names: Sequence[str], batch: int
     ) -> None:
-        trained = weights_of(generator)
-        zeros = [repeated(torch.zeros_like(trained[name])[None], batch) for name in names]
-        super().__init__(part, generator, zeros)
+        trained = generator.synthesis_weights()
+        super().__init__(part, generator, [no_difference(trained[name], batch) for name in names])
         self.names = tuple(names)
         sizes = [float(trained[name].square().mean().sqrt()) for name in names]
         self.sizes = [size or 1.0 for size in sizes]  # a tensor of zeros has no size to go by
