@@ -17,8 +17,8 @@ convolution.
 
 Where each image has a weight of its own that moves at every step, `MovingWeight` (in `moving`)
 chooses likewise among the ways of `moving_ways`, which also give the gradient to the weight. Large
-features of many channels go by Winograd. For small features, gradients are two matrix products of
-patches. The rest goes by PyTorch's own convolution.
+features of many channels go by Winograd. Where small features are doubled, gradients are two matrix
+products of patches. The rest goes by PyTorch's own convolution.
 
 The layers of StyleGAN2 and of the perceptual networks are written in their textbook form. Those of
 StyleGAN2 pass a `Modulated` convolution (in `modulated`), which either of the two has chosen, to

@@ -11,7 +11,6 @@ from invprob.fast.moving_ways import (
     Direct,
     DirectDoubling,
     MovingWay,
-    Products,
     ProductsDoubling,
     Winograd,
 )
@@ -31,7 +30,7 @@ class MovingWeight:
     @classmethod
     def unit_stride(cls) -> "MovingWeight":
         """For convolutions of stride 1 and padding 1."""
-        return cls(Winograd(), Products(), Direct())
+        return cls(Winograd(), Direct())
 
     @classmethod
     def doubling(cls) -> "MovingWeight":

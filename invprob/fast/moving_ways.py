@@ -78,27 +78,6 @@ class DirectDoubling(MovingWay):
 
 
 @final
-class Products(Direct):
-    """Gradients by matrix products of 3x3 patches, for few pixels on a CPU."""
-
-    def pays(self, x: Tensor, weight: Tensor) -> bool:
-        return _few(x)
-
-    def gradients(
-        self, gradient: Tensor, x: Tensor, weight: Tensor, for_x: bool, for_weight: bool
-    ) -> Pair:
-        outputs, inputs, *_ = weight.shape
-        rows, d_x, d_weight = _rows(gradient), None, None
-        if for_x:
-            patches = (rows @ _last(weight).reshape(outputs, -1)).view(*x.shape[2:], 3, 3, inputs)
-            d_x = _first(_overlapped(patches)[None, 1:-1, 1:-1])
-        if for_weight:
-            patches = _patches(F.pad(x, (1, 1, 1, 1)), 1)
-            d_weight = _first((rows.T @ patches).view(outputs, 3, 3, inputs))
-        return d_x, d_weight
-
-
-@final
 class Winograd(Direct):
     """By a quarter of the products, for large features of many channels on a CPU."""
 
@@ -124,16 +103,16 @@ class Winograd(Direct):
 
 @final
 class ProductsDoubling(DirectDoubling):
-    """The same for twice the height and width."""
+    """Gradients by matrix products of 3x3 patches, for few pixels on a CPU."""
 
     def pays(self, x: Tensor, weight: Tensor) -> bool:
-        return _few(x)
+        return x.device.type == "cpu" and x.shape[2] * x.shape[3] <= MOST_PIXELS
 
     def gradients(
         self, gradient: Tensor, x: Tensor, weight: Tensor, for_x: bool, for_weight: bool
     ) -> Pair:
         outputs, inputs, *_ = weight.shape
-        patches, d_x, d_weight = _patches(smooth(gradient, 2), 2), None, None
+        patches, d_x, d_weight = _patches(smooth(gradient, 2)), None, None
         if for_x:
             matrix = _last(weight.transpose(0, 1)).reshape(inputs, -1)
             d_x = _first((patches @ matrix.T).view(1, *x.shape[2:], inputs))
@@ -157,10 +136,6 @@ def _by_pytorch(
     return found[0], found[1]
 
 
-def _few(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.shape[2] * x.shape[3] <= MOST_PIXELS
-
-
 def _last(x: Tensor) -> Tensor:
     """The channels moved to the end."""
     return x.permute(0, 2, 3, 1)
@@ -176,17 +151,7 @@ def _rows(x: Tensor) -> Tensor:
     return _last(x).flatten(0, 2)
 
 
-def _patches(x: Tensor, stride: int) -> Tensor:
-    """All 3x3 patches of an image (1, channels, h, w), as rows (patches, 9 · channels)."""
-    unfolded = _last(x)[0].unfold(0, 3, stride).unfold(1, 3, stride)
+def _patches(x: Tensor) -> Tensor:
+    """The 3x3 patches two pixels apart of an image (1, channels, h, w): (patches, 9 · channels)."""
+    unfolded = _last(x)[0].unfold(0, 3, 2).unfold(1, 3, 2)
     return unfolded.permute(0, 1, 3, 4, 2).flatten(2).flatten(0, 1)
-
-
-def _overlapped(patches: Tensor) -> Tensor:
-    """The sum of patches (h, w, 3, 3, channels) at their places, (h + 2, w + 2, channels)."""
-    height, width, *_, channels = patches.shape
-    image = patches.new_zeros(height + 2, width + 2, channels)
-    for row in range(3):
-        for column in range(3):
-            image[row : row + height, column : column + width] += patches[:, :, row, column]
-    return image
