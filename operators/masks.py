@@ -19,7 +19,7 @@ from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import part_of, pixel_axes, seeded
-from invprob.operators.units import NEVER, pixels
+from invprob.operators.units import NEVER, blocks, pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -42,8 +42,10 @@ class Masked(LinearOperator, ABC):
         return int(self.seen.expand(self.image_shape).sum())
 
     def units(self) -> Tensor:
-        """Pixels that are shown, all channels together."""
-        return torch.where(self.seen.cpu(), pixels(self.measurement_shape), NEVER)
+        """Pixels that are shown; beside large holes blocks, because a hole is judged by holes."""
+        shape, seen = self.measurement_shape, self.seen.cpu()
+        labels = blocks(shape, block_side(seen)) if seen.ndim == 2 else pixels(shape)
+        return torch.where(seen, labels, NEVER)
 
     def forward(self, image: Images) -> Measured:
         """The image times the mask."""
@@ -279,6 +281,24 @@ def stroke_distances(height: int, width: int, walks: Tensor) -> Tensor:
             squared = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
             nearest = torch.minimum(nearest, squared)
     return nearest.sqrt()
+
+
+def block_side(seen: Tensor) -> int:
+    """How large the blocks are that stand for what a mask hides: about half as large as its holes.
+
+    It is three times the mean distance, along rows or columns, of a hidden pixel from the nearest
+    one that is shown; at most a quarter of the shorter side. Where that distance is below two
+    pixels, as in random masks, it is 1.
+    """
+    most = max(1, min(seen.shape) // 4)
+    left, total = ~seen, 0
+    count = int(left.sum())
+    for _ in range(most):  # further away the side is at its largest anyway
+        total += int(left.sum())
+        near = torch.nn.functional.max_pool2d((~left)[None, None].float(), 3, stride=1, padding=1)
+        left = left & (near[0, 0] == 0)
+    mean = total / max(1, count)
+    return 1 if mean < 2 else min(most, round(3 * mean))
 
 
 def _walks(height: int, width: int, strokes: int, seed: int) -> Tensor:

@@ -77,7 +77,7 @@ def auto(
     held_out: Annotated[
         float | None,
         "share of the measurements that is held out and judges, in (0, 1); by default what makes "
-        "200 numbers, but from 0.05 to 0.2",
+        "200 numbers and 3 units, but from 0.05 to 0.2",
     ] = None,
 ) -> Recipe:
     """Try several methods, and take the one that predicts held-out measurements best.

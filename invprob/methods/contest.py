@@ -27,6 +27,7 @@ from invprob.types import Images, PerImage
 # The hidden share of the units: enough numbers to judge by, but not so much that another method
 # would win with all of them.
 JUDGES = 200  # numbers; their mean square has a spread of a tenth
+PLACES = 3  # units, where each has many numbers
 LEAST_SHARE, MOST_SHARE = 0.05, 0.2
 
 
@@ -220,7 +221,7 @@ def _tried(
 def share_for(operator: Operator) -> float:
     """Return the share of an operator's units that judges where the user names none.
 
-    It is the share that makes 200 numbers, but from a twentieth to a fifth.
+    It is the share that makes 200 numbers and three units, but from a twentieth to a fifth.
 
     Args:
         operator: what measured.
@@ -229,7 +230,7 @@ def share_for(operator: Operator) -> float:
         ArgumentError: the operator offers nothing that can be left out.
     """
     parts = operator.parts() if isinstance(operator, Each) else (operator,)
-    counts = []
+    shares = []
     for part in parts:
         units = part.units()
         if units is None:
@@ -237,8 +238,10 @@ def share_for(operator: Operator) -> float:
                 f"auto judges by measurements that are left out, and {part.describe()} does not "
                 "say what can be; name a method (--method tv), or give the operator `units`"
             )
-        counts.append(int((units != NEVER).sum()))
-    return min(MOST_SHARE, max(LEAST_SHARE, JUDGES / max(1, min(counts))))
+        offered = units[units != NEVER]
+        few = max(JUDGES / max(1, len(offered)), PLACES / max(1, len(offered.unique())))
+        shares.append(min(MOST_SHARE, max(LEAST_SHARE, few)))
+    return max(shares)
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -29,6 +29,7 @@ from invprob.operators import (
     hold_out,
     stack,
 )
+from invprob.operators.masks import block_side
 from invprob.operators.partial import left_out
 from invprob.operators.units import NEVER, depends
 from invprob.registry import register
@@ -81,6 +82,19 @@ def test_pictures_have_pixels() -> None:
     assert (labels[0, 2:6, 2:6] == NEVER).all() and len(labels.unique()) == 1 + 64 - 16
     assert len(units(AreaDownsample(SHAPE, factor=2)).unique()) == 16
     assert len(units(Identity((5,))).unique()) == 5
+
+
+def test_holes_are_judged_by_blocks_half_as_large() -> None:
+    """Of a square hole of side s the mean distance of its pixels from the border is s/6 or more."""
+    large = (3, 64, 64)
+    assert block_side(BoxMask(large, share=0.25).seen) == 10  # mean distance 3.2 of 16 x 16 pixels
+    assert block_side(BoxMask(large, share=0.5).seen) == 16  # at most a quarter of the image
+    assert block_side(RandomMask(large, ratio=0.1).seen) == 1
+    labels = units(BoxMask(large, share=0.5))
+    assert len(labels.unique()) == 1 + 12 and int((labels == NEVER).sum()) == 3 * 32 * 32
+    wide = torch.ones(4, 40, dtype=torch.bool)
+    wide[:, 10:30] = False  # distances 1 to 10 from both sides
+    assert block_side(wide) == 1 and block_side(wide.repeat(10, 1)) == 10
 
 
 def test_tomography_has_views() -> None:
