@@ -194,7 +194,8 @@ def _units(operator: Operator) -> str:
         f"{operator.measurement_shape}",
     )
     _demand(int(units.min()) >= NEVER, f"there is a label of {int(units.min())}, below {NEVER}")
-    offered, varies = units != NEVER, depends(_double(operator))
+    plain = copy.deepcopy(operator).to("cpu", torch.float32)
+    offered, varies = units != NEVER, depends(plain)
     labels = units[offered].unique()
     silent = labels[~torch.isin(labels, units[offered & varies])]
     _demand(
