@@ -1,4 +1,4 @@
-"""Nine tasks, by the default method and by three others: how good, and how long.
+"""Nine tasks, by the default method and by four others: how good, and how long.
 
     python examples/measure_tasks.py > examples/results/tasks.md
 
@@ -34,7 +34,7 @@ TASKS = {
     "5 % random measurements": "--operator circulant --ratio 0.05",
     "1 % random measurements": "--operator circulant --ratio 0.01",
 }
-METHODS = ("sphinx", "ilo", "w-plus-s-b", "tv")
+METHODS = ("sphinx-adapted", "sphinx", "deep-image-prior", "wavelet", "tv")
 INSIDE = "face"  # the picture of the generator's own kind; the others are not
 
 
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--method", action="append", help="may repeat; default: four methods")
+    parser.add_argument("--method", action="append", help="may repeat; default: five methods")
     parser.add_argument("--task", action="append", choices=TASKS, help="may repeat; default: all")
     parser.add_argument(
         "--smoke", action="store_true", help="three steps, one small picture, one method"

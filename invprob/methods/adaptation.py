@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from invprob.methods.decision import Case, Row, otherwise, sigma
 
 VARIATION = 0.1  # weight of total variation beside the data term
-VARIATION_PER_SIGMA = 0.5  # where noise is stronger than VARIATION / VARIATION_PER_SIGMA
+# The misfit is the negative log-likelihood times 2 sigma², and a regulariser grows with that factor.
+VARIATION_PER_VARIANCE = 1.5
 
 
 def variation(case: Case) -> float:
     """Return the weight of total variation for the noise of a case."""
-    return max(VARIATION, VARIATION_PER_SIGMA * (case.problem.sigma or 0.0))
+    return max(VARIATION, VARIATION_PER_VARIANCE * (case.problem.sigma or 0.0) ** 2)
 
 
 ADAPTATION: Mapping[str, tuple[Row, ...]] = {
@@ -33,9 +34,9 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
         Row(
             variation,
             lambda c: c.problem.sigma is not None,
-            "the weight grows with the sigma of the noise",
+            "the weight grows with the variance of the noise",
             sigma,
-            f"{VARIATION_PER_SIGMA} · sigma, at least {VARIATION}",
+            f"{VARIATION_PER_VARIANCE} · sigma², at least {VARIATION}",
         ),
         Row(VARIATION, otherwise, "the sigma of the noise is 0 or not known"),
     ),

@@ -162,7 +162,7 @@ def open_options(name: str) -> list[str]:
 
 def restore(
     measurements: Measurements,
-    method: str = "sphinx",
+    method: str = "sphinx-adapted",
     generator: Generator | str | Path = "faces-128",
     *,
     perceptual: PerceptualDistance | None = None,

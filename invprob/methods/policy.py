@@ -302,7 +302,7 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         Row(None, lambda c: c.lbfgs, "L-BFGS does better at the full size from the beginning"),
         Row(
             None,
-            lambda c: c.share >= ADAM_SHARE,
+            lambda c: c.asked.weights is None and c.share >= ADAM_SHARE,
             f"at least {percent(ADAM_SHARE)} of the image was measured",
             measured,
         ),
@@ -318,6 +318,12 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
             None,
             lambda c: c.quarter < SIZES[0],
             f"a quarter of the size is below {SIZES[0]} pixels, the smallest size of a generator",
+        ),
+        Row(
+            lambda c: c.quarter,
+            lambda c: c.asked.weights is not None,
+            "the weights adapt later, and end better from a search that began coarsely",
+            label="a quarter of the size",
         ),
         Row(
             lambda c: c.quarter,

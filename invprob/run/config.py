@@ -12,7 +12,7 @@ from invprob.run.settings import Named as Named
 FORMAT = "invprob-run"
 VERSION = 1
 
-USUAL_METHOD = Named("sphinx")
+USUAL_METHOD = Named("sphinx-adapted")
 
 MEASURED = "What is measured"
 _measured = partial(Setting, heading=MEASURED, scope="run")
