@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from invprob.methods.decision import Case, Row, otherwise, sigma
 
 VARIATION = 0.1  # weight of total variation beside the data term
-# The misfit is the negative log-likelihood times 2 sigma², and a regulariser grows with that factor.
+# The misfit is the negative log-likelihood times 2 sigma²; a regulariser grows with that factor.
 VARIATION_PER_VARIANCE = 1.5
 
 
