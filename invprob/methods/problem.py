@@ -323,9 +323,6 @@ class Recipe:
 
         Returns:
             The task.
-
-        Raises:
-            ArgumentError: there are fewer steps than stages.
         """
         stages = allot(self.stages, steps)
         return Task(measurements, operator, stages, seed, self.initial, restarts)
@@ -365,8 +362,5 @@ def in_stages(
         steps: steps of all stages together.
         initial: see `Recipe`.
         notes: see `Recipe`.
-
-    Raises:
-        ArgumentError: there are fewer steps than stages.
     """
     return Recipe(allot(stages, steps), initial=initial, notes=tuple(notes))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from invprob.callbacks import Callback
-from invprob.errors import ArgumentError
 from invprob.losses import Term
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
@@ -108,26 +107,20 @@ def allot(stages: Sequence[Stage], steps: int | None) -> tuple[Stage, ...]:
 
     Returns:
         The stages with the steps allotted to them. A stage of 0 steps stays at 0; any other gets
-        at least 1.
-
-    Raises:
-        ArgumentError: there are fewer steps than stages that take some.
+        at least 1. Where there are fewer steps than stages, the first ones get 1 each, and the
+        others 0.
     """
     own = [stage.steps for stage in stages]
     taking = sum(number > 0 for number in own)
     if steps is None or not taking:
         return tuple(stages)
-    if steps < taking:
-        raise ArgumentError(
-            f"steps must be at least {taking}, one for each stage of this method, not {steps}"
-        )
     allotted, end, ahead = [], 0, 0
     for stage in stages:
         if stage.steps:
             taking -= 1
             ahead += stage.steps
             nearest = round(steps * ahead / sum(own))
-            number = min(max(nearest, end + 1), steps - taking) - end
+            number = min(max(nearest, end + 1), max(steps - taking, end + 1), steps) - end
             end += number
             stage = dataclasses.replace(stage, steps=number)
         allotted.append(stage)

@@ -9,17 +9,22 @@ import pytest
 from invprob.run.config import RunConfig
 
 RUN = ("solve", "--steps", 6, "--perceptual", "none", "--threads", 1)
+SPHINX = ("--method", "sphinx")
 CASES = [
     (
         ("--operator", "circulant", "--ratio", 0.05),
+        {"weights": "free", "variation": 0.1, "finish": "pixels", "fidelity": 0.0, "coarse": 8},
+    ),
+    (
+        ("--operator", "circulant", "--ratio", 0.05, *SPHINX),
         {"optimiser": "adam", "content": "constant", "noise_maps": "stored", "coarse": 8},
     ),
     (
-        ("--operator", "circulant", "--ratio", 0.3),
+        ("--operator", "circulant", "--ratio", 0.3, *SPHINX),
         {"optimiser": "l-bfgs", "content": "head", "noise_maps": "free", "coarse": None},
     ),
     (
-        ("--operator", "circulant", "--ratio", 0.05, "--stop", "plateau"),
+        ("--operator", "circulant", "--ratio", 0.05, "--stop", "plateau", *SPHINX),
         {"optimiser": "adam", "content": "constant", "noise_maps": "stored", "coarse": None},
     ),
     (("--operator", "identity", "--method", "w-plus-s-b"), {"noise_rate": 10.0, "coarse": None}),
@@ -53,7 +58,7 @@ def test_a_run_holds_what_was_chosen_and_runs_again_from_it(
 
 
 def test_a_run_says_why_it_took_l_bfgs(call, place: Path) -> None:
-    words = ("--operator", "circulant", "--ratio", 0.3)
+    words = ("--operator", "circulant", "--ratio", 0.3, *SPHINX)
     reason = (
         "at least 20 % of the image was measured, and neither the operator nor an option calls "
         "for Adam (30 %)"

@@ -62,7 +62,7 @@ def equal_runs(one: Path, other: Path) -> None:
 def test_a_run_leaves_a_folder_that_explains_itself(call, place: Path) -> None:
     done = call("solve", *CIRCULANT)
     assert done.status == 0
-    assert done.last == Path("runs/face-circulant-sphinx-001")
+    assert done.last == Path("runs/face-circulant-sphinx-adapted-001")
     assert {path.name for path in done.last.iterdir()} == FILES
     scores = json.loads((done.last / "scores.json").read_text())
     assert scores.keys() >= SCORES
@@ -77,7 +77,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(call, place: Path) -> None:
     config = RunConfig.load(done.last / "config.toml")
     assert config.steps == 6 and config.operators[0].settings["ratio"] == 0.1
     assert done.err.count("LPIPS is left out") == 1
-    assert call("solve", *CIRCULANT).last == Path("runs/face-circulant-sphinx-002")
+    assert call("solve", *CIRCULANT).last == Path("runs/face-circulant-sphinx-adapted-002")
 
 
 def test_scores_are_those_of_the_files(call, place: Path) -> None:
@@ -184,9 +184,9 @@ def test_a_configuration_runs_again(call, place: Path) -> None:
     first = call("solve", "../picture.png", *CIRCULANT, "--seed", 3, "--out", "first")
     again = call("solve", "--config", "first/config.toml", "--out", "again")
     equal_runs(first.last, again.last)
-    other = call("solve", "--config", "first/config.toml", "--steps", 3, "--readout", "last", "-q")
-    assert other.out == "runs/picture-circulant-sphinx-001\n" and other.err == ""
-    assert RunConfig.load(other.last / "config.toml").method.settings["readout"] == "last"
+    other = call("solve", "--config", "first/config.toml", "--steps", 3, "--reference", 0.3, "-q")
+    assert other.out == "runs/picture-circulant-sphinx-adapted-001\n" and other.err == ""
+    assert RunConfig.load(other.last / "config.toml").method.settings["reference"] == 0.3
 
 
 def test_images_are_solved_at_once_each_in_its_folder(call, place: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_run_with_an_operator_for_each_image_names_it_once(
         device="cpu",
     )
     finished = start(config, draw=draw)
-    assert finished.path.name == "2-images-circulant-rotate-sphinx-001"
+    assert finished.path.name == "2-images-circulant-rotate-sphinx-adapted-001"
     assert len(captions) == 2
     for caption in captions:
         assert caption.startswith(
