@@ -5,8 +5,11 @@
 
 from collections.abc import Mapping
 
-from invprob.methods.decision import Case, Row, otherwise, sigma
+from invprob.methods.decision import Case, Row, measured, otherwise, percent, sigma
 
+WEIGHT_RATE = 0.003  # relative to the root mean square of a tensor
+SLOW_WEIGHT_RATE = 0.001
+FEW_SHARE = 0.02  # measured numbers as a share of the image; with fewer, fast weights fit anything
 VARIATION = 0.1  # weight of total variation beside the data term
 # The misfit is the negative log-likelihood times 2 sigma²; a regulariser grows with that factor.
 VARIATION_PER_VARIANCE = 1.5
@@ -28,6 +31,21 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
             "free",
             otherwise,
             "an image unlike those of the training needs weights of its own",
+        ),
+    ),
+    "weight_rate": (
+        Row(
+            SLOW_WEIGHT_RATE,
+            lambda c: c.share < FEW_SHARE,
+            f"less than {percent(FEW_SHARE)} of the image was measured, and fast weights would fit "
+            "it by another image",
+            measured,
+        ),
+        Row(
+            WEIGHT_RATE,
+            otherwise,
+            f"at least {percent(FEW_SHARE)} of the image was measured",
+            measured,
         ),
     ),
     "variation": (

@@ -32,7 +32,7 @@ DUAL_STEP = 1 / (3 * DIFFERENCES**2 * PRIMAL_STEP)  # τ σ ||K||² = 1 for thre
 TOLERANCE = 3e-5  # of a converged image, in grey levels of [-1, 1]
 
 WeightRate = Annotated[
-    float, "learning rate of a weight tensor, relative to its root mean square, above 0"
+    float, Auto("learning rate of a weight tensor, relative to its root mean square, above 0")
 ]
 
 
@@ -42,6 +42,7 @@ def sphinx_adapted(
     setting: Setting,
     *,
     weights: Annotated[WeightsChoice, Auto("the weights of the synthesis network in stage 2")],
+    weight_rate: WeightRate,
     variation: Annotated[float, Auto("weight of the total variation in stage 2, at least 0")],
     finish: Annotated[Finish, Auto("stage 3: free pixels, or none")],
     fidelity: Annotated[float, Auto("λ of stage 3, how far A x may be from y, at least 0")],
@@ -49,7 +50,6 @@ def sphinx_adapted(
         float, "α of stage 3, from 0 (no reference) to 1 (the generator's edges alone)"
     ] = 0.5,
     learning_rate: Rate = 0.003,
-    weight_rate: WeightRate = 0.003,
     steps: Steps = 550,
 ) -> Recipe:
     """SPHInX, then the generator adapts: P_s × constant × stored noise, then weights, then pixels.
@@ -98,16 +98,17 @@ def sphinx_adapted(
 
 
 @register.method("iagan")
+@explains_choices
 def iagan(
     setting: Setting,
     *,
     space: Annotated[
         Literal["z", "w-plus"], "what the first stage searches; z is that of the paper"
     ] = "w-plus",
+    weight_rate: WeightRate,
     learning_rate: Annotated[
         float | None, "largest learning rate of the first stage, above 0; None: 0.1 in z, 0.03"
     ] = None,
-    weight_rate: WeightRate = 0.003,
     steps: Steps = 600,
 ) -> Recipe:
     """Image-adaptive GAN (AAAI 2020): W+ (or Z) × constant × stored noise, then weights as well.
@@ -142,6 +143,7 @@ def iagan(
 
 
 @register.method("pti")
+@explains_choices
 def pti(
     setting: Setting,
     *,
@@ -149,8 +151,8 @@ def pti(
         float, "weight of the locality regularisation, at least 0; 0 leaves it out and is faster"
     ] = 0.1,
     radius: Annotated[float, "α, how far from the pivot locality is asked for, above 0"] = 30.0,
+    weight_rate: WeightRate,
     learning_rate: Rate = 0.1,
-    weight_rate: WeightRate = 0.003,
     steps: Steps = 800,
 ) -> Recipe:
     """Pivotal tuning (TOG 2022): W × constant × stored noise, then the weights with w held.

@@ -36,6 +36,7 @@ class Asked:
         fidelity: λ of the methods `tv` and `wavelet`, and of the last stage of `sphinx-adapted`.
         smoothness: λ of the method `tikhonov`.
         weights: the weights of the synthesis network in the method `sphinx-adapted`.
+        weight_rate: how fast they move, relative to the size of each tensor.
         variation: the weight of total variation there.
         finish: the last stage there.
         coarse: the size in pixels at which the search begins.
@@ -54,6 +55,7 @@ class Asked:
     fidelity: float | Auto | None = None
     smoothness: float | Auto | None = None
     weights: WeightsChoice | Auto | None = None
+    weight_rate: float | Auto | None = None
     variation: float | Auto | None = None
     finish: Finish | Auto | None = None
     coarse: int | Auto | None = "auto"
@@ -81,6 +83,7 @@ class Choices:
     fidelity: float | None = None
     smoothness: float | None = None
     weights: WeightsChoice | None = None
+    weight_rate: float | None = None
     variation: float | None = None
     finish: Finish | None = None
     coarse: int | None = None

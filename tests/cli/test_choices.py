@@ -13,7 +13,14 @@ SPHINX = ("--method", "sphinx")
 CASES = [
     (
         ("--operator", "circulant", "--ratio", 0.05),
-        {"weights": "free", "variation": 0.1, "finish": "pixels", "fidelity": 0.0, "coarse": 8},
+        {
+            "weights": "free",
+            "weight_rate": 0.003,
+            "variation": 0.1,
+            "finish": "pixels",
+            "fidelity": 0.0,
+            "coarse": 8,
+        },
     ),
     (
         ("--operator", "circulant", "--ratio", 0.05, *SPHINX),

@@ -153,6 +153,8 @@ def test_how_smooth_an_image_is_made(case: Problem, value: float, words: str) ->
 ADAPTATION = [
     ("weights", problem(), "free", "needs weights of its own"),
     ("weights", stochastic(), "trained", "noise that must not be fitted"),
+    ("weight_rate", problem(245), 0.001, "less than 2 % of the image was measured"),
+    ("weight_rate", problem(246), 0.003, "at least 2 % of the image was measured (2 %)"),
     ("variation", problem(), 0.1, "the sigma of the noise is 0 or not known"),
     ("variation", problem(noise=noise(0.1)), 0.1, "with the variance of the noise (sigma 0.1)"),
     ("variation", problem(noise=noise(2.0)), 6.0, "with the variance of the noise (sigma 2)"),
