@@ -18,6 +18,7 @@ EXPECTED = {
     "draw_methods.py": (["--smoke"], "| `w-plus` |"),
     "first_solve.py": (["--smoke"], "PSNR"),
     "many_images.py": (["--smoke"], "astronaut"),
+    "measure_memory.py": (["--smoke"], "peak by the end of stage 5"),
     "measure_tasks.py": (["--smoke"], "| 1 % random measurements |"),
     "new_method.py": (["--smoke"], "PSNR"),
     "new_operator.py": ([], "keeps every law"),

@@ -1,5 +1,6 @@
 """Methods that move the weights of the generator as well: our own, IAGAN and pivotal tuning."""
 
+import math
 from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
@@ -65,10 +66,17 @@ def sphinx_adapted(
     There is no perceptual term.
 
     Raises:
-        ArgumentError: an option is out of range, or the weights are to move in bfloat16.
+        ArgumentError: an option is out of range, the weights are to move in bfloat16, or free
+            pixels were asked for and the operator is not linear.
     """
+    _check_rates(learning_rate=learning_rate, weight_rate=weight_rate)
     if not 0 <= reference <= 1:
         raise ArgumentError(f"reference must be in [0, 1], not {reference}")
+    if finish == "pixels" and not setting.linear:
+        raise ArgumentError(
+            "free pixels at the end need a linear operator, which this one is not; leave them out "
+            "(finish = none)"
+        )
     shape = HeadShape.preset("paper", setting.generator.style_width)
     heads = StyleGANPrior(setting.generator, style=ProjectedStyles(shape, around="mean"))
     prior = StyleGANPrior(
@@ -86,12 +94,12 @@ def sphinx_adapted(
             150,
         ),
     ]
+    terms: list[Term] = [
+        WaveletDual(FRAMELET, 1, DUAL_STEP, 1 - reference),
+        ReferenceVariationDual(reference, DUAL_STEP),
+        DataDual(fidelity, DUAL_STEP),
+    ]
     if finish == "pixels":
-        terms: list[Term] = [
-            WaveletDual(FRAMELET, 1, DUAL_STEP, 1 - reference),
-            ReferenceVariationDual(reference, DUAL_STEP),
-            DataDual(fidelity, DUAL_STEP),
-        ]
         optimiser = PrimalDual(PRIMAL_STEP, TOLERANCE)
         stages.append(Stage(Retouched(prior), terms, optimiser, constant(), 300))
     return in_stages(stages, steps)
@@ -117,9 +125,13 @@ def iagan(
     second moves latents and weights together. Without noise a third stage projects the image onto
     the measurements, x + A⁺(y - A x), by L-BFGS. The paper moves all weights at one rate, which
     does not suit tensors of different size.
+
+    Raises:
+        ArgumentError: a rate is not positive, or the weights are to move in bfloat16.
     """
     style = WPlus() if space == "w-plus" else Z(constraints=(Spheres(),))
-    rate = learning_rate or (0.03 if space == "w-plus" else 0.1)
+    rate = (0.03 if space == "w-plus" else 0.1) if learning_rate is None else learning_rate
+    _check_rates(learning_rate=rate, weight_rate=weight_rate)
     together = 0.003 if space == "w-plus" else 0.01
     terms = [setting.data_term()]
     prior = StyleGANPrior(
@@ -161,14 +173,16 @@ def pti(
     keeps what the trained weights draw near the pivot (section 3.3 of the paper; its squared
     differences alone). The published code takes 450 and up to 350 steps. Its rate of 3e-4 is that
     of equalised weights; here the rate is relative to the size of each tensor.
+
+    Raises:
+        ArgumentError: an option is out of range, or the weights are to move in bfloat16.
     """
+    setting.check_adaptation()
+    _check_rates(learning_rate=learning_rate, weight_rate=weight_rate)
+    local = LocalWeights(radius, locality)
     style = W(jitter=0.05 * float(setting.statistics.std_w))
     terms = setting.data_and_perceptual(1.0)
-    weights = (
-        LocalWeights(radius, locality, lr_scale=1.0)
-        if locality
-        else _free(setting, weight_rate, weight_rate)
-    )
+    weights = local if locality else FreeWeights()
     tuned = StyleGANPrior(setting.generator, style=Frozen(W()), weights=weights)
     return in_stages(
         [
@@ -183,6 +197,17 @@ def pti(
         ],
         steps,
     )
+
+
+def _check_rates(**rates: float) -> None:
+    """Check learning rates, by the names of their options.
+
+    Raises:
+        ArgumentError: a rate is not positive and finite.
+    """
+    for name, rate in rates.items():
+        if not 0 < rate < math.inf:
+            raise ArgumentError(f"{name} must be positive and finite, not {rate}")
 
 
 def _free(setting: Setting, weight_rate: float, learning_rate: float) -> FreeWeights:

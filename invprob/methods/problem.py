@@ -265,7 +265,7 @@ class Setting(Problem):
         if self.generator.precision == "bf16":
             raise ArgumentError(
                 "weights that move need float32, because bfloat16 rounds away what they learn; use "
-                "--precision float32, or keep the weights (weights = trained)"
+                "--precision float32, or a method that keeps the weights, such as sphinx"
             )
 
     @cached_property

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
-from invprob.callbacks import Callback
+from invprob.callbacks import Callback, Iterate
 from invprob.errors import MemoryShortage
 from invprob.fast.allocation import keep_freed_memory
 from invprob.perceptual.distance import PerceptualDistance
@@ -16,9 +17,9 @@ from invprob.run.job import Job
 from invprob.run.memory import estimate, is_shortage, release
 from invprob.run.precision import tensor_cores
 from invprob.run.watch import Display, Recorder, TimeBudget, Watcher
-from invprob.solver.loop import minimise
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.solution import Solution
+from invprob.solver.stages import solve_stages
 
 
 def solve_in_chunks(
@@ -93,13 +94,19 @@ def chunk_size(job: Job, display: Display) -> int:
     stages = [replace(stage, steps=1) for stage in job.recipe.stages]
 
     def trial(count: int) -> None:
-        task = replace(job.plain_task(range(count)), stages=stages).to(job.device)
-        for number in range(len(stages)):
-            minimise(task, number)
+        task = replace(job.plain_task(range(count)), stages=stages, initial=None)
+        solve_stages(task.to(job.device), callbacks=[_Packing()])
 
     found = estimate(trial, job.device)
     display.message(str(found))
     return found.batch(job.device)
+
+
+class _Packing(Callback):
+    """Packs a checkpoint after each step, which takes several times the memory of the variables."""
+
+    def on_step(self, iterate: Iterate) -> None:
+        save(iterate.snapshot())
 
 
 def _observers(job: Job, images: range, recorder: Recorder, display: Display) -> list[Callback]:

@@ -1,5 +1,6 @@
 """Free weights that keep what the generator draws near the image: pivotal tuning."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -33,10 +34,10 @@ class LocalWeights(FreeWeights):
 
     def __init__(self, radius: float, locality: float, *, lr_scale: float = 1.0) -> None:
         super().__init__(lr_scale=lr_scale)
-        if not radius > 0:
-            raise ArgumentError(f"radius must be above 0, not {radius}")
-        if not locality >= 0:
-            raise ArgumentError(f"locality must be at least 0, not {locality}")
+        if not 0 < radius < math.inf:
+            raise ArgumentError(f"radius must be above 0 and finite, not {radius}")
+        if not 0 <= locality < math.inf:
+            raise ArgumentError(f"locality must be at least 0 and finite, not {locality}")
         self.radius, self.locality = radius, locality
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedLocal":

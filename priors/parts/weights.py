@@ -84,7 +84,7 @@ class FreeWeights(FreePart):
             )
         if not (math.isfinite(distance) and distance >= 0):
             raise ArgumentError(f"distance must be finite and at least 0, not {distance}")
-        self.layers = None if layers is None else tuple(layers)
+        self.layers = None if layers is None else tuple(sorted(set(layers)))
         self.colours, self.distance = colours, distance
 
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedWeights":
@@ -97,7 +97,9 @@ class FreeWeights(FreePart):
         return StartedWeights(self, generator, self.names(generator), batch)
 
     def names(self, generator: Generator) -> list[str]:
-        """The generator's names of the weights that move.
+        """The generator's names of the weights that move, in the order in which it uses them.
+
+        So those of a smaller generator (`Generator.truncate`) come first.
 
         Args:
             generator: the network.
@@ -110,11 +112,12 @@ class FreeWeights(FreePart):
         """
         last = generator.num_layers - 2
         chosen = range(last + 1) if self.layers is None else self.layers
+        names = []
         for layer in chosen:
             generator.feature_shape(layer)  # which refuses a layer that is not there
-        names = [f"layers.{layer}.weight" for layer in chosen]
-        if self.colours == "free":
-            names += [f"to_rgb.{layer // 2}.weight" for layer in chosen if layer % 2 == 0]
+            names.append(f"layers.{layer}.weight")
+            if self.colours == "free" and layer % 2 == 0:
+                names.append(f"to_rgb.{layer // 2}.weight")
         return names
 
 

@@ -5,6 +5,7 @@ import filecmp
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -266,16 +267,32 @@ def test_an_estimate_counts_what_the_optimiser_keeps(
 ) -> None:
     """L-BFGS keeps twenty times its variables."""
     tried: list[Optimiser] = []
-    original = chunks.minimise
+    original = chunks.solve_stages
 
-    def noting(task: Task, number: int) -> Solution:
-        tried.append(task.stages[number].optimiser)
-        return original(task, number)
+    def noting(task: Task, **more: Any) -> Solution:
+        tried.append(task.stages[0].optimiser)
+        return original(task, **more)
 
-    monkeypatch.setattr(chunks, "minimise", noting)
+    monkeypatch.setattr(chunks, "solve_stages", noting)
     method = Named("sphinx", {"optimiser": "l-bfgs", "content": "head"})
     start(dataclasses.replace(settings(prior, None), method=method), out=tmp_path / "run")
     assert len(tried) == 2 and all(isinstance(one, LBFGS) for one in tried)
+
+
+def test_an_estimate_counts_the_checkpoints_of_every_stage(
+    prior: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where weights move, a checkpoint is three times as large as they are, and is held twice."""
+    packed: list[set[str]] = []
+
+    def packing(snapshot: dict[str, torch.Tensor]) -> None:
+        packed.append({name for name in snapshot if name.startswith("code.")})
+
+    monkeypatch.setattr(chunks, "save", packing)
+    method = Named("pti", {})
+    start(dataclasses.replace(settings(prior, None), method=method), out=tmp_path / "run")
+    assert len(packed) == 4 and packed[:2] == packed[2:]  # two stages with one image, then with two
+    assert "code.weights.tensors.0" in packed[1] - packed[0]
 
 
 def test_joined_solutions_keep_what_is_shared() -> None:
