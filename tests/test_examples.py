@@ -19,6 +19,7 @@ EXPECTED = {
     "first_solve.py": (["--smoke"], "PSNR"),
     "many_images.py": (["--smoke"], "astronaut"),
     "measure_memory.py": (["--smoke"], "peak by the end of stage 5"),
+    "measure_targets.py": (["--smoke"], "| median |"),
     "measure_tasks.py": (["--smoke"], "| 1 % random measurements |"),
     "new_method.py": (["--smoke"], "PSNR"),
     "new_operator.py": ([], "keeps every law"),

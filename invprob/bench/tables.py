@@ -10,13 +10,13 @@ import torch
 
 from invprob.bench.plan import Plan
 from invprob.bench.records import Record
+from invprob.bench.standing import UNKNOWN, cells_of, families_of, family_rows, method_rows
 from invprob.bench.summary import COLUMNS, Column, Group, Spread, groups
 from invprob.bench.sweep import AXES, Sweep
 from invprob.files import atomic_write
 from invprob.version import __version__
 
 SPREAD = ("count", "mean", "median", "q1", "q3", "deviation")
-_UNKNOWN = "–"
 
 
 def write_tables(plan: Plan, records: Mapping[str, Record], out: Path) -> list[Path]:
@@ -101,6 +101,7 @@ def as_markdown(plan: Plan, records: Mapping[str, Record], found: Sequence[Group
     lines += [*_settings(plan), ""]
     lines += _table(sweep.group_by, found, plan.network)
     lines += ["", *_notes(plan, found), ""]
+    lines += _standing(sweep, found)
     known = [record for run in plan.runs if (record := records.get(run.id)) is not None]
     failed = [one for one in known if one.status in ("failed", "diverged")]
     if failed:
@@ -150,13 +151,39 @@ def _settings(plan: Plan) -> list[str]:
 def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> list[str]:
     shown = [one for one in COLUMNS if any(group.spreads[one.name].count for group in found)]
     shown = [one for one in COLUMNS if one in shown or one.name == "lpips"]
-    header = [*axes, "runs", *(title for one in shown for title in _titles(one, network))]
-    rows = [header, ["---"] * len(header)]
+    rows = [[*axes, "runs", *(title for one in shown for title in _titles(one, network))]]
     for group in found:
         of = "" if group.finished == group.runs else f" of {group.runs}"
-        row = [*(_plain(group.labels[axis]) for axis in axes), f"{group.finished}{of}"]
+        row = [*(group.labels[axis] for axis in axes), f"{group.finished}{of}"]
         rows.append(row + [cell for one in shown for cell in _cells(group.spreads[one.name], one)])
-    return [f"| {' | '.join(row)} |" for row in rows]
+    return _ruled(rows)
+
+
+def _ruled(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table whose first row is its header."""
+    header, *rest = [f"| {' | '.join(map(_plain, row))} |" for row in rows]
+    return [header, f"| {' | '.join(['---'] * len(rows[0]))} |", *rest]
+
+
+def _standing(sweep: Sweep, found: Sequence[Group]) -> list[str]:
+    """How far methods are behind the best, and how their families compare, if there are several."""
+    cells = cells_of(found) if "method" in sweep.group_by and len(sweep.methods) > 1 else []
+    if not cells:
+        return []
+    lines = [
+        "## Behind the best",
+        "",
+        "Median PSNR in dB over the runs of a cell, and how far it is behind the best. A method "
+        "with a run that did not finish has no place in that cell. Cells with runs still to be "
+        "made are not counted.",
+        "",
+        *_ruled(method_rows(cells)),
+        "",
+    ]
+    families = families_of(sweep)
+    if len(families) > 1:
+        lines += [*_ruled(family_rows(cells, families)), ""]
+    return lines
 
 
 _COSTS = ("steps", "seconds_in_loop", "seconds", "peak_memory_mib", "gpu_memory_mib")
@@ -174,12 +201,12 @@ def _cells(spread: Spread, column: Column) -> list[str]:
     """The cells of a group; of a cost the mean alone."""
 
     def shown(value: float | None) -> str:
-        return _UNKNOWN if value is None else f"{value:{column.form}}"
+        return UNKNOWN if value is None else f"{value:{column.form}}"
 
     if column.name in _COSTS:
         return [shown(spread.mean)]
     if spread.mean is None:
-        return [_UNKNOWN, _UNKNOWN]
+        return [UNKNOWN, UNKNOWN]
     return [
         f"{shown(spread.mean)} ± {shown(spread.deviation)}",
         f"{shown(spread.median)} [{shown(spread.q1)}, {shown(spread.q3)}]",

@@ -207,19 +207,19 @@ def test_what_is_no_sweep(tmp_path: Path) -> None:
 SIZES: dict[str, tuple[int, Callable[[Plan], bool]]] = {
     # runs in all, counted by hand, and what each has to show
     "fig5-shifts": (
-        11 * 6 * 2 * 2,
+        11 * 8 * 2 * 2,
         lambda full: (
             [one.x for one in full.sweep.transforms]
             == [0, 50, 100, 150, 10, 20, 30, 0.75, 0.875, 1.125, 1.25]
         ),
     ),
-    "fig9-reconstruction": (6 * 2 * 2, lambda full: "set" in full.sweep.group_by),
+    "fig9-reconstruction": (9 * 2 * 2, lambda full: "set" in full.sweep.group_by),
     "fig10-denoising": (
-        6 * 8 * 2 * 2,
+        6 * 14 * 2 * 2,
         lambda full: [one.x for one in full.sweep.noises] == [0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
     ),
     "fig11-compressed-sensing": (
-        5 * 6 * 2 * 2,
+        5 * 12 * 2 * 2,
         lambda full: (
             [one.chain[0].settings["ratio"] for one in full.sweep.operators]
             == [0.01, 0.02, 0.03, 0.04, 0.05]
@@ -230,6 +230,24 @@ SIZES: dict[str, tuple[int, Callable[[Plan], bool]]] = {
         4 * 4 * 2,
         lambda full: (
             [one.chain[0].settings["d"] for one in full.sweep.methods] == [16, 32, 64, 128]
+        ),
+    ),
+    "board-measurements": (
+        6 * 12 * 4 * 2,
+        lambda full: (
+            [one.chain[0].settings["ratio"] for one in full.sweep.operators]
+            == [0.01, 0.02, 0.03, 0.05, 0.1, 0.2]
+        ),
+    ),
+    "board-denoising": (
+        6 * 12 * 4 * 2,
+        lambda full: [one.x for one in full.sweep.noises] == [0.05, 0.1, 0.2, 0.4, 0.6, 1.0],
+    ),
+    "board-tasks": (
+        8 * 12 * 4 * 2,
+        lambda full: (
+            [run.at["operator"] for run in full.runs if run.at["noise"] != "none"]
+            == ["blur"] * 12 * 4 * 2
         ),
     ),
 }
@@ -245,6 +263,13 @@ def test_every_setting_that_a_sweep_may_hold_is_listed() -> None:
     read_me = (SWEEPS / "README.md").read_text("utf-8")
     keys = [one.name for one in SETTINGS.values() if one.about.scope != "run"]
     assert [key for key in keys if f"`{key}`" not in read_me] == []
+
+
+def test_the_boards_compare_the_same_methods() -> None:
+    boards = [read_sweep(path) for path in sorted(SWEEPS.glob("board-*.toml"))]
+    rows = [[(one.label, one.family, one.chain) for one in board.methods] for board in boards]
+    assert len(boards) == 3 and rows == rows[:1] * 3
+    assert all(set(board.scales) == set(boards[0].scales) for board in boards)
 
 
 @pytest.mark.parametrize("name", SIZES)
