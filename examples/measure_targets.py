@@ -148,6 +148,7 @@ def main() -> None:
         pictures, ratios, steps, resolution = {"face": ("samples", "face")}, (0.05,), 6, 32
     title, command, about, _ = (__doc__ or "").strip().split("\n\n")
     print(f"# {title.rstrip('.')}\n\n{about}\n\n{command}")
+    measure(next(iter(pictures.values())), ratios[0], BEFORE, 6, resolution)  # warms up
     for ratio in ratios:
         found = {
             name: {
