@@ -37,11 +37,6 @@ def test_options_that_make_no_sense(refuse, words: str, said: tuple[str, ...]) -
         assert word in complaint
 
 
-def test_more_stages_than_steps(refuse) -> None:
-    complaint = refuse("solve", *SOLVE[:4], "--method", "sphinx-adapted", "--steps", 4)
-    assert "steps must be at least 5, one for each stage" in complaint
-
-
 def test_free_pixels_need_a_linear_operator(refuse) -> None:
     jpeg = ("--operator", "jpeg:quality=20", "--steps", 4, "--method", "sphinx-adapted")
     assert "linear operator" in refuse("solve", *jpeg, "--finish", "pixels")
