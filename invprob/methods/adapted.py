@@ -67,7 +67,7 @@ def sphinx_adapted(
 
     Raises:
         ArgumentError: an option is out of range, the weights are to move in bfloat16, or free
-            pixels were asked for and the operator is not linear.
+            pixels were asked for where the operator is not linear or the data term not the misfit.
     """
     _check_rates(learning_rate=learning_rate, weight_rate=weight_rate)
     if not 0 <= reference <= 1:
@@ -76,6 +76,11 @@ def sphinx_adapted(
         raise ArgumentError(
             "free pixels at the end need a linear operator, which this one is not; leave them out "
             "(finish = none)"
+        )
+    if finish == "pixels" and setting.compare != "misfit":
+        raise ArgumentError(
+            f"free pixels at the end are found by the squared misfit, not by {setting.compare!r}; "
+            "leave them out (finish = none), or take the misfit (data_term = misfit)"
         )
     shape = HeadShape.preset("paper", setting.generator.style_width)
     heads = StyleGANPrior(setting.generator, style=ProjectedStyles(shape, around="mean"))

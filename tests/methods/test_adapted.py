@@ -128,6 +128,11 @@ def test_weights_do_not_move_in_half_precision(name: str) -> None:
         ("sphinx-adapted", {"finish": "none", "fidelity": -1.0}, "fidelity must be finite"),
         ("sphinx-adapted", {"weights": "trained", "weight_rate": 0.0}, "weight_rate must be"),
         ("sphinx-adapted", {"linear": False, "finish": "pixels"}, "linear operator.*finish = none"),
+        (
+            "sphinx-adapted",
+            {"noise": GaussianNoise(sigma=0.1), "data_term": "stochastic", "finish": "pixels"},
+            "squared misfit, not by 'stochastic'; leave them out",
+        ),
         ("iagan", {"learning_rate": 0.0}, "learning_rate must be positive and finite, not 0"),
         ("iagan", {"weight_rate": float("inf")}, "weight_rate must be positive and finite"),
         ("pti", {"locality": 0.0, "radius": 0.0}, "radius must be above 0"),
