@@ -10,7 +10,7 @@ from invprob.methods.decision import Case, Row, measured, otherwise, percent, si
 WEIGHT_RATE = 0.003  # relative to the root mean square of a tensor
 SLOW_WEIGHT_RATE = 0.001
 FEW_SHARE = 0.02  # measured numbers as a share of the image; with fewer, fast weights fit anything
-VARIATION = 0.1  # weight of total variation beside the data term
+VARIATION = 0.001  # weight of total variation beside the data term; more spoils blurs and holes
 # The misfit is the negative log-likelihood times 2 sigma²; a regulariser grows with that factor.
 VARIATION_PER_VARIANCE = 1.5
 

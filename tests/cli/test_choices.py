@@ -16,7 +16,7 @@ CASES = [
         {
             "weights": "free",
             "weight_rate": 0.003,
-            "variation": 0.1,
+            "variation": 0.001,
             "finish": "pixels",
             "fidelity": 0.0,
             "coarse": 8,
