@@ -114,7 +114,8 @@ def test_an_operator_that_rounds_is_solved(name: str) -> None:
 def test_weights_do_not_move_in_half_precision(name: str) -> None:
     generator = networks.random_generator()
     generator.precision = "bf16"
-    for more in ({}, {"locality": 0} if name == "pti" else {}):
+    forms: list[dict[str, Any]] = [{}, {"locality": 0} if name == "pti" else {}]
+    for more in forms:
         with pytest.raises(ArgumentError, match=r"need float32.*--precision float32"):
             make(name, generator, generator.image_shape, **more)
     made = make("sphinx-adapted", generator, generator.image_shape, weights="trained")

@@ -1,5 +1,6 @@
 """Coarse to fine: sizes, what is enlarged, what goes on, and what is refused."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +214,11 @@ def test_what_may_stop_early_begins_at_the_full_size() -> None:
     measurements = invprob.measure(torch.zeros(1, *SHAPE), operator)
     generator = networks.random_generator()
     rule = Plateau(measurements, operator, window=5, drop=0.01)
-    first, ruled, full = (
-        invprob.restore(measurements, "sphinx", generator, steps=6, **more).image
-        for more in ({}, {"callbacks": [rule]}, {"coarse": generator.resolution})
-    )
+
+    def restored(callbacks: Sequence[Callback] = (), coarse: int | None = None) -> torch.Tensor:
+        return invprob.restore(
+            measurements, "sphinx", generator, steps=6, callbacks=callbacks, coarse=coarse
+        ).image
+
+    first, ruled, full = restored(), restored([rule]), restored(coarse=generator.resolution)
     assert torch.equal(ruled, full) and not torch.equal(first, full)

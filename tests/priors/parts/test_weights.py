@@ -168,11 +168,14 @@ def test_no_weights_are_lost() -> None:
 def test_frozen_weights_stay_while_styles_move() -> None:
     measurements, operator = data()
     stages = [
-        Stage(StyleGANPrior(GENERATOR, weights=part), [invprob.losses.DataMisfit()], *rest)
-        for part, *rest in (
-            (FreeWeights(), Adam(0.02), constant(), 2),
-            (Frozen(FreeWeights()), Adam(0.02), constant(), 2),
+        Stage(
+            StyleGANPrior(GENERATOR, weights=part),
+            [invprob.losses.DataMisfit()],
+            Adam(0.02),
+            constant(),
+            2,
         )
+        for part in (FreeWeights(), Frozen(FreeWeights()))
     ]
     first = solve_stages(Task(measurements, operator, stages[:1]))
     both = solve_stages(Task(measurements, operator, stages))
