@@ -287,7 +287,6 @@ def test_a_run_of_which_every_candidate_fails_says_so(prior: str, tmp_path: Path
     [
         ({"auto": {"held_out": 0.9999}}, "leaves nothing of the 512 parts"),
         ({"auto": {"candidates": "tv-decent"}}, "Did you mean 'tv-descent'"),
-        ({"steps": 1, "auto": {"candidates": "tv pulse ilo"}}, "steps must be at least"),
         ({"coarse": 7, "auto": {"candidates": "sphinx"}}, "power of two"),
         ({"init": "encoder"}, "encoder"),
     ],
