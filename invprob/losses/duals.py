@@ -48,6 +48,18 @@ class Dual(nn.Module):
     sigma: float
 
 
+class _Differences(Dual):
+    """A term of ∇x, with a dual variable (batch, 2, *image)."""
+
+    def __init__(self, value: Tensor, sigma: float) -> None:
+        super().__init__(value)
+        self.sigma = sigma
+
+    def map(self, image: Images, prediction: Measured) -> Tensor:
+        del prediction
+        return differences(image)
+
+
 class TotalVariationDual(Term):
     """Σ sqrt(Σ_c |∇x_c|²): total variation, isotropic and joint over the channels.
 
@@ -66,15 +78,7 @@ class TotalVariationDual(Term):
         return _TotalVariation(target.new_zeros(len(target), 2, *operator.image_shape), self.sigma)
 
 
-class _TotalVariation(Dual):
-    def __init__(self, value: Tensor, sigma: float) -> None:
-        super().__init__(value)
-        self.sigma = sigma
-
-    def map(self, image: Images, prediction: Measured) -> Tensor:
-        del prediction
-        return differences(image)
-
+class _TotalVariation(_Differences):
     def proximal(self, value: Tensor) -> Tensor:
         return value / value.square().sum((1, 2), keepdim=True).sqrt().clamp(min=1)
 
@@ -94,15 +98,7 @@ class GradientDual(Term):
         return _Gradient(target.new_zeros(len(target), 2, *operator.image_shape), self.sigma)
 
 
-class _Gradient(Dual):
-    def __init__(self, value: Tensor, sigma: float) -> None:
-        super().__init__(value)
-        self.sigma = sigma
-
-    def map(self, image: Images, prediction: Measured) -> Tensor:
-        del prediction
-        return differences(image)
-
+class _Gradient(_Differences):
     def proximal(self, value: Tensor) -> Tensor:
         return value / (1 + self.sigma)
 

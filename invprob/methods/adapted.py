@@ -127,9 +127,9 @@ def iagan(
     """Image-adaptive GAN (AAAI 2020): W+ (or Z) × constant × stored noise, then weights as well.
 
     By Hussein, Tirer & Giryes. The first stage searches the latents by the data term alone. The
-    second moves latents and weights together. Without noise a third stage projects the image onto
-    the measurements, x + A⁺(y - A x), by L-BFGS. The paper moves all weights at one rate, which
-    does not suit tensors of different size.
+    second moves latents and weights together. Where the operator is linear and no noise is known, a
+    third stage projects the image onto the measurements, x + A⁺(y - A x), by L-BFGS. The paper
+    moves all weights at one rate, which does not suit tensors of different size.
 
     Raises:
         ArgumentError: a rate is not positive, or the weights are to move in bfloat16.
@@ -152,10 +152,8 @@ def iagan(
         ),
         Stage(prior, terms, Adam(together, BETAS), TOGETHER, 250, continues=True),
     ]
-    if not setting.noisy and setting.smooth:
-        stages.append(
-            Stage(Retouched(prior), [DataMisfit()], setting.lbfgs(), constant(), 50),
-        )
+    if setting.linear and not setting.noisy:
+        stages.append(Stage(Retouched(prior), [DataMisfit()], setting.lbfgs(), constant(), 50))
     return in_stages(stages, steps)
 
 

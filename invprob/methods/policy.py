@@ -156,6 +156,25 @@ def part(fixed: str, free: str) -> tuple[Row, ...]:
     )
 
 
+def per_sigma(factor: float) -> tuple[Row, ...]:
+    """Return the rows of a λ that is a multiple of the noise's sigma."""
+    return (
+        Row(0.0, lambda c: not c.problem.noisy, "no noise is known: A x = y is met exactly"),
+        Row(
+            factor * TV_USUAL_SIGMA,
+            lambda c: c.problem.sigma is None,
+            f"the noise is not Gaussian, and is taken for a sigma of {TV_USUAL_SIGMA}",
+        ),
+        Row(
+            lambda c: factor * (c.problem.sigma or 0.0),
+            otherwise,
+            "λ grows with the sigma of the noise",
+            sigma,
+            f"{factor:g} · sigma",
+        ),
+    )
+
+
 def tv_weight(deviation: float, case: Case) -> float:
     """Return λ for noise of a standard deviation.
 
@@ -262,36 +281,8 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
             f"{TV_PER_SIGMA} · sigma, at least {TV_CLEAN}",
         ),
     ),
-    "fidelity": (
-        Row(0.0, lambda c: not c.problem.noisy, "no noise is known: A x = y is met exactly"),
-        Row(
-            TV_FIDELITY * TV_USUAL_SIGMA,
-            lambda c: c.problem.sigma is None,
-            f"the noise is not Gaussian, and is taken for a sigma of {TV_USUAL_SIGMA}",
-        ),
-        Row(
-            lambda c: TV_FIDELITY * (c.problem.sigma or 0.0),
-            otherwise,
-            "λ grows with the sigma of the noise",
-            sigma,
-            f"{TV_FIDELITY} · sigma",
-        ),
-    ),
-    "smoothness": (
-        Row(0.0, lambda c: not c.problem.noisy, "no noise is known: A x = y is met exactly"),
-        Row(
-            SMOOTHNESS * TV_USUAL_SIGMA,
-            lambda c: c.problem.sigma is None,
-            f"the noise is not Gaussian, and is taken for a sigma of {TV_USUAL_SIGMA}",
-        ),
-        Row(
-            lambda c: SMOOTHNESS * (c.problem.sigma or 0.0),
-            otherwise,
-            "λ grows with the sigma of the noise",
-            sigma,
-            f"{SMOOTHNESS:g} · sigma",
-        ),
-    ),
+    "fidelity": per_sigma(TV_FIDELITY),
+    "smoothness": per_sigma(SMOOTHNESS),
     **ADAPTATION,
     "coarse": (
         Row(

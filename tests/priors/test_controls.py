@@ -1,5 +1,7 @@
 """Priors without a generator: pixels with total variation, the deep image prior."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -102,8 +104,8 @@ def test_tv_by_descent_takes_operators_that_are_not_linear() -> None:
 def test_the_weight_of_tv_follows_the_noise() -> None:
     shape = (3, 8, 8)
 
-    def weight(**more: object) -> float:
-        prior = make("tv-descent", None, shape, **more).prior  # type: ignore[arg-type]
+    def weight(**more: Any) -> float:
+        prior = make("tv-descent", None, shape, **more).prior
         assert isinstance(prior, Pixels)
         return prior.weight
 

@@ -13,6 +13,7 @@ from invprob.priors import Pixels, Prior, StyleGANPrior
 from invprob.priors.generator_files import load_generator, save_generator
 from invprob.priors.parts import FreeWeights
 from invprob.priors.retouched import Retouched
+from invprob.priors.stylegan.layers import ToRGB
 from invprob.solver.optimisers import Adam
 from invprob.testing import check_prior
 
@@ -27,7 +28,8 @@ def generator_prior(*, scale: float = 1.0) -> StyleGANPrior:
     """A prior whose images leave [-1, 1] where the scale is large."""
     generator = networks.random_generator(dtype=torch.float64)
     for to_rgb in generator.to_rgb:
-        to_rgb.weight.data *= scale  # type: ignore[union-attr, operator]
+        assert isinstance(to_rgb, ToRGB)
+        to_rgb.weight.data *= scale
     return StyleGANPrior(generator, weights=FreeWeights())
 
 

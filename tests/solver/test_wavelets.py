@@ -9,7 +9,7 @@ from scipy.optimize import linprog, minimize
 
 import invprob
 from invprob.errors import ArgumentError
-from invprob.losses.duals import DataDual
+from invprob.losses.duals import DataDual, Dual
 from invprob.losses.wavelets import WaveletDual, details, edge, filters
 from invprob.operators import DenseGaussian, Identity
 from invprob.priors import Pixels
@@ -163,7 +163,8 @@ def test_the_steps_suit_the_norm_of_the_transform(wavelet: str) -> None:
     shape = (1, 12, 10)
     bound = WaveletDual(wavelet, 2, SIGMA).bind(torch.zeros(1, *shape).double(), Identity(shape))
     basis = torch.eye(120, dtype=torch.float64).view(120, *shape)
-    matrix = bound.map(basis, basis).flatten(1)  # type: ignore[attr-defined]
+    assert isinstance(bound, Dual)
+    matrix = bound.map(basis, basis).flatten(1)
     assert float(torch.linalg.matrix_norm(matrix, 2)) == pytest.approx(8**0.5, rel=2e-3)
 
 
