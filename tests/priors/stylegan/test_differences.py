@@ -1,6 +1,6 @@
 """Images with weights of their own, against networks whose weights are these."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import networks
 import pytest
@@ -234,6 +234,17 @@ def test_differences_of_half_precision_move_single_weights() -> None:
         assert torch.equal(found, expected[f"weights.{name}"].half())
 
 
+def strengths_together(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradients to the noise strengths as one vector.
+
+    Each alone is a single sum over all pixels, of either sign. Its error has no bound relative to
+    the sum itself, which may be near 0.
+    """
+    strengths = [name for name in values if name.endswith("noise_strength")]
+    rest = {name: value for name, value in values.items() if name not in strengths}
+    return {**rest, "strengths": torch.cat([values[name].flatten() for name in strengths])}
+
+
 def near_exact(change: Callable[[Generator], None], half: bool) -> None:
     generator = networks.random_generator(CONFIGS[1])
     given = inputs(generator, 2, torch.float32)
@@ -241,10 +252,10 @@ def near_exact(change: Callable[[Generator], None], half: bool) -> None:
     change(generator)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         found = run(generator, given)
+    assert all(value.dtype == torch.float32 for value in found.values())
     # 0.4 % a rounding and a dozen of them; gradients also differ where an activation changes sign.
-    for name, value in exact.items():
-        assert found[name].dtype == torch.float32
-        error = (found[name] - value).norm() / value.norm()
+    for name, value in strengths_together(exact).items():
+        error = (strengths_together(found)[name] - value).norm() / value.norm()
         assert error < (0.02 if name == "image" else 0.15), name
     assert not torch.allclose(found["image"], exact["image"], rtol=1e-4)
 
