@@ -115,23 +115,24 @@ class Solution:
             FileError: the file cannot be written. Then there is no half of it.
         """
         groups = {"realised": self.realised, "code": self.code, "trace": self.trace}
-        tensors = {
-            f"{group}.{name}": value.detach().cpu().contiguous()
+        tensors = {"image": self.image}
+        tensors |= {
+            f"{group}.{name}": value
             for group, values in groups.items()
             for name, value in values.items()
         }
-        tensors["image"] = self.image.detach().cpu().contiguous()
         if self.restarts is not None:
             tensors["restarts"] = self.restarts
+        copies, repeats = _once({name: copied(value) for name, value in tensors.items()})
         header = {
             "format": "solution",
             "version": VERSION,
+            "repeats": repeats,
             "outcome": {"status": self.outcome.status, "sentence": self.outcome.sentence},
             "steps": self.steps,
             "seed": self.seed,
             "prior": dict(self.prior_spec),
         }
-        copies = {name: copied(value) for name, value in tensors.items()}
         # As bytes, so that a full disk is an OSError, which `atomic_write` puts into one line.
         content = save(copies, {"invprob": json.dumps(header)})
         with atomic_write(Path(path)) as temporary:
@@ -159,11 +160,12 @@ class Solution:
                 image = file.get_tensor("image")
                 names = set(file.keys())
                 restarts = file.get_tensor("restarts") if "restarts" in names else None
-                for name in names:
+                sources = {**{name: name for name in names}, **header.get("repeats", {})}
+                for name, source in sources.items():
                     group, _, key = name.partition(".")
                     if key:
                         # A copy is aligned as any new tensor is; a tensor in a mapped file is not.
-                        groups[group][key] = file.get_tensor(name).clone()
+                        groups[group][key] = file.get_tensor(source).clone()
         except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
             raise FileError(f"{path} is not a solution file of this release: {error}") from None
         return cls(
@@ -176,3 +178,32 @@ class Solution:
             restarts=restarts,
             **groups,
         )
+
+
+def _once(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Keep each value once, because free pixels and adapted weights would fill a file twice.
+
+    Args:
+        tensors: contiguous tensors by name.
+
+    Returns:
+        The tensors without those that repeat another one bit for bit, and the names of these with
+        the name of the other.
+    """
+    kept: dict[str, Tensor] = {}
+    repeats: dict[str, str] = {}
+    for name, value in tensors.items():
+        same = (other for other in kept if _identical(kept[other], value))
+        source = next(same, None)
+        if source is None:
+            kept[name] = value
+        else:
+            repeats[name] = source
+    return kept, repeats
+
+
+def _identical(one: Tensor, other: Tensor) -> bool:
+    """Whether two contiguous tensors are the same bit for bit, the signs of zeros too."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one.view(-1).view(torch.uint8), other.view(-1).view(torch.uint8))
