@@ -34,7 +34,7 @@ TASKS = {
     "5 % random measurements": "--operator circulant --ratio 0.05",
     "1 % random measurements": "--operator circulant --ratio 0.01",
 }
-METHODS = ("sphinx-adapted", "sphinx", "deep-image-prior", "wavelet", "tv")
+METHODS = ("sphinx-adapted", "sphinx", "ilo", "wavelet", "tv")
 INSIDE = "face"  # the picture of the generator's own kind; the others are not
 
 

@@ -9,15 +9,36 @@ from invprob.methods.decision import Case, Row, measured, otherwise, percent, si
 
 WEIGHT_RATE = 0.003  # relative to the root mean square of a tensor
 SLOW_WEIGHT_RATE = 0.001
-FEW_SHARE = 0.02  # measured numbers as a share of the image; with fewer, fast weights fit anything
+
+# Measured numbers as a share of the numbers in the image. Each border lies between two measured
+# shares, of which one is better served on its own side.
+GUESSED_SHARE = 0.015  # below, the generator guesses; fast weights fit anything
+FEW_SHARE = 0.04  # below, texture is mostly invented
+MANY_SHARE = 0.15  # from here on, the measurements say more of an edge than the generator
+
 VARIATION = 0.001  # weight of total variation beside the data term; more spoils blurs and holes
+FEW_VARIATION = 0.03
 # The misfit is the negative log-likelihood times 2 sigma²; a regulariser grows with that factor.
 VARIATION_PER_VARIANCE = 1.5
+
+HEAVY_SIGMA = 0.07  # of noise that hides edges
+# α of the last stage: the part of the generator's edges in what is minimised.
+TRUSTED, USUAL, DOUBTED = 0.5, 0.42, 0.35
+
+
+def quiet_variation(case: Case) -> float:
+    """Return the weight of total variation for measurements without noise."""
+    return FEW_VARIATION if case.share < FEW_SHARE else VARIATION
 
 
 def variation(case: Case) -> float:
     """Return the weight of total variation for the noise of a case."""
-    return max(VARIATION, VARIATION_PER_VARIANCE * (case.problem.sigma or 0.0) ** 2)
+    return max(quiet_variation(case), VARIATION_PER_VARIANCE * (case.problem.sigma or 0.0) ** 2)
+
+
+def heavy(case: Case) -> bool:
+    """Return whether the noise is heavy."""
+    return (case.problem.sigma or 0.0) >= HEAVY_SIGMA
 
 
 ADAPTATION: Mapping[str, tuple[Row, ...]] = {
@@ -36,15 +57,15 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
     "weight_rate": (
         Row(
             SLOW_WEIGHT_RATE,
-            lambda c: c.share < FEW_SHARE,
-            f"less than {percent(FEW_SHARE)} of the image was measured, and fast weights would fit "
-            "it by another image",
+            lambda c: c.share < GUESSED_SHARE,
+            f"less than {percent(GUESSED_SHARE)} of the image was measured, and fast weights would "
+            "fit it by another image",
             measured,
         ),
         Row(
             WEIGHT_RATE,
             otherwise,
-            f"at least {percent(FEW_SHARE)} of the image was measured",
+            f"at least {percent(GUESSED_SHARE)} of the image was measured",
             measured,
         ),
     ),
@@ -54,9 +75,49 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
             lambda c: c.problem.sigma is not None,
             "the weight grows with the variance of the noise",
             sigma,
-            f"{VARIATION_PER_VARIANCE} · sigma², at least {VARIATION}",
+            f"{VARIATION_PER_VARIANCE} · sigma², at least the weight without noise",
         ),
-        Row(VARIATION, otherwise, "the sigma of the noise is 0 or not known"),
+        Row(
+            FEW_VARIATION,
+            lambda c: c.share < FEW_SHARE,
+            f"less than {percent(FEW_SHARE)} of the image was measured, and what is not seen "
+            "should stay smooth",
+            measured,
+        ),
+        Row(
+            VARIATION,
+            otherwise,
+            f"at least {percent(FEW_SHARE)} of the image was measured",
+            measured,
+        ),
+    ),
+    "reference": (
+        Row(
+            TRUSTED,
+            heavy,
+            f"the noise has a sigma of at least {HEAVY_SIGMA}, and hides the picture's own edges",
+            sigma,
+        ),
+        Row(
+            TRUSTED,
+            lambda c: c.share < GUESSED_SHARE,
+            f"less than {percent(GUESSED_SHARE)} of the image was measured, and the generator "
+            "knows more",
+            measured,
+        ),
+        Row(
+            USUAL,
+            lambda c: c.share < MANY_SHARE,
+            f"less than {percent(MANY_SHARE)} of the image was measured",
+            measured,
+        ),
+        Row(
+            DOUBTED,
+            otherwise,
+            f"at least {percent(MANY_SHARE)} of the image was measured, and says more of an edge "
+            "than the generator",
+            measured,
+        ),
     ),
     "finish": (
         Row(

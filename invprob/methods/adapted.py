@@ -48,10 +48,10 @@ def sphinx_adapted(
     finish: Annotated[Finish, Auto("stage 3: free pixels, or none")],
     fidelity: Annotated[float, Auto("λ of stage 3, how far A x may be from y, at least 0")],
     reference: Annotated[
-        float, "α of stage 3, from 0 (no reference) to 1 (the generator's edges alone)"
-    ] = 0.5,
+        float, Auto("α of stage 3, from 0 (no reference) to 1 (the generator's edges alone)")
+    ],
     learning_rate: Rate = 0.003,
-    steps: Steps = 550,
+    steps: Steps = 850,
 ) -> Recipe:
     """SPHInX, then the generator adapts: P_s × constant × stored noise, then weights, then pixels.
 
@@ -106,7 +106,7 @@ def sphinx_adapted(
     ]
     if finish == "pixels":
         optimiser = PrimalDual(PRIMAL_STEP, TOLERANCE)
-        stages.append(Stage(Retouched(prior), terms, optimiser, constant(), 300))
+        stages.append(Stage(Retouched(prior), terms, optimiser, constant(), 600))
     return in_stages(stages, steps)
 
 

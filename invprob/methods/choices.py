@@ -39,6 +39,7 @@ class Asked:
         weight_rate: how fast they move, relative to the size of each tensor.
         variation: the weight of total variation there.
         finish: the last stage there.
+        reference: α of that stage, how much the generator's edges count.
         coarse: the size in pixels at which the search begins.
         learning_rate: the learning rate of Adam; None if the user gave none.
         readout: how the heads are read out; None if the method has no heads.
@@ -58,6 +59,7 @@ class Asked:
     weight_rate: float | Auto | None = None
     variation: float | Auto | None = None
     finish: Finish | Auto | None = None
+    reference: float | Auto | None = None
     coarse: int | Auto | None = "auto"
     learning_rate: float | None = None
     readout: str | None = None
@@ -86,6 +88,7 @@ class Choices:
     weight_rate: float | None = None
     variation: float | None = None
     finish: Finish | None = None
+    reference: float | None = None
     coarse: int | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 

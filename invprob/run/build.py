@@ -32,10 +32,7 @@ def load_plugins(config: RunConfig) -> None:
 
 
 def resolve(config: RunConfig, recipe: Recipe) -> RunConfig:
-    """Write out what was left to defaults, so that the file says what was done.
-
-    Raises `ArgumentError` for fewer steps than the method has stages.
-    """
+    """Write out what was left to defaults, so that the file says what was done."""
     steps = sum(stage.steps for stage in allot(recipe.stages, config.steps))
     return dataclasses.replace(
         config,

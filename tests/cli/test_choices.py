@@ -18,6 +18,7 @@ CASES = [
             "weight_rate": 0.003,
             "variation": 0.001,
             "finish": "pixels",
+            "reference": 0.42,
             "fidelity": 0.0,
             "coarse": 8,
         },
