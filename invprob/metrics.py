@@ -99,7 +99,7 @@ def psnr(image: Images, truth: Images) -> PerImage:
 
 # The constants of the paper: the window, and the shares of the range that steady each quotient.
 _SIGMA, _REACH = 1.5, 5
-_K1, _K2, _RANGE = 0.01, 0.03, 2.0
+_K1, _K2 = 0.01, 0.03
 
 
 @register.metric("ssim")
@@ -108,7 +108,9 @@ def ssim(image: Images, truth: Images) -> PerImage:
     """Structural similarity (Wang et al., IEEE Transactions on Image Processing 2004).
 
     Compares means, contrasts and structure within Gaussian windows of 11 taps and sigma 1.5 that
-    lie inside the image; averaged over channels and pixels. 1 where the images are equal.
+    lie inside the image; averaged over channels and pixels. 1 where the images are equal. The means
+    are those of light from 0 (black) to 1 (white): a quotient of signed means would take mid-grey
+    for black.
 
     Raises:
         ShapeError: the images have fewer than 11 pixels a side.
@@ -118,9 +120,9 @@ def ssim(image: Images, truth: Images) -> PerImage:
             f"ssim needs images of {2 * _REACH + 1} pixels or more a side, "
             f"got {image.shape[2]} x {image.shape[3]}"
         )
-    x, y = image.flatten(0, 1).unsqueeze(1), truth.flatten(0, 1).unsqueeze(1)
+    x, y = ((1 + one.flatten(0, 1).unsqueeze(1)) / 2 for one in (image, truth))
     mean_x, mean_y, square_x, square_y, product = map(_blur, (x, y, x * x, y * y, x * y))
-    c1, c2 = (_K1 * _RANGE) ** 2, (_K2 * _RANGE) ** 2
+    c1, c2 = _K1**2, _K2**2
     spread = (square_x - mean_x.square()) + (square_y - mean_y.square())
     covariance = product - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)

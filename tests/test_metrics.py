@@ -61,12 +61,21 @@ def test_ssim_agrees_with_scikit_image(height: int, width: int) -> None:
             sigma=1.5,
             use_sample_covariance=False,
             channel_axis=0,
-            data_range=2,
+            data_range=1,
         )
-        for one, other in zip(clipped(image), clipped(truth), strict=True)
+        for one, other in zip((1 + clipped(image)) / 2, (1 + clipped(truth)) / 2, strict=True)
     ]
     assert 0.1 < float(expected[0]) < 0.95
     assert ssim(image, truth).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssim_of_mid_grey_follows_the_formula_on_light_from_0_to_1() -> None:
+    """Flat pictures have no structure: (2 a b + c) / (a² + b² + c) is left, with c = 0.01²."""
+    grey = torch.ones(1, 3, 16, 16, dtype=torch.float64)
+    for a, b in ((0.49, 0.51), (0.5, 0.9), (0.0, 1.0)):
+        expected = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)
+        found = float(ssim((2 * a - 1) * grey, (2 * b - 1) * grey))
+        assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_flat_images_do_not_lose_precision() -> None:
