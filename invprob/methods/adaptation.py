@@ -106,6 +106,12 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
             measured,
         ),
         Row(
+            TRUSTED,
+            lambda c: c.problem.visible < 1,
+            "a part of the image is hidden, and the generator alone says what is there",
+            lambda c: f"{percent(c.problem.visible)} is seen",
+        ),
+        Row(
             USUAL,
             lambda c: c.share < MANY_SHARE,
             f"less than {percent(MANY_SHARE)} of the image was measured",

@@ -173,6 +173,7 @@ ADAPTATION = [
     ("reference", problem(noise=noise(0.06)), 0.35, "at least 15 % of the image was measured"),
     ("reference", problem(noise=noise(0.07)), 0.5, "a sigma of at least 0.07"),
     ("reference", problem(noise=UniformNoise(width=0.7)), 0.35, "at least 15 %"),
+    ("reference", problem(observed=9216), 0.5, "a part of the image is hidden"),
     ("finish", problem(), "pixels", "hold as exactly as their noise allows"),
     ("finish", problem(linear=False), "none", "a method for linear operators"),
     ("finish", stochastic(), "none", "another data term was asked for"),
