@@ -26,14 +26,15 @@ HEAVY_SIGMA = 0.07  # of noise that hides edges
 TRUSTED, USUAL, DOUBTED = 0.5, 0.42, 0.35
 
 
-def quiet_variation(case: Case) -> float:
-    """Return the weight of total variation for measurements without noise."""
-    return FEW_VARIATION if case.share < FEW_SHARE else VARIATION
+def few(case: Case) -> bool:
+    """Return whether texture would mostly be invented."""
+    return case.share < FEW_SHARE
 
 
 def variation(case: Case) -> float:
     """Return the weight of total variation for the noise of a case."""
-    return max(quiet_variation(case), VARIATION_PER_VARIANCE * (case.problem.sigma or 0.0) ** 2)
+    least = FEW_VARIATION if few(case) else VARIATION
+    return max(least, VARIATION_PER_VARIANCE * (case.problem.sigma or 0.0) ** 2)
 
 
 def heavy(case: Case) -> bool:
@@ -79,7 +80,7 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
         ),
         Row(
             FEW_VARIATION,
-            lambda c: c.share < FEW_SHARE,
+            few,
             f"less than {percent(FEW_SHARE)} of the image was measured, and what is not seen "
             "should stay smooth",
             measured,
