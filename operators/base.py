@@ -13,6 +13,7 @@ from typing import Any, ClassVar, overload
 import torch
 from torch import Tensor, nn
 
+from invprob.draws import normal
 from invprob.errors import ArgumentError, ContractError, ShapeError
 from invprob.operators.checks import checked_shape
 from invprob.operators.fingerprint import digest
@@ -366,7 +367,7 @@ class LinearOperator(Operator):
         double = copy.deepcopy(self).to(torch.float64)
         device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
         rng = torch.Generator().manual_seed(seed)
-        start = torch.randn(1, *self.image_shape, generator=rng, dtype=torch.float64)
+        start = normal((1, *self.image_shape), rng, torch.float64)
         return largest_singular_value(double.normal, start.to(device), iterations, tolerance)
 
 

@@ -43,7 +43,7 @@ class GaussianBlur(Convolved):
         largest = (min(height, width) - 1) // 2
         remedy = f"sigma {sigma} makes too large a kernel; use one below {(largest + 0.5) / 4:.3g}"
         reach = min(radius, largest + 1)  # a kernel that does not fit is refused, so cut it here
-        steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        steps = torch.arange(-reach, reach + 1, dtype=torch.float64, device="cpu")
         profile = torch.exp(-((steps / self.sigma) ** 2) / 2)
         profile = profile / profile.sum()
         super().__init__(image_shape, torch.outer(profile, profile), border, remedy)
@@ -186,13 +186,14 @@ def motion_kernel(length: float, degrees: float) -> Tensor:
     for end in ends:
         reach = math.ceil(end)
         knots += [k / end for k in range(-reach, reach + 1) if end > 0 and abs(k) < end]
-    t = torch.tensor(sorted(knots), dtype=torch.float64)
+    t = torch.tensor(sorted(knots), dtype=torch.float64, device="cpu")
     pieces = t.diff()
     nodes = torch.cat([t[:-1], t[:-1] + pieces / 2, t[1:]])
     shares = torch.cat([pieces, 4 * pieces, pieces]) / 12
     half_width, half_height = (math.ceil(end - 1e-9) for end in ends)
-    columns = torch.arange(-half_width, half_width + 1, dtype=torch.float64)
-    rows = torch.arange(half_height, -half_height - 1, -1, dtype=torch.float64)  # upwards is first
+    columns = torch.arange(-half_width, half_width + 1, dtype=torch.float64, device="cpu")
+    # Upwards is first.
+    rows = torch.arange(half_height, -half_height - 1, -1, dtype=torch.float64, device="cpu")
     across = (1 - (ends[0] * nodes - columns[:, None]).abs()).clamp(min=0)
     down = (1 - (ends[1] * nodes - rows[:, None]).abs()).clamp(min=0)
     return torch.rot90((down * shares) @ across.T, int(quarters) % 2)

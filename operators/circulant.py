@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from invprob.draws import integers, normal, permutation
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, seeded
@@ -67,9 +68,9 @@ class PartialCirculant(LinearOperator):
         self.scale = math.sqrt(n / m) if spectrum == "unit" else 1 / math.sqrt(m)
 
         rng = seeded(seed)
-        kernel = torch.randn(n, generator=rng, dtype=torch.float64)
-        signs = torch.randint(0, 2, (n,), generator=rng).to(torch.float64) * 2 - 1
-        indices = torch.randperm(n, generator=rng)[:m].sort().values
+        kernel = normal((n,), rng, torch.float64)
+        signs = integers(0, 2, (n,), rng).to(torch.float64) * 2 - 1
+        indices = permutation(n, rng)[:m].sort().values
         if spectrum == "unit":
             coefficients = torch.fft.rfft(kernel)
             kernel = torch.fft.irfft(coefficients / coefficients.abs(), n=n)

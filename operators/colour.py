@@ -41,7 +41,7 @@ class Luminance(LinearOperator):
                 "images can be replicated to three channels first"
             )
         super().__init__(image_shape, (1, *size))
-        weights = torch.tensor(REC_601, dtype=torch.float64)
+        weights = torch.tensor(REC_601, dtype=torch.float64, device="cpu")
         self.register_buffer("weights", weights.view(3, 1, 1), persistent=False)
 
     def units(self) -> Tensor:
@@ -96,7 +96,7 @@ class ChannelMix(LinearOperator):
                 f"of shape {tuple(image_shape)}, got rows of {len(rows[0])}"
             )
         super().__init__(image_shape, (len(rows), height, width))
-        values = torch.tensor(rows, dtype=torch.float64)
+        values = torch.tensor(rows, dtype=torch.float64, device="cpu")
         self.register_buffer("matrix", values, persistent=False)
 
     def units(self) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
+from invprob.indices import indices
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import pixel_axes
 from invprob.operators.frequencies import working
@@ -65,7 +66,7 @@ class CT(LinearOperator):
 
     def units(self) -> Tensor:
         """Whole views, all channels together."""
-        return along(self.measurement_shape, 1, torch.arange(len(self.degrees)))
+        return along(self.measurement_shape, 1, indices(len(self.degrees)))
 
     def forward(self, image: Images) -> Measured:
         """Sum the samples of each line, view by view."""
@@ -221,7 +222,7 @@ def _direction(degrees: float) -> tuple[float, float]:
 def _ramp_filtered(sinogram: Tensor) -> Tensor:
     """Each view convolved with the band-limited ramp."""
     cells = sinogram.shape[-1]
-    offset = torch.arange(2 * cells, dtype=torch.float64)
+    offset = torch.arange(2 * cells, dtype=torch.float64, device="cpu")
     offset = torch.minimum(offset, 2 * cells - offset)
     ramp = torch.where(offset % 2 == 1, -1 / (math.pi * offset) ** 2, 0.0)
     ramp[0] = 0.25
@@ -233,7 +234,7 @@ def _ramp_filtered(sinogram: Tensor) -> Tensor:
 
 def _arcs(degrees: tuple[float, ...]) -> list[float]:
     """The share of the half circle that each view stands for, in radians; equal ones share it."""
-    angles = torch.tensor(degrees, dtype=torch.float64) % 180
+    angles = torch.tensor(degrees, dtype=torch.float64, device="cpu") % 180
     order = angles.argsort(stable=True)
     gaps = angles[order].diff(append=angles[order[:1]] + 180)
     arcs = torch.empty_like(angles)

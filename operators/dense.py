@@ -3,9 +3,9 @@
 import math
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
+from invprob.draws import normal
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
@@ -55,7 +55,7 @@ class DenseGaussian(LinearOperator):
             )
         super().__init__(image_shape, (m,))
         self.ratio, self.seed, self.scale = ratio, seed, 1 / math.sqrt(m)
-        matrix = torch.randn(m, n, generator=seeded(seed), dtype=torch.float32)
+        matrix = normal((m, n), seeded(seed))
         self.register_buffer("matrix", matrix, persistent=False)
 
     def units(self) -> Tensor:

@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from invprob.indices import indices
 from invprob.types import Measured
 
 
@@ -69,5 +70,5 @@ def from_lines(lines: Tensor, turned_factors: Tensor) -> Tensor:
     height = lines.shape[-2]
     turned = torch.fft.ifft(turned_factors * lines.transpose(-1, -2), norm="ortho")
     columns: Tensor = turned.transpose(-1, -2).contiguous()
-    shift = origin_phases(torch.arange(height, device=lines.device), height).conj()
+    shift = origin_phases(indices(height, lines.device), height).conj()
     return columns.mul_(shift.to(lines.dtype).unsqueeze(-1))

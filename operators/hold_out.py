@@ -6,6 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from invprob.draws import permutation
 from invprob.errors import ArgumentError
 from invprob.operators.checks import checked_shape, seeded
 from invprob.operators.masks import Masked
@@ -36,13 +37,13 @@ class HoldOut(Masked):
         seed: int = 0,
     ) -> None:
         shape = checked_shape("image_shape", image_shape)
-        kept = torch.ones(math.prod(shape), dtype=torch.bool)
+        kept = torch.ones(math.prod(shape), dtype=torch.bool, device="cpu")
         if not 0 < share < 1 or round(share * len(kept)) >= len(kept):
             raise ArgumentError(
                 f"share must be in (0, 1) and leave some of the {len(kept)} elements, got {share}"
             )
         hidden = max(1, round(share * len(kept)))
-        kept[torch.randperm(len(kept), generator=seeded(seed))[:hidden]] = False
+        kept[permutation(len(kept), seeded(seed))[:hidden]] = False
         super().__init__(shape, kept.view(shape))
         self.share, self.seed = share, seed
 

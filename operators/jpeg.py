@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
+from invprob.indices import indices
 from invprob.operators.base import Operator
 from invprob.operators.checks import pixel_axes
 from invprob.operators.colour import REC_601
@@ -126,7 +127,7 @@ class JPEG(Operator):
             return image.clone()
         height, width = image.shape[2:]
         levels = _levels(settle((image.to(working(image.dtype)) + 1) * 127.5))
-        mixing = torch.tensor(TO_YCBCR, dtype=torch.float64)
+        mixing = torch.tensor(TO_YCBCR, dtype=torch.float64, device="cpu")
         colour = levels.shape[1] == 3
         if colour:
             mixed = torch.einsum("kc,bchw->bkhw", mixing.to(levels), levels)
@@ -163,13 +164,13 @@ class JPEG(Operator):
 def scaled_tables(quality: int) -> Tensor:
     """The quantisation tables of a quality from 1 to 100, as IJG scales them: (2, 8, 8) float64."""
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    tables = torch.tensor([LUMINANCE, CHROMINANCE])
+    tables = torch.tensor([LUMINANCE, CHROMINANCE], dtype=torch.int64, device="cpu")
     return ((tables * percent + 50) // 100).clamp(1, 255).to(torch.float64)
 
 
 def cosine_matrix() -> Tensor:
     """The orthonormal cosine transform of 8 values (DCT-II), in float64."""
-    k = torch.arange(8, dtype=torch.float64)
+    k = torch.arange(8, dtype=torch.float64, device="cpu")
     matrix = 0.5 * torch.cos(math.pi / 8 * torch.outer(k, k + 0.5))
     matrix[0] = math.sqrt(1 / 8)
     return matrix
@@ -207,7 +208,7 @@ def spread(levels: Tensor, rows: int, columns: int) -> Tensor:
 
 def tilt(levels: Tensor) -> Tensor:
     """Offsets that round halves down in even columns, up in odd ones, and change nothing else."""
-    return ((torch.arange(levels.shape[3], device=levels.device) % 2) * 2 - 1).to(levels) / 64
+    return ((indices(levels.shape[3], levels.device) % 2) * 2 - 1).to(levels) / 64
 
 
 def _levels(values: Tensor) -> Tensor:

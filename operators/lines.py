@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from invprob.indices import indices
+
 
 class Line:
     """The transform of real lines of one length, laid out as grids.
@@ -75,8 +77,8 @@ class Line:
         turns = self._turns.get((dtype, device))
         if turns is None:
             with torch.inference_mode(False), torch.no_grad():
-                j = torch.arange(self.columns, device=device).unsqueeze(1)
-                k = torch.arange(self.rows // 2 + 1, device=device)
+                j = indices(self.columns, device).unsqueeze(1)
+                k = indices(self.rows // 2 + 1, device)
                 angles = (j * k).double() * (-2 * math.pi / self.length)
                 turn = torch.polar(torch.ones_like(angles), angles).to(dtype.to_complex())
                 turns = self._turns[dtype, device] = (turn, turn.conj().resolve_conj())

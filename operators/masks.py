@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from invprob.arrays import Contents, carry, read_plane
+from invprob.draws import permutation, uniform
 from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
+from invprob.indices import indices
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import part_of, pixel_axes, seeded
 from invprob.operators.units import NEVER, blocks, pixels
@@ -111,7 +113,7 @@ class BoxMask(Masked):
                 "that hides some and leaves some"
             )
         top, left = round(y * (height - rows)), round(x * (width - columns))
-        seen = torch.ones(height, width, dtype=torch.bool)
+        seen = torch.ones(height, width, dtype=torch.bool, device="cpu")
         seen[top : top + rows, left : left + columns] = False
         super().__init__(image_shape, seen)
 
@@ -144,8 +146,8 @@ class RandomMask(Masked):
         _, height, width = pixel_axes(image_shape)
         m = part_of(height * width, ratio, "pixels")
         self.ratio, self.seed = ratio, seed
-        seen = torch.zeros(height * width, dtype=torch.bool)
-        seen[torch.randperm(height * width, generator=seeded(seed))[:m]] = True
+        seen = torch.zeros(height * width, dtype=torch.bool, device="cpu")
+        seen[permutation(height * width, seeded(seed))[:m]] = True
         super().__init__(image_shape, seen.view(height, width))
 
     @classmethod
@@ -193,7 +195,7 @@ class StrokeMask(Masked):
         self.hidden, self.strokes, self.seed = hidden, strokes, seed
         distances = stroke_distances(height, width, _walks(height, width, strokes, seed))
         nearest = distances.flatten().argsort(stable=True)[:count]
-        seen = torch.ones(height * width, dtype=torch.bool)
+        seen = torch.ones(height * width, dtype=torch.bool, device="cpu")
         seen[nearest] = False
         super().__init__(image_shape, seen.view(height, width))
 
@@ -268,11 +270,11 @@ def stroke_distances(height: int, width: int, walks: Tensor) -> Tensor:
     """
     unit = min(height, width)
     y, x = torch.meshgrid(
-        (torch.arange(height, dtype=torch.float64) + 0.5) / unit,
-        (torch.arange(width, dtype=torch.float64) + 0.5) / unit,
+        (indices(height).double() + 0.5) / unit,
+        (indices(width).double() + 0.5) / unit,
         indexing="ij",
     )
-    nearest = torch.full((height, width), math.inf, dtype=torch.float64)
+    nearest = torch.full((height, width), math.inf, dtype=torch.float64, device="cpu")
     for walk in walks.tolist():
         for (x0, y0), (x1, y1) in itertools.pairwise(walk):
             dx, dy = x1 - x0, y1 - y0
@@ -303,12 +305,12 @@ def block_side(seen: Tensor) -> int:
 
 def _walks(height: int, width: int, strokes: int, seed: int) -> Tensor:
     """Random walks that start in the image and bend by at most a quarter turn at each corner."""
-    draws = torch.rand(strokes, 18, generator=seeded(seed), dtype=torch.float64)
+    draws = uniform((strokes, 18), seeded(seed), torch.float64)
     unit = min(height, width)
-    start = draws[:, :2] * torch.tensor([width / unit, height / unit], dtype=torch.float64)
+    start = draws[:, :2] * draws.new_tensor([width / unit, height / unit])
     turns, lengths = draws[:, 2:10], 0.05 + 0.1 * draws[:, 10:]
     # The first piece points anywhere, each later one within a quarter turn of the one before it.
-    spread = math.pi * torch.tensor([2.0] + [1.0] * 7, dtype=torch.float64)
+    spread = math.pi * draws.new_tensor([2.0] + [1.0] * 7)
     headings = ((turns - 0.5) * spread).cumsum(1)
     pieces = lengths[..., None] * torch.stack([headings.cos(), headings.sin()], -1)
     return torch.cat([start[:, None], start[:, None] + pieces.cumsum(1)], 1)

@@ -6,8 +6,10 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from invprob.draws import permutation
 from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
+from invprob.indices import indices
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import finite, pixel_axes, seeded
 from invprob.operators.frequencies import (
@@ -277,10 +279,10 @@ def cartesian_lines(width: int, acceleration: float, centre_fraction: float, see
             f"centre_fraction {centre_fraction} alone asks for {middle} of {width} columns, but "
             f"acceleration {acceleration} measures {total}; lower one of them"
         )
-    order = torch.randperm(width - middle, generator=seeded(seed))[: total - middle]
+    order = permutation(width - middle, seeded(seed))[: total - middle]
     first = width // 2 - middle // 2
-    others = torch.cat([torch.arange(first), torch.arange(first + middle, width)])
-    chosen = torch.cat([torch.arange(first, first + middle), others[order]])
+    before, centre, after = indices(width).split([first, middle, width - first - middle])
+    chosen = torch.cat([centre, torch.cat([before, after])[order]])
     return chosen.sort().values
 
 
@@ -300,7 +302,7 @@ def birdcage(coils: int, height: int, width: int) -> Tensor:
     y, x = torch.meshgrid(
         centred(height) / (height / 2), centred(width) / (width / 2), indexing="ij"
     )
-    turns = torch.arange(coils, dtype=torch.float64) * (2 * math.pi / coils)
+    turns = torch.arange(coils, dtype=torch.float64, device="cpu") * (2 * math.pi / coils)
     places = torch.polar(torch.full_like(turns, 1.5), turns).view(-1, 1, 1)
     fields = 1 / (torch.complex(x, y) - places)
     fields = fields / fields.abs().square().sum(0).sqrt()
@@ -319,7 +321,7 @@ def _turned_back(parts: Tensor) -> Tensor:
 
 def _frequencies(lines: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Row (H, 1) and column (L,) of each sample in a library's transform."""
-    rows = uncentred(torch.arange(height), height).unsqueeze(1)
+    rows = uncentred(indices(height), height).unsqueeze(1)
     return rows, uncentred(lines, width)
 
 

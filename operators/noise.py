@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from invprob.draws import normal, uniform
 from invprob.errors import ArgumentError, ContractError
 from invprob.registry import build, register
 from invprob.specs import Recorded
@@ -183,7 +184,7 @@ class UniformNoise(Noise):
 
     def forward(self, measurement: Measured, rng: torch.Generator) -> Measured:
         """Add one draw to all images of the batch."""
-        draw = torch.rand(measurement.shape[1:], generator=rng, dtype=torch.float64)
+        draw = uniform(measurement.shape[1:], rng, torch.float64)
         return measurement + (self.width * (2 * draw - 1)).to(measurement)
 
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
@@ -323,7 +324,7 @@ class SaltAndPepperNoise(Noise):
 
     def forward(self, measurement: Measured, rng: torch.Generator) -> Measured:
         """Replace the same elements in all images of the batch."""
-        draw = torch.rand(measurement.shape[1:], generator=rng, dtype=torch.float64)
+        draw = uniform(measurement.shape[1:], rng, torch.float64)
         values = torch.where(draw < self.share / 2, -1.0, 1.0).to(measurement)
         return torch.where((draw < self.share).to(measurement.device), values, measurement)
 
@@ -338,7 +339,7 @@ _LOG_ROOT_TAU = math.log(2 * math.pi) / 2
 
 
 def _normal(measurement: Measured, rng: torch.Generator) -> Tensor:
-    return torch.randn(measurement.shape[1:], generator=rng, dtype=torch.float64)
+    return normal(measurement.shape[1:], rng, torch.float64)
 
 
 def _normal_nll(error: Tensor, spread: Tensor) -> PerImage:

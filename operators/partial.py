@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from invprob.draws import permutation
 from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
 from invprob.operators.base import LinearOperator, Operator
@@ -163,5 +164,5 @@ def _chosen(units: Tensor, share: float, seed: int) -> Tensor:
             f"a share of {share:g} leaves nothing of the {len(labels)} parts of a measurement that "
             f"can be left out; leave less out, or measure more than {least} of them"
         )
-    out = labels[torch.randperm(len(labels), generator=seeded(seed))[:count]]
+    out = labels[permutation(len(labels), seeded(seed))[:count]]
     return torch.isin(units, out)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
+from invprob.indices import indices
 from invprob.operators.base import Operator
 from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.frequencies import uncentred, working
@@ -54,8 +55,8 @@ class PhaseRetrieval(Operator):
         Frequency zero is never left out, because the brightness hangs on it.
         """
         _, height, width = self.measurement_shape
-        rows = uncentred(torch.arange(height), height)[:, None]
-        columns = uncentred(torch.arange(width), width)
+        rows = uncentred(indices(height), height)[:, None]
+        columns = uncentred(indices(width), width)
         place, opposite = rows * width + columns, -rows % height * width + -columns % width
         labels = torch.minimum(place, opposite)
         return torch.where(labels == 0, NEVER, labels).expand(self.measurement_shape).clone()

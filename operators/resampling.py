@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
+from invprob.indices import indices
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.units import pixels
@@ -138,8 +139,8 @@ class BicubicDownsample(_Separable):
 def area_weights(size: int, reduced: int) -> Tensor:
     """The share of each of `size` pixels in each of `reduced` larger ones: (reduced, size)."""
     # In units in which both grids are whole, the overlaps are whole numbers too.
-    starts = torch.arange(reduced)[:, None] * size
-    pixels = torch.arange(size) * reduced
+    starts = indices(reduced)[:, None] * size
+    pixels = indices(size) * reduced
     ends = torch.minimum(starts + size, pixels + reduced)
     overlap = (ends - torch.maximum(starts, pixels)).clamp(min=0)
     return overlap.to(torch.float64) / size
@@ -148,8 +149,8 @@ def area_weights(size: int, reduced: int) -> Tensor:
 def cubic_weights(size: int, reduced: int) -> Tensor:
     """The weight of each of `size` pixels in each of `reduced` cubic ones: (reduced, size)."""
     scale = size / reduced
-    centres = (torch.arange(reduced, dtype=torch.float64)[:, None] + 0.5) * scale
-    distance = ((torch.arange(size, dtype=torch.float64) + 0.5 - centres) / scale).abs()
+    centres = (indices(reduced).double()[:, None] + 0.5) * scale
+    distance = ((indices(size).double() + 0.5 - centres) / scale).abs()
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))

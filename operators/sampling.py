@@ -80,7 +80,7 @@ class Resampled(LinearOperator, ABC):
 
 def centred(length: int) -> Tensor:
     """Where the pixels of a row lie, in float64, counted from its centre."""
-    return torch.arange(length, dtype=torch.float64) - (length - 1) / 2
+    return torch.arange(length, dtype=torch.float64, device="cpu") - (length - 1) / 2
 
 
 def taps(

@@ -12,7 +12,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from invprob.draws import integers, permutation
 from invprob.fast.derived import Derived
+from invprob.indices import indices
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, part_of, pixel_axes, seeded
 from invprob.operators.frequencies import working
@@ -35,8 +37,8 @@ class _Subsampled(LinearOperator, ABC):
         self.ratio, self.seed, self.length = ratio, seed, length
         self.scale = math.sqrt(length / m)
         rng = seeded(seed)
-        signs = torch.randint(0, 2, (n,), generator=rng) * 2 - 1
-        indices = torch.randperm(length, generator=rng)[:m].sort().values
+        signs = integers(0, 2, (n,), rng) * 2 - 1
+        indices = permutation(length, rng)[:m].sort().values
         self.register_buffer("signs", signs.to(torch.int8), persistent=False)
         self.register_buffer("indices", indices, persistent=False)
         self._cast_signs = Derived()
@@ -243,7 +245,7 @@ class SubsampledFourier(LinearOperator):
         super().__init__(image_shape, (channels, m, 2))
         self.ratio, self.seed = ratio, seed
         self.scale = math.sqrt(len(free) / m)
-        chosen = free[torch.randperm(len(free), generator=seeded(seed))[:m].sort().values]
+        chosen = free[permutation(len(free), seeded(seed))[:m].sort().values]
         rows, columns = chosen.unbind(1)
         own = (2 * rows % height == 0) & (2 * columns % width == 0)  # real in every image
         weights = self.scale * (2.0 - own.to(torch.float64)).sqrt()
@@ -254,7 +256,7 @@ class SubsampledFourier(LinearOperator):
     def units(self) -> Tensor:
         """Frequencies, both parts and all channels together; frequency zero is never left out."""
         zero = (self.rows == 0) & (self.columns == 0)
-        labels = torch.where(zero, NEVER, torch.arange(len(zero), device=zero.device))
+        labels = torch.where(zero, NEVER, indices(len(zero), zero.device))
         return along(self.measurement_shape, 1, labels.cpu())
 
     def forward(self, image: Images) -> Measured:
@@ -335,17 +337,15 @@ def hadamard_transform(flat: Tensor) -> Tensor:
 
 def _sylvester(bits: int) -> Tensor:
     """The orthonormal Hadamard matrix with 2**bits rows."""
-    matrix = torch.ones(1, 1, dtype=torch.float64)
+    matrix = torch.ones(1, 1, dtype=torch.float64, device="cpu")
     for _ in range(bits):
-        matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64), matrix)
+        matrix = torch.kron(matrix.new_tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
     return matrix / math.sqrt(len(matrix))
 
 
 def _free_frequencies(height: int, width: int) -> Tensor:
     """One of each two conjugate frequencies of real images: (N, 2) rows and columns, row by row."""
-    rows, columns = torch.meshgrid(
-        torch.arange(height), torch.arange(width // 2 + 1), indexing="ij"
-    )
+    rows, columns = torch.meshgrid(indices(height), indices(width // 2 + 1), indexing="ij")
     # In the columns that are their own conjugate, the lower half mirrors the upper one.
     free = (2 * columns % width != 0) | (2 * rows <= height)
     return torch.stack([rows[free], columns[free]], 1)

@@ -6,6 +6,8 @@
 import torch
 from torch import Tensor
 
+from invprob.draws import uniform
+from invprob.indices import indices
 from invprob.operators.base import Operator
 from invprob.types import Shape
 
@@ -16,7 +18,7 @@ _FAINT = 1e-5  # change, as a share of the largest, below which a number counts 
 
 def numbers(shape: Shape) -> Tensor:
     """Each number by itself."""
-    return torch.arange(torch.Size(shape).numel()).view(shape)
+    return indices(torch.Size(shape).numel()).view(shape)
 
 
 def pixels(shape: Shape) -> Tensor:
@@ -30,7 +32,7 @@ def pixels(shape: Shape) -> Tensor:
 def blocks(shape: Shape, side: int) -> Tensor:
     """Blocks of side x side pixels of a picture (channel, height, width), all channels together."""
     _, height, width = shape
-    rows, columns = torch.arange(height) // side, torch.arange(width) // side
+    rows, columns = indices(height) // side, indices(width) // side
     across = int(columns[-1]) + 1
     return (rows[:, None] * across + columns).expand(shape).clone()
 
@@ -64,8 +66,9 @@ def depends(operator: Operator) -> Tensor:
     """Which numbers of a measurement depend on the image: bool, (measurement_shape)."""
     rng = torch.Generator().manual_seed(0)
     shape = operator.image_shape
-    drawn = [1.8 * torch.rand(shape, generator=rng) - 0.9 for _ in range(2)]
-    images = torch.stack([torch.full(shape, -0.9), torch.full(shape, 0.9), *drawn])
+    drawn = [1.8 * uniform(shape, rng) - 0.9 for _ in range(2)]
+    flat = [torch.full(shape, grey, dtype=torch.float32, device="cpu") for grey in (-0.9, 0.9)]
+    images = torch.stack([*flat, *drawn])
     device = next((buffer.device for buffer in operator.buffers()), torch.device("cpu"))
     seen = torch.cat([operator(image.to(device)).cpu() for image in images.split(1)])
     change = seen.amax(0) - seen.amin(0)

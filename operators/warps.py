@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from invprob.draws import normal
 from invprob.errors import ArgumentError
 from invprob.operators.checks import finite, pixel_axes, seeded
 from invprob.operators.geometry import linear_positions
@@ -175,7 +176,7 @@ class Elastic(Resampled):
 
 def _inverse(rows: Sequence[Row]) -> list[list[float]]:
     """The inverse of a square matrix; raises `ArgumentError` where it has none."""
-    forward = torch.tensor(rows, dtype=torch.float64)
+    forward = torch.tensor(rows, dtype=torch.float64, device="cpu")
     if not float(torch.linalg.cond(forward)) < 1e12:
         raise ArgumentError(
             f"matrix must be invertible, got {[list(row) for row in rows]}, which puts the plane "
@@ -187,9 +188,9 @@ def _inverse(rows: Sequence[Row]) -> list[list[float]]:
 
 def _smooth_field(height: int, width: int, smoothness: float, seed: int) -> Tensor:
     """Two smoothed white noises, (2, height, width) float64, each of root mean square 1."""
-    noise = torch.randn(2, height, width, generator=seeded(seed), dtype=torch.float64)
-    down = torch.fft.fftfreq(height, dtype=torch.float64).unsqueeze(1)
-    across = torch.fft.rfftfreq(width, dtype=torch.float64)
+    noise = normal((2, height, width), seeded(seed), torch.float64)
+    down = torch.fft.fftfreq(height, dtype=torch.float64, device="cpu").unsqueeze(1)
+    across = torch.fft.rfftfreq(width, dtype=torch.float64, device="cpu")
     # The Fourier transform of a Gaussian of this standard deviation; 1 at frequency zero.
     gain = torch.exp(-2 * (math.pi * smoothness) ** 2 * (down**2 + across**2))
     field: Tensor = torch.fft.irfft2(torch.fft.rfft2(noise) * gain, s=(height, width))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from invprob.draws import normal, uniform
 from invprob.errors import ArgumentError
 from invprob.priors.base import Code, Prior
 from invprob.registry import register
@@ -35,7 +36,7 @@ class Convolution(nn.Module):
         bound = 1 / math.sqrt(inputs * size * size)
 
         def draw(*shape: int) -> nn.Parameter:
-            values = bound * (2 * torch.rand(1, *shape, generator=rng) - 1)
+            values = bound * (2 * uniform((1, *shape), rng) - 1)
             return nn.Parameter(values.repeat(batch, *[1] * len(shape)).to(like))
 
         self.weight, self.bias = draw(outputs, inputs, size, size), draw(outputs)
@@ -152,7 +153,8 @@ class DeepImagePrior(Prior[HourglassCode]):
             raise ArgumentError(f"width must be at least 1, not {width}; published: 128")
         if not 0 <= average < 1:
             raise ArgumentError(f"average must be in [0, 1), not {average}; published: 0.99")
-        self.register_buffer("origin", torch.zeros(()), persistent=False)  # device and dtype
+        origin = torch.zeros((), dtype=torch.float32, device="cpu")
+        self.register_buffer("origin", origin, persistent=False)  # device and dtype
         shorter = min(self.image_shape[1:])
         levels = max(1, int(math.log2(max(shorter / SMALLEST, 2))))
         self.width, self.average = width, average
@@ -161,14 +163,14 @@ class DeepImagePrior(Prior[HourglassCode]):
     def start(self, batch: int, rng: torch.Generator) -> HourglassCode:
         """Random weights and the input."""
         size = self.image_shape[1:]
-        fixed = INPUT_RANGE * torch.rand(1, INPUT_CHANNELS, *size, generator=rng)
+        fixed = INPUT_RANGE * uniform((1, INPUT_CHANNELS, *size), rng)
         body = Level(INPUT_CHANNELS, self.widths, batch, rng, self.origin)
         last = Convolution(self.widths[0], self.image_shape[0], 1, batch, rng, self.origin)
         return HourglassCode(body, last, fixed.to(self.origin), self.image_shape)
 
     def decode(self, code: HourglassCode, rng: torch.Generator) -> Images:
         """The network at the input with fresh noise."""
-        shake = torch.randn(code.fixed.shape, generator=rng).to(code.fixed)
+        shake = normal(code.fixed.shape, rng).to(code.fixed)
         image = _draw(code, code.fixed + SHAKE * shake)
         code.drawn = image.detach()
         return image

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -49,11 +50,11 @@ def build_encoder(kind: Kind, config: GeneratorConfig) -> Encoder:
     Raises:
         ArgumentError: There is no such kind.
     """
-    if kind == "toolkit":
-        return ToolkitEncoder(config)
-    if kind == "base-code":
-        return BaseCodeEncoder(config)
-    raise ArgumentError(f"kind must be {' or '.join(KINDS)}, not {kind!r}")
+    if kind not in KINDS:
+        raise ArgumentError(f"kind must be {' or '.join(KINDS)}, not {kind!r}")
+    with torch.device("cpu"):  # whatever the caller's default device and dtype are
+        encoder = ToolkitEncoder(config) if kind == "toolkit" else BaseCodeEncoder(config)
+    return encoder.to(torch.float32)
 
 
 def encoder_path(generator_file: Path, options: Mapping[str, int] | None = None) -> Path:

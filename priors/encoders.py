@@ -98,8 +98,8 @@ class ToolkitEncoder(Encoder):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         width, pyramid = config.style_width, 48
-        self.register_buffer("mean_w", torch.zeros(width))
-        self.register_buffer("unit", torch.ones(()))
+        self.register_buffer("mean_w", torch.zeros(width, dtype=torch.float32, device="cpu"))
+        self.register_buffer("unit", torch.ones((), dtype=torch.float32, device="cpu"))
         self.fine = nn.Sequential(nn.Conv2d(3 * FOLD**2, 64, 3, padding=1), Residual(64))
         self.middle = nn.Sequential(*_normed(64, 128, stride=2), Residual(128), Residual(128))
         self.coarse = nn.Sequential(*_normed(128, 160, stride=2), Residual(160))

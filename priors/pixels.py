@@ -44,7 +44,8 @@ class Pixels(Prior[PixelCode]):
         if not 0 <= weight < float("inf"):
             raise ArgumentError(f"weight must be finite and at least 0, not {weight}")
         self.weight = weight
-        self.register_buffer("origin", torch.zeros(()), persistent=False)  # device and dtype
+        origin = torch.zeros((), dtype=torch.float32, device="cpu")
+        self.register_buffer("origin", origin, persistent=False)  # device and dtype
 
     def start(self, batch: int, rng: torch.Generator) -> PixelCode:
         """Grey images."""

@@ -71,6 +71,41 @@ def test_no_module_imports_the_package_above_it() -> None:
                 assert all(name.name != "invprob" for name in node.names), path
 
 
+FACTORIES = {
+    *("arange", "asarray", "as_tensor", "empty", "eye", "full", "hann_window", "linspace"),
+    *("logspace", "ones", "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros"),
+    *("fftfreq", "rfftfreq"),
+}
+
+
+def _bare_factories(source: str) -> list[str]:
+    """The calls of torch's factories that leave the dtype or the device to PyTorch's defaults."""
+    return [
+        ast.unparse(call)
+        for call in ast.walk(ast.parse(source))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in FACTORIES
+        and ast.unparse(call.func).split(".")[0] == "torch"
+        and not {"dtype", "device"} <= {word.arg for word in call.keywords}
+    ]
+
+
+def test_bare_factories_are_found() -> None:
+    assert _bare_factories("torch.zeros(3)") == ["torch.zeros(3)"]
+    assert _bare_factories("torch.fft.fftfreq(3, dtype=d)") == ["torch.fft.fftfreq(3, dtype=d)"]
+    assert _bare_factories("torch.zeros(3, dtype=d, device=None); np.zeros(3); x.tensor(3)") == []
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_tensors_do_not_follow_the_callers_defaults(path: Path) -> None:
+    """A caller may have set a default device and a default dtype.
+
+    A factory states both. `device=None` says that a tensor lies on the default device on purpose.
+    """
+    assert _bare_factories(path.read_text("utf-8")) == []
+
+
 def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, invprob; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from invprob.draws import integers, normal, uniform
+from invprob.indices import indices
 from invprob.priors.stylegan.generator import Generator
 from invprob.types import Images, Styles
 
@@ -33,10 +35,10 @@ def draw_styles(
         (count, layers, width).
     """
     layers, mean = generator.num_layers, generator.mean_w
-    z = torch.randn(2, count, generator.z_width, generator=rng)
-    psi = (1 - (1 - truncation) * torch.rand(count, 1, generator=rng)).to(mean)
-    change = torch.randint(1, layers, (count,), generator=rng)
-    change[torch.rand(count, generator=rng) >= mixed] = layers
-    below = (torch.arange(layers) < change[:, None]).to(mean.device)[:, :, None]
+    z = normal((2, count, generator.z_width), rng)
+    psi = (1 - (1 - truncation) * uniform((count, 1), rng)).to(mean)
+    change = integers(1, layers, (count,), rng)
+    change[uniform((count,), rng) >= mixed] = layers
+    below = (indices(layers) < change[:, None]).to(mean.device)[:, :, None]
     first, second = (mean.lerp(generator.mapping(part.to(mean)), psi)[:, None] for part in z)
     return torch.where(below, first, second)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from invprob.draws import normal
 from invprob.metrics import psnr
 from invprob.priors.encoders import BASE_LAYER, Encoder, ToolkitEncoder
 from invprob.priors.stylegan.generator import Generator
@@ -15,7 +16,7 @@ BATCH = 16
 @torch.no_grad()
 def held_out(generator: Generator, count: int, *, seed: int = 0) -> Vectors:
     """Draw `count` untruncated w, (count, width), from a stream that no training uses."""
-    z = torch.randn(count, generator.z_width, generator=stream(seed, "held-out w"))
+    z = normal((count, generator.z_width), stream(seed, "held-out w"))
     return generator.mapping(z.to(generator.mean_w))
 
 

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from invprob.draws import normal, permutation
 from invprob.encoder.linear_part import fit_linear_part_
 from invprob.encoder.plan import Plan
 from invprob.encoder.samples import Samples, draw_styles
@@ -62,7 +63,7 @@ class EncoderTraining:
             torch.manual_seed(derive(plan.seed, f"{plan.kind} encoder"))
             self.encoder = build_encoder(plan.kind, generator.config)
         self._start = None if start is None else digest(start)
-        z = torch.randn(10_000, generator.z_width, generator=stream(plan.seed, "spread of w"))
+        z = normal((10_000, generator.z_width), stream(plan.seed, "spread of w"))
         w = generator.mapping(z.to(self.device))
         self.variance = float(w.var(0, correction=0).sum())  # std_w², the total variance
         if isinstance(self.encoder, ToolkitEncoder):
@@ -82,7 +83,7 @@ class EncoderTraining:
             group["lr"] = plan.rate_at(self.taken)
         truth = self._batch()
         rng = stream(plan.seed, f"{plan.kind} jitter", self.taken)
-        jitter = plan.jitter * torch.randn(2, plan.batch, 3, 1, 1, generator=rng)
+        jitter = plan.jitter * normal((2, plan.batch, 3, 1, 1), rng)
         gain, offset = jitter.to(self.device)
         with self._precision():
             losses = self._losses(truth.images * (1 + gain) + offset, truth)
@@ -102,7 +103,7 @@ class EncoderTraining:
         plan = self.plan
         turn, position = divmod(self.taken, plan.pool // plan.batch)
         pool = self._pool_number(self.pool_at(self.taken))
-        order = torch.randperm(plan.pool, generator=stream(plan.seed, f"{plan.kind} order", turn))
+        order = permutation(plan.pool, stream(plan.seed, f"{plan.kind} order", turn))
         picked = order[position * plan.batch : (position + 1) * plan.batch].to(self.device)
         return Samples(pool.styles[picked], pool.images[picked].float())
 

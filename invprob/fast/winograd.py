@@ -19,6 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from invprob.indices import indices
+
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # and ∞
 OPPOSITE = [5, 2, 1, 4, 3, 0]  # index of -1/p among the points
 TILE, PATCH, KERNEL, PRODUCTS = 4, 6, 3, 36
@@ -131,7 +133,7 @@ def _run(
     outputs, down, across = kernels.shape[2], height // TILE, width // TILE
     patches = _patches(x, scale)
     shape = (batch, outputs, height, width)
-    y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last, device="cpu")
     tiles = _tiles(y)
     most = max(64, STRIP // (PRODUCTS * max(inputs, outputs)))
     for images, lines in _strips(batch, down, across, most):
@@ -177,8 +179,8 @@ def _strips(batch: int, down: int, across: int, most: int) -> Iterator[tuple[sli
 
 def _powers(count: int) -> Tensor:
     """Powers 0 to count - 1 of the points, (6, count). The row of ∞ has the highest power alone."""
-    rows = torch.tensor(POINTS, dtype=torch.float64)[:, None] ** torch.arange(count)
-    return torch.cat((rows, torch.eye(count, dtype=torch.float64)[-1:]))
+    rows = torch.tensor(POINTS, dtype=torch.float64, device="cpu")[:, None] ** indices(count)
+    return torch.cat((rows, torch.eye(count, dtype=torch.float64, device="cpu")[-1:]))
 
 
 def _interpolation() -> tuple[Tensor, Tensor]:
@@ -221,10 +223,10 @@ def _turned(dtype: torch.dtype) -> _Transforms:
     with torch.inference_mode(False):  # the result is kept, and gradients may need it later
         inward, weights = _interpolation()
         points = torch.tensor(
-            (1.0, *POINTS[1:], 1.0), dtype=torch.float64
+            (1.0, *POINTS[1:], 1.0), dtype=torch.float64, device="cpu"
         )  # g(0), g(∞) change places
         scale = points**2 * (weights / weights[OPPOSITE])[:, 0]
-        signs = (-1.0) ** torch.arange(PATCH)
+        signs = (-1.0) ** indices(PATCH)
         inward = (inward * signs)[OPPOSITE]
         outward = (_powers(TILE).T * signs[:TILE, None] * scale)[:, OPPOSITE]
         return _both_axes(inward, outward, dtype)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from invprob.draws import uniform
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.external import External
@@ -161,7 +162,7 @@ def _response(physics: Physics, image_shape: Shape) -> Tensor:
     tensors = [*physics.buffers(), *physics.parameters()]
     device = tensors[0].device if tensors else torch.device("cpu")
     rng = torch.Generator().manual_seed(0)
-    image = torch.rand(1, *image_shape, generator=rng).to(device)
+    image = uniform((1, *image_shape), rng).to(device)
     with torch.no_grad():
         response = physics.A(image)
     if not isinstance(response, Tensor):

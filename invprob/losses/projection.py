@@ -51,7 +51,7 @@ class _Projection(nn.Module):
         self._term, self._target, self._forward = term, target, operator.surrogate
         shape = (len(target), *operator.image_shape)
         self.register_buffer("goal", target.new_zeros(shape))
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64, device="cpu"))
 
     def forward(self, image: Images, prediction: Measured) -> PerImage:
         """The distance to the goal, which is renewed first where that is due."""

@@ -45,7 +45,7 @@ class _Reference(Dual):
         super().__init__(image.new_zeros(len(image), 2, *image.shape[1:]))
         self.sigma, self._radius = term.sigma, term.share
         self.register_buffer("reference", image)
-        self.register_buffer("known", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("known", torch.zeros((), dtype=torch.bool, device="cpu"))
 
     def map(self, image: Images, prediction: Measured) -> Tensor:
         del prediction

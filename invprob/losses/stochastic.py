@@ -55,7 +55,7 @@ class _FreshNoise(nn.Module):
         super().__init__()
         self._noise, self._seed = term.noise, term.seed
         self.compare = compare  # a module where the bound term remembers something
-        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64, device="cpu"))
 
     def forward(self, image: Images, prediction: Measured) -> PerImage:
         """Add a fresh draw of the noise to the prediction, clip it and compare."""

@@ -12,7 +12,9 @@ import pywt
 import torch
 from torch import Tensor, nn
 
+from invprob.draws import uniform
 from invprob.errors import ArgumentError, suggest
+from invprob.indices import indices
 from invprob.losses.base import BoundTerm, Term
 from invprob.losses.duals import DIFFERENCES, Dual
 from invprob.operators.base import Operator
@@ -39,7 +41,8 @@ def filters(wavelet: str) -> Tensor:
     """
     if wavelet == FRAMELET:
         root = math.sqrt(2)
-        return torch.tensor([[1, 2, 1], [root, 0, -root], [-1, 2, -1]], dtype=torch.float64) / 4
+        filters = [[1, 2, 1], [root, 0, -root], [-1, 2, -1]]
+        return torch.tensor(filters, dtype=torch.float64, device="cpu") / 4
     library: Any = pywt  # whose names type checkers do not see
     known = [FRAMELET, *library.wavelist(kind="discrete")]
     found = library.Wavelet(wavelet) if wavelet in known else None
@@ -48,7 +51,8 @@ def filters(wavelet: str) -> Tensor:
             f"wavelet must be {FRAMELET} or an orthogonal wavelet of PyWavelets, such as haar, db2 "
             f"or sym4, got {wavelet!r}.{'' if found else suggest(wavelet, known)}"
         )
-    pair = torch.tensor([found.rec_lo, found.rec_hi], dtype=torch.float64)  # dec_lo reversed
+    filters = [found.rec_lo, found.rec_hi]  # dec_lo reversed
+    pair = torch.tensor(filters, dtype=torch.float64, device="cpu")
     return pair / math.sqrt(2)
 
 
@@ -127,7 +131,7 @@ class _Wavelet(Dual):
         self.sigma, self._levels = term.sigma, term.levels
         self._bank = term.bank.to(value)
         self._scale = DIFFERENCES / self._norm(*value.shape[-2:])
-        weights = term.share * COARSER ** -torch.arange(term.levels).to(value) / edge(term.bank)
+        weights = term.share * COARSER ** -indices(term.levels).to(value) / edge(term.bank)
         self._radius = (weights / self._scale).view(-1, 1, 1, 1)
 
     def map(self, image: Images, prediction: Measured) -> Tensor:
@@ -142,7 +146,7 @@ class _Wavelet(Dual):
         """The norm of the transform: 1, and more where filters that are not symmetric meet a
         border."""
         rng = torch.Generator().manual_seed(0)
-        start = torch.rand(1, 1, min(height, SAMPLE), min(width, SAMPLE), generator=rng)
+        start = uniform((1, 1, min(height, SAMPLE), min(width, SAMPLE)), rng)
 
         def normal(image: Tensor) -> Tensor:
             with torch.enable_grad():
@@ -157,8 +161,7 @@ def _mirrored(images: Tensor, margin: int) -> Tensor:
     """Lengthen rows and columns by the margin, half of it on each side."""
     for axis in (-2, -1):
         size = images.shape[axis]
-        place = torch.arange(-(margin // 2), size + margin - margin // 2, device=images.device)
-        place = place % (2 * size)
+        place = (indices(size + margin, images.device) - margin // 2) % (2 * size)
         place = torch.where(place < size, place, 2 * size - 1 - place)
         images = images.index_select(axis, place)
     return images

@@ -65,9 +65,12 @@ class PerceptualDistance(nn.Module):
         self.smallest = network.smallest
         self._taps = network.taps
         self._record = record
-        scale = torch.tensor(_SCALE).view(3, 1, 1)
+        scale, shift = (
+            torch.tensor(numbers, dtype=torch.float32, device="cpu").view(3, 1, 1)
+            for numbers in (_SCALE, _SHIFT)
+        )
         self.register_buffer("gain", 1 / scale)
-        self.register_buffer("offset", -torch.tensor(_SHIFT).view(3, 1, 1) / scale)
+        self.register_buffer("offset", -shift / scale)
         self.trunk = trunk.requires_grad_(False).eval()
         # In this order convolutions and sums over channels are up to a quarter faster on a CPU.
         self.trunk.to(memory_format=torch.channels_last)

@@ -58,7 +58,7 @@ class Network:
         """The layers up to the last one compared, with uninitialised weights."""
         with torch.device("meta"):
             trunk = nn.Sequential(*self.layers()[: self.taps[-1] + 1])
-        return trunk.to_empty(device="cpu")
+        return trunk.to(torch.float32).to_empty(device="cpu")
 
     def fit(self, tensors: Mapping[str, Tensor]) -> int:
         """The number of tensors that have the name and shape of one of this network's."""
@@ -106,7 +106,9 @@ class BlurPool(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.register_buffer("filt", torch.empty(channels, 1, 3, 3))
+        # On the default device, like the layers beside it.
+        taps = torch.empty(channels, 1, 3, 3, dtype=torch.float32, device=None)
+        self.register_buffer("filt", taps)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(batch, channels, h, w) -> half the height and width; the border is mirrored."""

@@ -94,7 +94,8 @@ def _with_scale(picture: Image.Image) -> Image.Image:
     canvas.paste(picture, (0, 0))
     least, most = "0", f"{ERROR_SCALE:g} or more (of 2)"
     left, right = round(width_of(least, 14)) + 8, round(width_of(most, 14)) + 8
-    ramp = torch.linspace(0, 1, canvas.width - left - right).expand(10, -1)
+    length = canvas.width - left - right
+    ramp = torch.linspace(0, 1, length, dtype=torch.float32, device="cpu").expand(10, -1)
     top = picture.height + 6
     canvas.paste(to_pillow(heat(ramp)), (left, top + 5))
     draw = ImageDraw.Draw(canvas)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from invprob.draws import normal
 from invprob.errors import ArgumentError
 from invprob.files import atomic_write
 from invprob.priors.stylegan.generator import Generator
@@ -41,7 +42,7 @@ def draw_samples(
     images = []
     with torch.no_grad():
         for index in range(count):
-            z = torch.randn(1, generator.z_width, generator=stream(seed, "sample", index))
+            z = normal((1, generator.z_width), stream(seed, "sample", index))
             w = generator.mean_w + truncation * (generator.mapping(z) - generator.mean_w)
             images.append(generator.synthesis(w.unsqueeze(1).expand(-1, generator.num_layers, -1)))
     return torch.cat(images)

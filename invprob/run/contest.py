@@ -8,8 +8,6 @@ The truth is not among what a candidate is given.
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
-
 from invprob.methods import Candidate, Contest, Recipe, needs_generator
 from invprob.methods.contest import Decision, Entry, hold, split_for
 from invprob.run import folder as files
@@ -152,8 +150,8 @@ class _Book:
     def __init__(self, folder: RunFolder, split: Split, job: Job, jobs: Mapping[str, Job]) -> None:
         self._folder, self._split, self._jobs, self._device = folder, split, jobs, job.device
         noisy = job.measurements.noise() is not None
-        levels = noise_levels(job.measurements, job.config.seed) if noisy else torch.zeros(1)
-        self._levels = levels if bool((levels > 0).all()) else None
+        levels = noise_levels(job.measurements, job.config.seed) if noisy else None
+        self._levels = levels if levels is not None and bool((levels > 0).all()) else None
         before = (folder.path / files.CANDIDATES).exists()
         known = folder.read_json(files.CANDIDATES)["candidates"] if before else ()
         entries = map(Entry.from_json, known)

@@ -52,7 +52,7 @@ class Grading:
             return images
         weights = images.new_tensor(self.weights).view(3, 1, 1)
         grey = (images * weights).sum(1, keepdim=True).expand_as(images)
-        chosen = torch.tensor(self.grey, device=images.device).view(-1, 1, 1, 1)
+        chosen = torch.tensor(self.grey, dtype=torch.bool, device=images.device).view(-1, 1, 1, 1)
         return torch.where(chosen, grey, images)
 
     def fidelity(self, truth: Images) -> Callable[[Images], PerImage]:

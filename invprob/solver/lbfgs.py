@@ -140,7 +140,8 @@ class _LBFGSStepper(Stepper):
         return {**own, **self._pairs.tensors()}
 
     def state(self) -> dict[str, Tensor]:
-        return {**self._tensors(), "seen": torch.tensor(self._pairs.seen)}
+        seen = torch.tensor(self._pairs.seen, dtype=torch.int64, device="cpu")
+        return {**self._tensors(), "seen": seen}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         for name, own in self._tensors().items():

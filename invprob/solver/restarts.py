@@ -84,7 +84,7 @@ class _Run(Relay):
         super().__init__(callbacks)
         self._steps, self._stages = task.restarts * task.steps, len(task.stages)
         self.restart = self._before = 0
-        self.misfits = torch.empty(0)  # (restarts done, batch)
+        self.misfits = torch.empty(0, dtype=torch.float32, device="cpu")  # (restarts done, batch)
         # The best tensors of the restarts that are done, and under "past" the trace of all.
         self.best: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
 
@@ -133,9 +133,9 @@ class _Run(Relay):
             **inside,
             **best,
             "taken": inside["taken"] + self.before,
-            "restart": torch.tensor(self.restart),
+            "restart": torch.tensor(self.restart, dtype=torch.int64, device="cpu"),
             "misfits": self.misfits.clone(),
-            "before": torch.tensor(self.before),
+            "before": torch.tensor(self.before, dtype=torch.int64, device="cpu"),
         }
 
     def enter(self, snapshot: Snapshot) -> Snapshot:

@@ -28,8 +28,9 @@ class Rule(Callback, ABC):
 
     def __init__(self, measurements: Measurements) -> None:
         batch = len(measurements.values)
-        self._done = torch.zeros(batch, dtype=torch.bool)
-        self._has = torch.zeros(batch, dtype=torch.bool)  # whether something is kept of an image
+        self._done = torch.zeros(batch, dtype=torch.bool, device="cpu")
+        # Whether something is kept of an image.
+        self._has = torch.zeros(batch, dtype=torch.bool, device="cpu")
         self._kept: dict[str, Tensor] = {}  # the code to return, by name
         self._drew: dict[str, Tensor] = {}  # the code that the next image is drawn from
         self._stage = 0
@@ -64,7 +65,7 @@ class Rule(Callback, ABC):
             for name, value in state.items()
             if name.startswith("code.")
         }
-        self._stage = int(state.get("stage", torch.tensor(0)))
+        self._stage = int(state["stage"]) if "stage" in state else 0
         return self._wish()
 
     @torch.no_grad()
@@ -76,7 +77,7 @@ class Rule(Callback, ABC):
             self._has.zero_()
             self.begin()
         keep, done = (verdict.cpu() for verdict in self.judge(iterate.image))
-        keep = torch.where(self._done, torch.tensor(entered), keep)
+        keep = keep.masked_fill(self._done, entered)
         self._done |= done
         if keep.any():
             self._keep(keep, self._drew or iterate.code, iterate.code)

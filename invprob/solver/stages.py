@@ -112,7 +112,7 @@ class _Run(Relay):
         return {
             **inside,
             "taken": inside["taken"] + self.before,
-            "stage": torch.tensor(self.number),
+            "stage": torch.tensor(self.number, dtype=torch.int64, device="cpu"),
             **{f"earlier.{name}": value.clone() for name, value in self.trace.items()},
         }
 

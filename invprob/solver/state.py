@@ -75,7 +75,7 @@ class State:
             for group, values in groups.items()
             for name, value in values.items()
         }
-        return {"taken": torch.tensor(self.taken), **copies}
+        return {"taken": torch.tensor(self.taken, dtype=torch.int64, device="cpu"), **copies}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Return to the state that `snapshot` holds.

@@ -75,14 +75,14 @@ class Plateau(Rule):
 
     def begin(self) -> None:
         """Forget the misfits."""
-        self._last = torch.zeros(0, len(self._values), dtype=torch.float64)
+        self._last = torch.zeros(0, len(self._values), dtype=torch.float64, device="cpu")
 
     def judge(self, image: Images) -> Verdict:
         """Keep the iterate at the end of the flat window, and be done."""
         now = misfit(self._operator, image, self._values).double().cpu()
         self._last = torch.cat([self._last, now[None]])[-2 * self._window :]
         if len(self._last) < 2 * self._window:
-            flat = torch.zeros(len(now), dtype=torch.bool)
+            flat = torch.zeros(len(now), dtype=torch.bool, device="cpu")
         else:
             before, after = self._last.unflatten(0, (2, -1)).mean(1)
             flat = after > (1 - self._drop) * before
@@ -122,8 +122,8 @@ class HeldOutMisfit(Rule):
     def begin(self) -> None:
         """Forget the best prediction."""
         batch = len(self._split.measurements.values)
-        self._best = torch.full((batch,), torch.inf, dtype=torch.float64)
-        self._stale = torch.zeros(batch, dtype=torch.int64)
+        self._best = torch.full((batch,), torch.inf, dtype=torch.float64, device="cpu")
+        self._stale = torch.zeros(batch, dtype=torch.int64, device="cpu")
 
     def judge(self, image: Images) -> Verdict:
         """Keep the best prediction; be done when none was better for a while."""
@@ -173,7 +173,7 @@ def discrepancy(
     if level is None:
         levels = noise_levels(task.measurements, task.seed)
     elif 0 < level < float("inf"):
-        levels = torch.full((task.batch,), level)
+        levels = torch.full((task.batch,), level, dtype=torch.float32, device="cpu")
     else:
         raise ArgumentError(f"level must be positive and finite, not {level}")
     return task.with_rule(
@@ -261,6 +261,6 @@ def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:
         )
     values = measurements.values
     if isinstance(noise, GaussianNoise):
-        return torch.full((len(values),), noise.sigma)
+        return torch.full((len(values),), noise.sigma, dtype=torch.float32, device="cpu")
     drawn = noise(values, stream(seed, "noise-level")) - values
     return drawn.square().flatten(1).mean(1).sqrt()

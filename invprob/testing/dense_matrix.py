@@ -33,7 +33,8 @@ def dense(operator: Operator) -> Tensor:
     columns = []
     with torch.no_grad():
         for first in range(0, elements, _COLUMNS):
-            basis = torch.zeros(min(_COLUMNS, elements - first), elements, dtype=torch.float64)
+            rows = min(_COLUMNS, elements - first)
+            basis = torch.zeros(rows, elements, dtype=torch.float64, device="cpu")
             basis[:, first:].fill_diagonal_(1)
             columns.append(double(basis.view(-1, *operator.image_shape)).flatten(1))
     return torch.cat(columns).T

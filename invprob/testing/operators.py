@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from invprob.draws import normal, uniform
 from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.external import External
@@ -119,7 +120,8 @@ def _shapes(operator: Operator) -> str:
     if isinstance(plain, LinearOperator):
         back = plain.adjoint(single)
         _demand(back.dtype == torch.float32, f"the adjoint gives {back.dtype} for float32")
-    wrong = torch.zeros(1, *operator.image_shape[:-1], operator.image_shape[-1] + 1)
+    shape = (1, *operator.image_shape[:-1], operator.image_shape[-1] + 1)
+    wrong = torch.zeros(shape, dtype=torch.float32, device="cpu")
     try:
         operator(wrong)
     except ShapeError:
@@ -239,7 +241,7 @@ def _adjoint_gradient(operator: Operator) -> str:
 def _norm(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
     """The norm is the largest singular value of the dense matrix."""
     reference, value = oracle().norm, _linear(operator).norm()
-    return _small(torch.tensor(value - reference), torch.tensor(reference), 1e-3)
+    return _small(value - reference, reference, 1e-3)
 
 
 def _pinv(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
@@ -313,9 +315,9 @@ def _demand(kept: bool, otherwise: str) -> None:
         raise ContractError(otherwise)
 
 
-def _small(error: Tensor, scale: Tensor, tolerance: float) -> str:
+def _small(error: Tensor | float, scale: Tensor | float, tolerance: float) -> str:
     """Demand that an error is small beside a scale, or beside 1 where the scale is zero."""
-    relative = float(error.abs() / (scale if scale > 0 else torch.ones(())))
+    relative = abs(float(error)) / (float(scale) or 1.0)
     _demand(relative < tolerance, f"relative error {relative:.1e}, allowed {tolerance:.0e}")
     return f"relative error {relative:.1e}"
 
@@ -323,12 +325,12 @@ def _small(error: Tensor, scale: Tensor, tolerance: float) -> str:
 def _images(operator: Operator, batch: int = 2, seed: int = 0) -> Tensor:
     """Images strictly inside [-1, 1], where operators on images are defined."""
     rng = torch.Generator().manual_seed(seed)
-    return 1.8 * torch.rand(batch, *operator.image_shape, generator=rng, dtype=torch.float64) - 0.9
+    return 1.8 * uniform((batch, *operator.image_shape), rng, torch.float64) - 0.9
 
 
 def _measurements(operator: Operator, batch: int = 2) -> Tensor:
     rng = torch.Generator().manual_seed(100)
-    return torch.randn(batch, *operator.measurement_shape, generator=rng, dtype=torch.float64)
+    return normal((batch, *operator.measurement_shape), rng, torch.float64)
 
 
 def _double(operator: Operator) -> Operator:

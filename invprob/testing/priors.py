@@ -5,6 +5,7 @@ import json
 import torch
 from torch import Tensor
 
+from invprob.draws import normal
 from invprob.errors import ContractError
 from invprob.priors.base import Code, Prior
 
@@ -72,7 +73,7 @@ def _decode(prior: Prior, code: Code) -> None:
 def _independence(prior: Prior, code: Code) -> None:
     parameters = dict(code.named_parameters())
     image = prior.decode(code, _rng(1))
-    weights = torch.randn(image.shape[1:], generator=_rng(2)).to(image)
+    weights = normal(image.shape[1:], _rng(2)).to(image)
     gradients = torch.autograd.grad(
         (image[1] * weights).sum(), list(parameters.values()), allow_unused=True
     )

@@ -78,7 +78,7 @@ def to_generator(
         tensors[row.ours] = row.read(raw.tensors[row.theirs].to(dtype))
         on_tensor(row.ours, tensors[row.ours])
     mean_w = _mean_w(source, raw, layout, config.style_width)
-    tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype)
+    tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype, device="cpu")
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source

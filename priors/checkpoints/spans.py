@@ -126,7 +126,7 @@ def _extent(ref: TensorRef) -> int:
 def _read(name: str, ref: TensorRef) -> Tensor:
     dtype, span, extent = ref.storage.dtype, ref.storage.span, _extent(ref)
     assert span is not None
-    flat = torch.empty(extent, dtype=dtype)
+    flat = torch.empty(extent, dtype=dtype, device="cpu")
     if extent:
         span.file.seek(span.start + ref.offset * dtype.itemsize)
         memory = flat.view(torch.uint8).numpy().data

@@ -15,7 +15,8 @@ from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.stylegan.shapes import GeneratorConfig
 
 MAPPING_RATE = 0.01  # the mapping network's weights are stored 100 times too large
-FILTER = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
+_LINE = torch.tensor([1.0, 3, 3, 1], dtype=torch.float32, device="cpu")
+FILTER = torch.outer(_LINE, _LINE) / 64
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
+import invprob.draws as draws
 from invprob.errors import ArgumentError, PriorError
 from invprob.priors.base import ParamGroup
 from invprob.priors.stylegan.generator import Generator
@@ -181,4 +182,4 @@ def normal(shape: tuple[int, ...], like: Tensor, rng: torch.Generator) -> Tensor
         like: tensor whose device and type they get.
         rng: source of the numbers, on the CPU.
     """
-    return torch.randn(shape, generator=rng).to(like)
+    return draws.normal(shape, rng).to(like)

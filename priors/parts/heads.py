@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from invprob.draws import normal, uniform
 from invprob.errors import ArgumentError
 from invprob.priors.stylegan.layers import activate
 from invprob.types import Content, Shape, Styles
@@ -64,7 +65,7 @@ class HeadShape:
 def _uniform(shape: Shape, fan_in: int, batch: int, rng: torch.Generator) -> nn.Parameter:
     """PyTorch's default for linear layers, U(-1, 1) / sqrt(fan_in), repeated over the batch."""
     bound = 1 / math.sqrt(fan_in)
-    values = (torch.rand(shape, generator=rng) * 2 - 1) * bound
+    values = (uniform(shape, rng) * 2 - 1) * bound
     return nn.Parameter(values.expand(batch, *shape).clone())
 
 
@@ -136,10 +137,11 @@ class ContentHead(nn.Module):
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         for fan_in, out in itertools.pairwise(widths):
-            values = torch.randn(fan_in, out, generator=rng)
+            values = normal((fan_in, out), rng)
             self.weights.append(nn.Parameter(values.expand(batch, -1, -1).clone()))
         for out in widths[1:3]:
-            self.biases.append(nn.Parameter(torch.zeros(batch, 1, out)))
+            bias = torch.zeros(batch, 1, out, dtype=torch.float32, device="cpu")
+            self.biases.append(nn.Parameter(bias))
 
     def forward(self, s: Content) -> Content:
         """Map a code (1 or batch, code_channels, 4, 4) to content (batch, channels, 4, 4)."""

@@ -131,7 +131,7 @@ def geocross(rows: Styles) -> PerImage:
     2020). A single row has the value 0.
     """
     count, width = rows.shape[1:]
-    first, second = torch.triu_indices(count, count, 1, device=rows.device)
+    first, second = torch.triu_indices(count, count, 1, device=rows.device, dtype=torch.int64)
     a, b = rows[:, first], rows[:, second]
     # Unlike the root of a sum, this norm has a gradient where rows coincide: zero.
     apart = torch.linalg.vector_norm(a - b, dim=-1)

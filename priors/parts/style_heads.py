@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+import invprob.draws as draws
 from invprob.errors import PriorError
 from invprob.priors.parts.base import Part, StartedPart, normal
 from invprob.priors.parts.heads import StyleHead
@@ -112,7 +113,7 @@ class MappingHead(StartedPart[MappedStyles]):
             weight = layer.weight.detach().T / self._gain(layer.in_features)
             bias = layer.bias.detach() / self.RATE
             if part.weights == "new":
-                weight = (torch.randn(weight.shape, generator=rng) / self.RATE).to(weight)
+                weight = (draws.normal(weight.shape, rng) / self.RATE).to(weight)
                 bias = torch.zeros_like(bias)
             self.weights.append(nn.Parameter(weight.expand(batch, -1, -1).clone()))
             self.biases.append(nn.Parameter(bias.expand(batch, 1, -1).clone()))

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from invprob.draws import uniform
 from invprob.errors import ArgumentError, PriorError
 from invprob.priors.parts.base import normal, repeated
 from invprob.priors.parts.constraints import Constraint
@@ -77,7 +78,7 @@ class StartedW(StartedFreePart[W]):
 
     def __init__(self, part: W, generator: Generator, batch: int) -> None:
         super().__init__(part, generator, [generator.mean_w.expand(batch, 1, -1)])
-        self.register_buffer("progress", torch.zeros(()))
+        self.register_buffer("progress", torch.zeros((), dtype=torch.float32, device="cpu"))
 
     def anneal_(self, progress: float) -> None:
         self.progress.fill_(progress)
@@ -127,7 +128,7 @@ class WPlus(FreePart):
     def start(self, generator: Generator, batch: int, rng: torch.Generator) -> "StartedWPlus":
         rows = generator.mean_w.expand(1, generator.num_layers, -1)
         if self.begin == "uniform":
-            rows = (2 * torch.rand(rows.shape, generator=rng) - 1).to(rows)
+            rows = (2 * uniform(rows.shape, rng) - 1).to(rows)
         return StartedWPlus(self, generator, [repeated(rows, batch)])
 
 

@@ -14,7 +14,7 @@ from invprob.priors.stylegan.blocks import Precision as Precision
 from invprob.priors.stylegan.blocks import run_layers
 from invprob.priors.stylegan.differences import NONE, check_weights, within
 from invprob.priors.stylegan.fused_layer import Features
-from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB
+from invprob.priors.stylegan.layers import SynthesisLayer, ToRGB, blank
 from invprob.priors.stylegan.mapping import MappingNetwork
 from invprob.priors.stylegan.shapes import SIZES, check_noise
 from invprob.priors.stylegan.shapes import GeneratorConfig as GeneratorConfig
@@ -53,7 +53,7 @@ class Generator(MappingNetwork):
         self.memory = "normal"
         self.precision = "float32"
         width, channels, clamp = config.style_width, config.channels, config.clamp
-        self.constant = nn.Parameter(torch.zeros(channels[0], 4, 4))
+        self.constant = nn.Parameter(blank(channels[0], 4, 4))
         shape: Any = {"width": width, "clamp": clamp}
         layers = [SynthesisLayer(channels[0], channels[0], size=4, doubling=False, **shape)]
         for block in range(1, config.num_blocks):
@@ -341,7 +341,9 @@ class Generator(MappingNetwork):
         if not 0 <= label < count:
             raise ArgumentError(f"label must be from 0 to {count - 1}, not {label}")
         tensors = dict(self.state_dict())
-        embedded = self._embed(torch.eye(count).to(self.constant)[label : label + 1])
+        own = self.constant
+        labels = torch.eye(count, dtype=own.dtype, device=own.device)
+        embedded = self._embed(labels[label : label + 1])
         del tensors["label_embedding.weight"], tensors["label_embedding.bias"]
         first = tensors["mapping_layers.0.weight"]
         tensors["mapping_layers.0.weight"] = first[:, :width].clone()

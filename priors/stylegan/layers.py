@@ -36,9 +36,20 @@ def clamped(x: Tensor, bound: float | None) -> Tensor:
     return x if bound is None else x.clamp(-bound, bound)
 
 
+def blank(*shape: int) -> Tensor:
+    """Zeros in float32, to be loaded or initialised.
+
+    They lie on the default device, so that a network on "meta" can take the tensors of a file.
+    """
+    return torch.zeros(shape, dtype=torch.float32, device=None)
+
+
 @final
 class Affine(nn.Linear):
     """A fully connected layer of zeros, to be loaded or initialised."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, dtype=torch.float32)
 
     def reset_parameters(self) -> None:
         """Set zeros: drawing random values would take longer than reading those of a file."""
@@ -83,7 +94,7 @@ class ModulatedConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, width: int, *, kernel: int) -> None:
         super().__init__()
         self.affine = Affine(width, inputs)
-        self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
+        self.weight = nn.Parameter(blank(outputs, inputs, kernel, kernel))
 
 
 def _energy(weight: Tensor) -> Tensor:
@@ -154,9 +165,9 @@ class SynthesisLayer(ModulatedConv):
         self._moving = MovingWeight.doubling() if doubling else MovingWeight.unit_stride()
         self._energy = Derived()
         self._strength, self._offset = Derived(), Derived()
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise", torch.zeros(1, 1, size, size))
+        self.bias = nn.Parameter(blank(outputs))
+        self.noise_strength = nn.Parameter(blank())
+        self.register_buffer("noise", blank(1, 1, size, size))
 
     def lay_out(self) -> None:
         """Store the weight in the order in which its convolution reads it: channels last."""
@@ -244,8 +255,8 @@ class ToRGB(nn.Module):
         super().__init__()
         self.clamp = clamp
         self.affine = Affine(width, inputs)
-        self.weight = nn.Parameter(torch.zeros(3, inputs, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(3))
+        self.weight = nn.Parameter(blank(3, inputs, 1, 1))
+        self.bias = nn.Parameter(blank(3))
 
     def forward(
         self, features: Features, scale: Tensor, differences: Mapping[str, Tensor] = NONE

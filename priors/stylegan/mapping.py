@@ -5,8 +5,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from invprob.draws import normal
 from invprob.errors import ArgumentError, ShapeError
-from invprob.priors.stylegan.layers import Affine, activate, normalise
+from invprob.priors.stylegan.layers import Affine, activate, blank, normalise
 from invprob.priors.stylegan.shapes import GeneratorConfig
 from invprob.streams import stream
 from invprob.types import Vectors
@@ -37,7 +38,7 @@ class MappingNetwork(nn.Module):
         self.mapping_layers = nn.ModuleList(
             Affine(before, here) for before, here in itertools.pairwise(config.mapping_widths)
         )
-        self.register_buffer("mean_w", torch.zeros(config.style_width))
+        self.register_buffer("mean_w", blank(config.style_width))
 
     @property
     def z_width(self) -> int:
@@ -95,8 +96,9 @@ class MappingNetwork(nn.Module):
     @torch.no_grad()
     def measured_mean_w(self) -> Tensor:
         """The mean of w over 10,000 draws of a fixed seed, (width,)."""
-        rng, total = stream(0, "mean w"), torch.zeros(self.style_width, dtype=torch.float64)
+        rng = stream(0, "mean w")
+        total = torch.zeros(self.style_width, dtype=torch.float64, device="cpu")
         for _ in range(0, MEAN_DRAWS, 1000):
-            z = torch.randn(1000, self.z_width, generator=rng).to(self.mean_w)
+            z = normal((1000, self.z_width), rng).to(self.mean_w)
             total += self.mapping(z).double().sum(0).cpu()
         return (total / MEAN_DRAWS).to(self.mean_w)

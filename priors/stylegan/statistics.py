@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from invprob.draws import normal
 from invprob.errors import ArgumentError
 from invprob.priors.stylegan.fused_layer import SLOPE
 from invprob.priors.stylegan.generator import Generator
@@ -207,7 +208,7 @@ def draws_of_w(
         w in batches, (n, width).
     """
     for start in range(0, count, batch):
-        z = torch.randn(min(batch, count - start), generator.z_width, generator=rng)
+        z = normal((min(batch, count - start), generator.z_width), rng)
         yield generator.mapping(z.to(generator.mean_w))
 
 
@@ -216,8 +217,8 @@ class _Moments:
 
     def __init__(self) -> None:
         self.count = 0
-        self.mean = torch.zeros(())
-        self.scatter = torch.zeros(())
+        self.mean = torch.zeros((), dtype=torch.float32, device="cpu")
+        self.scatter = torch.zeros((), dtype=torch.float32, device="cpu")
 
     def add(self, rows: Tensor) -> None:
         """Merge (n, width) rows (Chan, Golub and LeVeque 1979)."""
