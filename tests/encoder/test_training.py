@@ -8,6 +8,7 @@ import networks
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from invprob.encoder.linear_part import fit_linear_part_
 from invprob.encoder.plan import Plan, named_kinds, usual_plan, usual_precision
@@ -216,25 +217,22 @@ def test_a_short_training_draws_no_more_than_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "used", "expected"),
-    [
-        ({"avx512_bf16": True, "amx_bf16": False}, "AVX512", "bfloat16"),
-        ({"avx512_bf16": False, "amx_bf16": True}, "AVX512_VNNI", "bfloat16"),
-        ({"avx512_bf16": False, "amx_bf16": False}, "AVX512", "float32"),
-        ({"avx512_bf16": True}, "AVX2", "float32"),  # PyTorch was told to leave AVX-512 alone
-        ({"avx2": True}, "AVX2", "float32"),
-        ({"neon": True, "bf16": True}, "DEFAULT", "float32"),
-        (None, "AVX512", "float32"),  # a PyTorch that cannot tell
-    ],
+    ("seconds", "expected"),
+    [(0.4, "bfloat16"), (0.9, "float32"), (100.0, "float32")],
 )
-def test_a_processor_without_bfloat16_trains_in_float32(
-    known: dict[str, bool] | None, used: str, expected: str, monkeypatch: pytest.MonkeyPatch
+def test_a_processor_that_emulates_bfloat16_trains_in_float32(
+    seconds: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if known is None:
-        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    else:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: used)
+    """A convolution in float32 takes a second here, one in bfloat16 as many as given."""
+    clock = [0.0]
+
+    def convolve(images: Tensor, kernels: Tensor, padding: int) -> Tensor:
+        del kernels, padding
+        clock[0] += seconds if images.dtype == torch.bfloat16 else 1.0
+        return images
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", convolve)
+    monkeypatch.setattr("invprob.encoder.plan.time.perf_counter", lambda: clock[0])
     assert usual_precision(torch.device("cpu")) == expected
 
 
