@@ -4,6 +4,7 @@ Nothing here imports torch. Each command imports what it needs when it runs, so 
 """
 
 import gc
+import io
 import signal
 import sys
 import warnings
@@ -68,7 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0 done, 1 a solve or a law failed, 2 a mistake, 130 interrupted."""
     gc.freeze()  # what is imported by now stays, so the collector need not look at it again
     warnings.showwarning = _print_warning
+    _escape_what_cannot_be_encoded()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    r"""Print signs that a stream's encoding lacks as escapes, such as \u03c3, not as an error.
+
+    Output that is piped on Windows is often encoded as cp1252, which has no σ.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: Sequence[str]) -> int:

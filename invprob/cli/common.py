@@ -23,6 +23,14 @@ Quiet: TypeAlias = Annotated[
 class PartsCommand(TyperCommand):
     """A command whose help ends with the operators, noises and methods there are."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; those after `--` are files, also where they begin with a hyphen."""
+        if "--" in args:
+            at = args.index("--")
+            files = [f"./{word}" if word.startswith("-") else word for word in args[at + 1 :]]
+            args = [*args[:at], *files]
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         from invprob.cli.parts_help import parts_help
 

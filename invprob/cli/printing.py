@@ -13,7 +13,7 @@ def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print JSON with an indent."""
     import json  # help needs none
 
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(content, indent=2))  # in ASCII, which every stream can encode
 
 
 def print_scores(finished: "Finished", *, as_json: bool, quiet: bool) -> int:

@@ -352,3 +352,11 @@ def test_ctrl_c_says_how_to_go_on(place: Path) -> None:
     assert process.returncode == 130 and out == ""
     assert err.splitlines()[-1].endswith("to continue: invprob resume run")
     assert "Traceback" not in err
+
+
+def test_after_two_hyphens_come_files(call, place: Path) -> None:
+    """As with other programs, also where their names begin with a hyphen."""
+    (place.parent / "picture.png").rename("-x.png")
+    done = call("solve", "--prior", "../tiny.safetensors", *CIRCULANT, "--", "-x.png")
+    assert done.status == 0, done.err
+    assert "-x.png" in (done.last / "config.toml").read_text("utf-8")

@@ -1,0 +1,47 @@
+"""What a command prints can be written to a stream of any encoding."""
+
+import io
+import json
+import sys
+import warnings
+
+import pytest
+
+from invprob.cli.app import main
+from invprob.registry import register
+
+HELP = ("solve", "measure", "bench", "check", "convert", "pull", "gallery", "train-encoder")
+COMMANDS = [
+    ["--help"],
+    *([name, "--help"] for name in HELP),
+    *([kind, *more] for kind in ("operators", "methods", "priors") for more in ([], ["--json"])),
+    *(["operators", name] for name in register.operator),
+    *(["methods", name] for name in register.method),
+    ["solve", "--operator", "σ"],
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "encoding"),
+    [*((command, "cp1252") for command in COMMANDS), *((each, "ascii") for each in COMMANDS[:9])],
+)
+def test_every_command_prints(
+    arguments: list[str], encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the program sets it
+    with monkeypatch.context() as streams:
+        for name in ("stdout", "stderr"):
+            stream = io.TextIOWrapper(written, encoding, errors="strict", write_through=True)
+            streams.setattr(sys, name, stream)
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            stream.detach()
+    assert left.value.code == (2 if "σ" in arguments else 0)
+    text = written.getvalue().decode("utf-8" if encoding == "ascii" else encoding)
+    assert len(text) > 40  # click takes ASCII for a mistake, and writes UTF-8
+    if arguments == ["operators", "circulant"]:
+        assert "\\u229b" in text  # ⊛, the circular convolution
+    if "--json" in arguments:
+        assert json.loads(text)
