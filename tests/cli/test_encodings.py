@@ -31,13 +31,13 @@ def test_every_command_prints(
     written = io.BytesIO()
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # the program sets it
     with monkeypatch.context() as streams:
-        for name in ("stdout", "stderr"):
-            stream = io.TextIOWrapper(written, encoding, errors="strict", write_through=True)
-            streams.setattr(sys, name, stream)
+        wrappers = [io.TextIOWrapper(written, encoding, write_through=True) for _ in range(2)]
+        for name, wrapper in zip(("stdout", "stderr"), wrappers, strict=True):
+            streams.setattr(sys, name, wrapper)
         with pytest.raises(SystemExit) as left:
             main(arguments)
-        for stream in (sys.stdout, sys.stderr):
-            stream.detach()
+        for wrapper in wrappers:
+            wrapper.detach()
     assert left.value.code == (2 if "σ" in arguments else 0)
     text = written.getvalue().decode("utf-8" if encoding == "ascii" else encoding)
     assert len(text) > 40  # click takes ASCII for a mistake, and writes UTF-8
