@@ -70,16 +70,16 @@ def draw_comparison(comparison: Comparison) -> Image.Image:
 
 def _columns(comparison: Comparison) -> list[tuple[str, Image.Image, list[str]]]:
     """The title, the picture and the lines of text of each column."""
-    scores, truth, measured = comparison.scores, comparison.truth, comparison.measured
+    scores, truth = comparison.scores, comparison.truth
     columns = []
     if truth is not None:
         columns.append(("truth", tile(truth, SIDE), [comparison.name]))
-    if measured is not None:
+    for panel in comparison.measured:
         seen = []
-        if scores["psnr_pinv"] is not None:
-            whose = "" if measured.title.startswith("pseudo") else "pseudo-inverse: "
+        if scores["psnr_pinv"] is not None and panel is comparison.measured[-1]:
+            whose = "" if panel.title.startswith("pseudo") else "pseudo-inverse: "
             seen.append(f"{whose}PSNR {_db(scores['psnr_pinv'])}")
-        columns.append((measured.title, tile(measured.image, SIDE), seen))
+        columns.append((panel.title, tile(panel.image, SIDE), seen))
     result = _numbers(scores) or [f"data misfit {scores['data_misfit']:.3g}"]
     columns.append(("restored", tile(comparison.result, SIDE), result))
     if truth is not None:

@@ -1,6 +1,6 @@
 """The end of a run: scores, pictures and files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from invprob.run import folder as files
 from invprob.run.folder import RunFolder
 from invprob.run.images import save_image
 from invprob.run.job import Job
-from invprob.run.score import Grading, Scores, mean_scores, score, view
+from invprob.run.score import Grading, Scores, Views, mean_scores, score, view
 from invprob.solver.solution import Solution
 from invprob.types import Images
 
@@ -32,7 +32,7 @@ class Comparison:
     Args:
         name: what the image is called.
         truth: the true image, (channel, height, width) in [-1, 1]. None: it is not known.
-        measured: the measurement, or its pseudo-inverse. None: neither can be looked at.
+        measured: the measurement, its pseudo-inverse, or both; empty where neither is an image.
         result: the restored image.
         scores: its scores by name.
         caption: how it was measured and restored, in one line.
@@ -40,7 +40,7 @@ class Comparison:
 
     name: str
     truth: torch.Tensor | None
-    measured: Panel | None
+    measured: Sequence[Panel]
     result: torch.Tensor
     scores: Mapping[str, Any]
     caption: str
@@ -98,7 +98,7 @@ def write_results(
     rows = [{**row, **ends, **_restarts(solution, index)} for index, row in enumerate(rows)]
     graded = grading(image)
     truth = None if job.truth is None else grading(job.truth)
-    measured = _measured_panels(views.measured, views.pinv, grading)
+    shown = panels(views, grading)
     several = len(rows) > 1
     for index, (name, row) in enumerate(zip(job.names, rows, strict=True)):
         prefix = f"{name}/" if several else ""
@@ -107,7 +107,7 @@ def write_results(
             comparison = Comparison(
                 name=name,
                 truth=None if truth is None else truth[index],
-                measured=None if measured is None else measured[index],
+                measured=[Panel(title, images[index]) for title, images in shown.items()],
                 result=graded[index],
                 scores=row,
                 caption=job.caption(solution, seconds),
@@ -135,12 +135,18 @@ def _restarts(solution: Solution, index: int) -> Scores:
     return {"restart": kept, "restart_misfits": listed}
 
 
-def _measured_panels(
-    measured: Images | None, pinv: Images | None, grading: Grading
-) -> list[Panel] | None:
-    """The measurement itself where it is an image, else A⁺y."""
-    if measured is not None:
-        return [Panel("measurement y", one) for one in measured]
-    if pinv is not None:
-        return [Panel("pseudo-inverse of y", one) for one in grading(pinv)]
-    return None
+def panels(views: Views, grading: Grading) -> dict[str, Images]:
+    """What was measured, by its title: y where it is like an image, else A⁺y.
+
+    Where y has a range of its own, as the sums along the rays of CT have, it is drawn as a share of
+    what a white image would give, and A⁺y beside it.
+    """
+    of_images = 0.5 <= views.white <= 2
+    shown = {}
+    if views.measured is not None and of_images:
+        shown["measurement y"] = views.measured
+    elif views.measured is not None and views.white:
+        shown[f"measurement y / {views.white:.3g}"] = views.measured / views.white
+    if views.pinv is not None and not of_images:
+        shown["pseudo-inverse of y"] = grading(views.pinv)
+    return shown

@@ -69,11 +69,13 @@ class Views:
         pinv: A⁺y. None: the operator is not linear.
         mean: what the prior draws without any measurement. None: it has no such image.
         measured: the measurement. None: it is no image.
+        white: the largest magnitude in the measurement of a white image; 0 where it is no image.
     """
 
     pinv: Images | None
     mean: Images | None
     measured: Images | None
+    white: float
 
 
 def view(measurements: Measurements, operator: Operator, mean: Images | None) -> Views:
@@ -84,7 +86,10 @@ def view(measurements: Measurements, operator: Operator, mean: Images | None) ->
     looks = len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= 8
     if mean is not None:
         mean = mean.cpu().expand(len(values), -1, -1, -1)
-    return Views(pinv, mean, values if looks else None)
+    if not looks:
+        return Views(pinv, mean, None, 0.0)
+    white = values.new_ones(len(values), *operator.image_shape)
+    return Views(pinv, mean, values, float(operator(white).abs().max()))
 
 
 def score(

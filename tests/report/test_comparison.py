@@ -28,7 +28,7 @@ def comparison(size: int = 32, *, truth: bool = True) -> Comparison:
     return Comparison(
         name="face",
         truth=image if truth else None,
-        measured=Panel("measurement y", image),
+        measured=[Panel("measurement y", image)],
         result=image + 0.5,
         scores=SCORES if truth else NOTHING,
         caption="rotate(degrees=10) · 100 % of 3,072 values measured · sphinx",
@@ -78,4 +78,4 @@ def test_the_background_is_light_and_the_file_is_a_picture(tmp_path: Path) -> No
 
 
 def test_foreign_letters_do_not_stop_a_picture() -> None:
-    draw_comparison(Comparison("脸", None, None, torch.zeros(3, 8, 8), NOTHING, "→ ⁺"))
+    draw_comparison(Comparison("脸", None, [], torch.zeros(3, 8, 8), NOTHING, "→ ⁺"))
