@@ -25,7 +25,10 @@ Contents: TypeAlias = str | os.PathLike[str] | Sequence[Any] | NDArray[Any]
 Plane: TypeAlias = NDArray[np.float64]
 
 PICTURES = ("PNG", "TIFF", "WEBP", "JPEG")
-_CARRIED = re.compile(r"array:(bits|float64):(\d{1,9})x(\d{1,9}):([A-Za-z0-9+/]*={0,2})")
+_CARRIED = re.compile(
+    r"array:(bits|float32|float64):(\d{1,9}(?:x\d{1,9}){0,3}):([A-Za-z0-9+/]*={0,2})"
+)
+_SIZES = {"float32": 4, "float64": 8}
 
 
 def read_plane(name: str, source: Contents) -> Plane:
@@ -44,9 +47,7 @@ def read_plane(name: str, source: Contents) -> Plane:
         ArgumentError: the file is missing or unreadable, the array is empty or has other than two
             axes, or its values are not finite real numbers.
     """
-    if isinstance(source, os.PathLike):
-        source = os.fspath(source)
-    values = _from_text(name, source) if isinstance(source, str) else _numbers(name, source)
+    values = _values(name, source)
     if values.ndim != 2 or values.size == 0:
         raise ArgumentError(
             f"{name} must have rows and columns, got the shape {values.shape}; give one plane, "
@@ -55,35 +56,75 @@ def read_plane(name: str, source: Contents) -> Plane:
     if values.dtype.kind not in "biuf":
         raise ArgumentError(f"{name} must hold real numbers, got {values.dtype}")
     plane = np.asarray(values, np.float64)
-    bad = int(plane.size - np.isfinite(plane).sum())
-    if bad:
-        raise ArgumentError(
-            f"{name} holds {bad} values that are not finite; replace NaN and infinity by numbers"
-        )
+    _check_finite(name, plane)
     return plane
 
 
-def carry(plane: Plane) -> str:
-    """Write a plane as a text that `read_plane` reads back exactly.
+def read_array(name: str, source: Contents) -> NDArray[Any]:
+    """Read finite numbers of any shape, real or complex.
 
     Args:
-        plane: (rows, columns); values that are all 0 or 1 take one bit each.
+        name: the name of the argument, for messages.
+        source: what `read_plane` takes.
+
+    Returns:
+        The numbers in their own dtype, at least one.
+
+    Raises:
+        ArgumentError: the file is missing or unreadable, or the array is empty or holds something
+            else than finite numbers.
+    """
+    values = _values(name, source)
+    if values.dtype.kind not in "biufc":
+        raise ArgumentError(f"{name} must hold numbers, got {values.dtype}")
+    if values.size == 0:
+        raise ArgumentError(f"{name} is empty: its shape is {values.shape}")
+    _check_finite(name, values)
+    return values
+
+
+def carry(values: NDArray[Any]) -> str:
+    """Write real numbers as a text that `read_plane` or `read_array` reads back exactly.
+
+    Args:
+        values: an array with one to four axes. Values that are all 0 or 1 take one bit each, those
+            of a float32 array four bytes, all others eight.
 
     Returns:
         A text such as "array:bits:8x8:qlWrV69fv38=".
     """
-    rows, columns = plane.shape
-    if np.isin(plane, (0.0, 1.0)).all():
-        kind, raw = "bits", np.packbits(plane.astype(bool)).tobytes()
+    if np.isin(values, (0.0, 1.0)).all():
+        kind, raw = "bits", np.packbits(values.astype(bool)).tobytes()
+    elif values.dtype == np.float32:
+        kind, raw = "float32", values.astype("<f4").tobytes()
     else:
-        kind, raw = "float64", plane.astype("<f8").tobytes()
-    return f"array:{kind}:{rows}x{columns}:{base64.b64encode(raw).decode('ascii')}"
+        kind, raw = "float64", values.astype("<f8").tobytes()
+    size = "x".join(map(str, values.shape))
+    return f"array:{kind}:{size}:{base64.b64encode(raw).decode('ascii')}"
 
 
-def size_of(text: str) -> tuple[int, int] | None:
-    """Rows and columns of an array that `carry` wrote; None for any other text."""
+def size_of(text: str) -> tuple[int, ...] | None:
+    """The shape of an array that `carry` wrote; None for any other text."""
     found = _CARRIED.fullmatch(text)
-    return None if found is None else (int(found[2]), int(found[3]))
+    return None if found is None else _shape(found[2])
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split("x")))
+
+
+def _check_finite(name: str, values: NDArray[Any]) -> None:
+    bad = int(values.size - np.isfinite(values).sum())
+    if bad:
+        raise ArgumentError(
+            f"{name} holds {bad} values that are not finite; replace NaN and infinity by numbers"
+        )
+
+
+def _values(name: str, source: Contents) -> NDArray[Any]:
+    if isinstance(source, os.PathLike):
+        source = os.fspath(source)
+    return _from_text(name, source) if isinstance(source, str) else _numbers(name, source)
 
 
 def _from_text(name: str, source: str) -> NDArray[Any]:
@@ -116,17 +157,17 @@ def _numbers(name: str, source: Any) -> NDArray[Any]:
 def _unpacked(name: str, text: str) -> NDArray[Any]:
     found = _CARRIED.fullmatch(text)
     try:
-        raw = base64.b64decode(found[4], validate=True) if found else b""
+        raw = base64.b64decode(found[3], validate=True) if found else b""
     except binascii.Error:
         raw = b""
     if found is not None:
-        shape = (int(found[2]), int(found[3]))
+        kind, shape = found[1], _shape(found[2])
         elements = math.prod(shape)
-        if found[1] == "bits" and len(raw) == (elements + 7) // 8:
+        if kind == "bits" and len(raw) == (elements + 7) // 8:
             bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=elements)
             return bits.reshape(shape)
-        if found[1] == "float64" and len(raw) == 8 * elements:
-            return np.frombuffer(raw, "<f8").reshape(shape)
+        if kind in _SIZES and len(raw) == _SIZES[kind] * elements:
+            return np.frombuffer(raw, f"<f{_SIZES[kind]}").reshape(shape)
     raise ArgumentError(f"{name} carries a damaged array; build the operator from its file again")
 
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from invprob.arrays import size_of
 from invprob.errors import ArgumentError, UnknownNameError
@@ -19,7 +19,13 @@ class Recorded:
 
     Arguments that hold a number, a word or a choice are checked against the signature first, so
     that every constructor refuses `degrees="ten"` with the same `ArgumentError`.
+
+    Attributes:
+        added: names of arguments that a later version added. The spec leaves such an argument out
+            while it has its default, so that specs and fingerprints in older files stay valid.
     """
+
+    added: ClassVar[tuple[str, ...]] = ()
 
     _arguments: dict[str, Any]
 
@@ -46,15 +52,22 @@ class Recorded:
                     f"{type(self).__name__} was built with a {value.kind} as {name!r}, which JSON "
                     "cannot hold; build it from numbers, words, lists or a file's name"
                 )
-        return {"type": kind, **arguments}
+        defaults = inspect.signature(type(self)).parameters
+        kept = {
+            name: value
+            for name, value in arguments.items()
+            if name not in self.added or value != _written(defaults[name].default)
+        }
+        return {"type": kind, **kept}
 
-    def carried(self) -> dict[str, str]:
-        """Arguments that were read from a file, each as a text that holds its contents.
+    def carried(self) -> dict[str, Any]:
+        """Arguments that were read from a file or an array, each as JSON that holds its contents.
 
         An operator that reads a mask overrides it, so that its spec does not depend on the file.
 
         Returns:
-            The texts by the names of the arguments, such as `carry` in `invprob.arrays` writes.
+            Lists, or texts such as `carry` in `invprob.arrays` writes, by the names of the
+            arguments.
         """
         return {}
 
@@ -96,7 +109,7 @@ def _shown(value: Any) -> str:
         return f"{value:g}"
     size = size_of(value) if isinstance(value, str) else None
     if size is not None:
-        return f"{size[0]}×{size[1]} array"
+        return f"{'×'.join(map(str, size))} array"
     text = " ".join(str(value).split())
     if len(text) > _SHOWN:
         text = f"{text[: _SHOWN // 2]}…{text[1 - _SHOWN // 2 :]}"

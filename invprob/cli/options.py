@@ -171,7 +171,7 @@ def example_command(name: str, options: Sequence[Option], settings: Mapping[str,
     """
     words = ["invprob solve --operator", name]
     for option in options:
-        value = settings[option.name]
+        value = settings.get(option.name, option.default)
         if not option.required and value == option.default:
             continue
         if option.type is bool:
