@@ -35,6 +35,10 @@ class MeasurementError(InvprobError, ValueError):
     """Measurements do not belong to the operator, or hold what they should not."""
 
 
+class MeasurementWarning(UserWarning):
+    """Measurements look as if they were not what the operator makes of an image."""
+
+
 class RunError(InvprobError, RuntimeError):
     """A run folder is in use, taken, or holds something else."""
 

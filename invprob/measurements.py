@@ -6,29 +6,30 @@ safetensors with one tensor, `values`, and JSON, so reading it runs no code.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as format_safetensors
 from torch import Tensor
 
-from invprob.errors import ArgumentError, FileError, MeasurementError, UnknownNameError
-from invprob.files import atomic_write, file_error
+from invprob.errors import (
+    ArgumentError,
+    MeasurementError,
+    MeasurementWarning,
+    UnknownNameError,
+)
+from invprob.files import atomic_write
+from invprob.measurement_file import KEY, metadata, named, read
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.streams import stream
 from invprob.types import Images, Measured, PerImage, Shape, Spec
 
 VERSION = 1
-_KEY = "invprob-measurements"  # one key, because safetensors does not keep the order of several
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "image_shape": list,
     "operator": dict,
@@ -104,13 +105,17 @@ class Measurements:
         Raises:
             MeasurementError: the array does not hold real finite numbers, or not those of the
                 operator's measurement shape.
+            MeasurementWarning: as a warning, where the operator doubts them (`Operator.doubts`).
         """
         values = _real(array)
         shape = operator.measurement_shape
         if tuple(values.shape) == shape:
             values = values[None]
         _check_shape(values, operator)
-        return _of(values, operator, noise, seed, record)
+        taken = _of(values, operator, noise, seed, record)
+        for doubt in operator.doubts(taken.values):
+            warnings.warn(doubt, MeasurementWarning, stacklevel=2)
+        return taken
 
     def operator(self) -> Operator:
         """Build the operator again.
@@ -205,8 +210,8 @@ class Measurements:
             "seed": self.seed,
             "record": self.record,
         }
-        metadata = {_KEY: json.dumps(about)}
-        content = format_safetensors({"values": self.values.contiguous()}, metadata)
+        header = {KEY: json.dumps(about)}
+        content = format_safetensors({"values": self.values.contiguous()}, header)
         with atomic_write(path) as temporary:
             temporary.write_bytes(content)
 
@@ -224,9 +229,9 @@ class Measurements:
             FileError: there is no such file, or it is of another kind.
             MeasurementError: what it holds does not fit together.
         """
-        content = _read(path)
-        with _named(path):
-            about = _metadata(content)
+        content = read(path)
+        with named(path):
+            about = metadata(content)
             version = about.get("version")
             if not isinstance(version, int) or version > VERSION:
                 raise MeasurementError(
@@ -351,38 +356,3 @@ def _check_shape(values: Tensor, operator: Operator) -> None:
             f"{operator!r} makes measurements of shape {shape}, or (batch, {str(shape)[1:]} for "
             f"several images; got {tuple(values.shape)}"
         )
-
-
-def _read(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise file_error(path, error, "read") from error
-
-
-def _metadata(content: bytes) -> Mapping[str, Any]:
-    """The JSON of a measurements file; raises `FileError` for any other file."""
-    other = "this is not a file of measurements; make one with `invprob measure`"
-    if len(content) < 8 or int.from_bytes(content[:8], "little") > len(content) - 8:
-        raise FileError(other)
-    try:
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        about = json.loads(header["__metadata__"][_KEY])
-    except (ValueError, KeyError, TypeError):
-        raise FileError(other) from None
-    if not isinstance(about, dict):
-        raise FileError(other)
-    return about
-
-
-@contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Begin every message with the file's name."""
-    try:
-        yield
-    except SafetensorError as error:
-        raise FileError(f"{os.fspath(path)!r}: the file is damaged ({error})") from error
-    except FileError as error:
-        raise FileError(f"{os.fspath(path)!r}: {error}") from error
-    except MeasurementError as error:
-        raise MeasurementError(f"{os.fspath(path)!r}: {error}") from error

@@ -8,7 +8,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, overload
+from typing import ClassVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from invprob.errors import ArgumentError, ContractError, ShapeError
 from invprob.operators.checks import checked_shape
 from invprob.operators.fingerprint import digest
 from invprob.operators.least_squares import largest_singular_value, least_squares
+from invprob.operators.transpose import Transpose
 from invprob.registry import build
 from invprob.specs import Recorded
 from invprob.types import Images, Measured, Shape, Spec
@@ -146,6 +147,20 @@ class Operator(Recorded, nn.Module, ABC):
             default: nothing is known of what can be left out.
         """
         return None
+
+    def doubts(self, measurement: Measured) -> tuple[str, ...]:
+        """What looks wrong with measurements that were made elsewhere; by default nothing.
+
+        `Measurements.from_array` turns each doubt into a `MeasurementWarning`.
+
+        Args:
+            measurement: finite values, (batch, *measurement_shape).
+
+        Returns:
+            For each doubt what was seen and what to try, in one line.
+        """
+        del measurement
+        return ()
 
     @classmethod
     def illustration(cls, image_shape: Shape) -> "Operator":
@@ -290,7 +305,7 @@ class LinearOperator(Operator):
             Images, (batch, *image_shape), not clipped to [-1, 1].
         """
         self.check_measurement(measurement)
-        image: Images = _Transpose.apply(measurement, self)
+        image: Images = Transpose.apply(measurement, self)
         return image
 
     def check_measurement(self, measurement: Measured) -> None:
@@ -369,23 +384,6 @@ class LinearOperator(Operator):
         rng = torch.Generator().manual_seed(seed)
         start = normal((1, *self.image_shape), rng, torch.float64)
         return largest_singular_value(double.normal, start.to(device), iterations, tolerance)
-
-
-class _Transpose(torch.autograd.Function):
-    """The transpose of a linear map by autograd, whose derivative is the map again."""
-
-    @staticmethod
-    def forward(ctx: Any, measurement: Tensor, operator: LinearOperator) -> Tensor:
-        ctx.operator = operator
-        with torch.inference_mode(False), torch.enable_grad():
-            weights = measurement.clone() if measurement.is_inference() else measurement.detach()
-            probe = weights.new_zeros(len(weights), *operator.image_shape, requires_grad=True)
-            (image,) = torch.autograd.grad(operator(probe), probe, weights)
-        return image
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return ctx.operator(gradients[0]), None
 
 
 def _check_fit(tensor: Tensor, shape: Shape, reader: Operator, reads: str) -> None:

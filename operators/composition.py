@@ -50,6 +50,10 @@ class Composed(Composite):
         labels = next((part for part in parts if not part.pointwise), parts[-1]).units()
         return None if labels is None else where_observed(labels, self)
 
+    def doubts(self, measurement: Measured) -> tuple[str, ...]:
+        """Those of the operator that writes the measurement."""
+        return self.parts()[0].doubts(measurement)
+
     def leaves(self) -> tuple[Operator, ...]:
         """The operators, in reading order."""
         return self.parts()

@@ -10,13 +10,18 @@ from torch import Tensor, nn
 from invprob.errors import ArgumentError
 from invprob.indices import indices
 from invprob.operators.base import LinearOperator
-from invprob.operators.checks import pixel_axes
+from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.frequencies import working
 from invprob.operators.lists import read_numbers
 from invprob.operators.sampling import centred, line_taps, linear_kernel
 from invprob.operators.units import along
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
+
+# Whether a sinogram is transposed is judged on a coarse grid, within a fraction of a second.
+_COARSE_CELLS, _COARSE_VIEWS, _COARSE_STEPS = 32, 32, 12
+_CLEARLY = 2.0  # times the misfit of the exchanged axes
+_EXPLAINED = 0.02  # a misfit below which the sinogram is right as it is
 
 
 @register.operator("ct")
@@ -25,10 +30,18 @@ class CT(LinearOperator):
 
         y[c, v, j] = ∫ x[c] along the line X cos θ + Y sin θ = s
 
-    θ is the angle of view v. X counts pixels to the right of the centre of the image, Y those above
-    it, and s is j minus the middle of the detector. The measurement of a (C, H, W) image is (C,
-    views, detectors). Lengths are in pixels, so that the norm is about √(views · H). Outside the
-    image the value is 0.
+    θ is the angle of view v. X counts pixels to the right of the rotation axis, Y those above it,
+    and s is j minus the place of the axis on the detector. The measurement of a (C, H, W) image is
+    (C, views, detectors). Lengths are in pixels, so that the norm is about √(views · H). Outside
+    the image the value is 0.
+
+    The axis stands in the middle of the image, between two pixels where a side is even, and is seen
+    in the middle of the detector, at j = (detectors - 1)/2. ASTRA has the same convention. `axis`
+    and `origin` move it. In a scan whose axis is seen at detector pixel a, `axis` is
+    a - (detectors - 1)/2, and view θ + 180° is view θ mirrored about pixel a. `radon` of
+    scikit-image turns about pixel (H // 2, W // 2) and sees it at detector pixel detectors // 2:
+    give `axis=0.5` where the number of detectors is even, and `origin="0.5 0.5"` where the sides of
+    the image are even. Its sinograms are (detectors, views): transpose them.
 
     Give either `views` or `degrees`. A line is sampled once in each row, or in each column if it is
     closer to the horizontal, and interpolated linearly between two pixels. `adjoint` is the exact
@@ -37,11 +50,16 @@ class CT(LinearOperator):
     measurement only. Source: Joseph, IEEE Trans. Medical Imaging 1(3), 1982.
 
     Raises:
-        ArgumentError: `views` and `degrees` are both given or both left out, or one of the options
-            leaves no angle or no detector pixel.
+        ArgumentError: `views` and `degrees` are both given or both left out, one of the options
+            leaves no angle or no detector pixel, or the axis is so far off that no line meets the
+            image.
     """
 
+    added = ("axis", "origin")
+
     degrees: tuple[float, ...]
+    axis: float
+    origin: tuple[float, float]
 
     def __init__(
         self,
@@ -55,6 +73,16 @@ class CT(LinearOperator):
         detectors: Annotated[
             int | None, "number of detector pixels; by default they cover the diagonal"
         ] = None,
+        axis: Annotated[
+            float,
+            "where the rotation axis is seen on the detector, in detector pixels from its middle, "
+            "positive towards higher numbers",
+        ] = 0.0,
+        origin: Annotated[
+            str | Sequence[float],
+            "where the rotation axis stands in the image, in pixels to the right of its middle and "
+            "below it, such as '0.5 0.5'",
+        ] = "0 0",
     ) -> None:
         channels, height, width = pixel_axes(image_shape)
         angles = _angles(views, degrees)
@@ -62,7 +90,12 @@ class CT(LinearOperator):
         if cells < 1:
             raise ArgumentError(f"detectors must be at least 1, got {detectors}")
         super().__init__(image_shape, (channels, len(angles), cells))
-        self.degrees = angles
+        self.degrees, self.axis, self.origin = angles, finite("axis", axis), _origin(origin)
+        if not self._sees_something():
+            raise ArgumentError(
+                f"axis {axis} and origin {origin} leave the image beside the {cells} detector "
+                "pixels in every view; both are in pixels from the middle"
+            )
 
     def units(self) -> Tensor:
         """Whole views, all channels together."""
@@ -99,15 +132,33 @@ class CT(LinearOperator):
         if len(measurement) == 0:
             return image.view(0, *self.image_shape)
         values = _ramp_filtered(measurement.to(working(measurement.dtype))).to(measurement.dtype)
-        y, x = torch.meshgrid(-centred(height), centred(width), indexing="ij")
+        right, below = self.origin
+        y, x = torch.meshgrid(below - centred(height), centred(width) - right, indexing="ij")
+        middle = (values.shape[3] - 1) / 2 + self.axis
         for view, (angle, arc) in enumerate(zip(self.degrees, _arcs(self.degrees), strict=True)):
             cos, sin = _direction(angle)
-            place = (x * cos + y * sin).flatten() + (values.shape[3] - 1) / 2
+            place = (x * cos + y * sin).flatten() + middle
             indices, weights = line_taps(values.shape[3], place, linear_kernel)
             weights = (weights * arc).to(values)
             for index, weight in zip(indices.to(values.device), weights, strict=True):
                 image = image + values[:, :, view].gather(2, index.expand_as(image)) * weight
         return image.view(len(image), *self.image_shape)
+
+    def doubts(self, measurement: Measured) -> tuple[str, ...]:
+        """Whether a square sinogram is explained much better once its two axes are exchanged."""
+        _, views, cells = self.measurement_shape
+        self.check_measurement(measurement)
+        if views != cells or len(measurement) == 0:
+            return ()
+        first = measurement[0].to("cpu", torch.float64).mean(0)
+        straight, exchanged = self._coarse_misfits(torch.stack([first, first.T])[:, None])
+        if straight < max(_CLEARLY * exchanged, _EXPLAINED):
+            return ()
+        return (
+            f"the sinogram looks transposed: ct reads (channels, views, detectors), and an image "
+            f"explains all but {straight:.0%} of this one, but all but {exchanged:.1%} of it with "
+            "the last two axes exchanged; give values.swapaxes(-1, -2)",
+        )
 
     @classmethod
     def example(cls) -> "CT":
@@ -122,9 +173,10 @@ class CT(LinearOperator):
     def rays(self, like: Tensor) -> Iterator["_Rays"]:
         """The samples of each view's lines, in the image's dtype and on its device."""
         (_, height, width), cells = self.image_shape, self.measurement_shape[2]
-        s = centred(cells).to(like.device)
         for angle in self.degrees:
             cos, sin = _direction(angle)
+            # Counted from where the middle of the image is seen.
+            s = centred(cells).to(like.device) - self._middle(cos, sin)
             # Rows: X = (s - Y sin)/cos, where image rows run downwards, Y = -row.
             upright = abs(cos) >= abs(sin)
             lead, other = (cos, -sin) if upright else (-sin, cos)
@@ -135,6 +187,43 @@ class CT(LinearOperator):
             before = place.floor()
             share = place.sub_(before).to(like)
             yield _Rays(upright, before.to(torch.int64).add_(1), share, 1 / abs(lead))
+
+    def _middle(self, cos: float, sin: float) -> float:
+        """Where a view sees the middle of the image, from the middle of the detector."""
+        right, below = self.origin
+        return self.axis - right * cos + below * sin
+
+    def _sees_something(self) -> bool:
+        """Whether a line of some view meets the image."""
+        (_, height, width), cells = self.image_shape, self.measurement_shape[2]
+        directions = map(_direction, self.degrees)
+        return any(
+            abs(self._middle(cos, sin)) < (cells + height * abs(sin) + width * abs(cos)) / 2
+            for cos, sin in directions
+        )
+
+    def _coarse_misfits(self, sinograms: Tensor) -> list[float]:
+        """The shares of square sinograms, by their norm, that no image of a coarse grid explains.
+
+        Args:
+            sinograms: (batch, 1, views, detectors), of one channel.
+        """
+        (_, *size), cells = self.image_shape, sinograms.shape[3]
+        few, views = min(cells, _COARSE_CELLS), min(cells, _COARSE_VIEWS)
+        pixel = cells / few
+        chosen = [view * (cells - 1) // max(views - 1, 1) for view in range(views)]
+        coarse = CT(
+            (1, *(math.ceil(length / pixel) for length in size)),
+            degrees=[self.degrees[view] for view in chosen],
+            detectors=few,
+            axis=self.axis / pixel,
+            origin=[offset / pixel for offset in self.origin],
+        )
+        values = nn.functional.adaptive_avg_pool2d(sinograms[:, :, chosen], (views, few))
+        left = values - coarse(coarse.pinv(values, iterations=_COARSE_STEPS))
+        norms = values.flatten(1).norm(dim=1).clamp_min(torch.finfo(values.dtype).tiny)
+        shares: list[float] = (left.flatten(1).norm(dim=1) / norms).tolist()
+        return shares
 
 
 class _Rays(NamedTuple):
@@ -208,6 +297,15 @@ def _angles(views: int | None, degrees: str | Sequence[float] | None) -> tuple[f
     if views < 1:
         raise ArgumentError(f"views must be at least 1, got {views}")
     return tuple(180.0 * view / views for view in range(views))
+
+
+def _origin(origin: str | Sequence[float]) -> tuple[float, float]:
+    numbers = read_numbers("origin", origin)
+    if len(numbers) != 2:
+        raise ArgumentError(
+            f"origin must be two numbers, to the right and below, such as '0.5 0.5', got {origin!r}"
+        )
+    return numbers[0], numbers[1]
 
 
 def _direction(degrees: float) -> tuple[float, float]:

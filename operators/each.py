@@ -60,6 +60,11 @@ class Each(Composite):
         alike = bool((labels == labels[0])[:, shared].all())
         return torch.where(shared, labels[0], NEVER) if alike else None
 
+    def doubts(self, measurement: Measured) -> tuple[str, ...]:
+        """Those of each operator about its own image, equal ones once."""
+        pairs = _pairs(self.parts(), measurement)
+        return tuple(dict.fromkeys(doubt for part, own in pairs for doubt in part.doubts(own)))
+
     def for_images(self, rows: slice) -> "Each":
         """The operators of those images."""
         return each(self.parts()[rows])

@@ -57,6 +57,11 @@ class Stack(Composite):
             first += max(0, int(own.max()) + 1)
         return torch.cat(labels)
 
+    def doubts(self, measurement: Measured) -> tuple[str, ...]:
+        """Those of each operator about its own measurements."""
+        shares = zip(self.parts(), self.split(measurement), strict=True)
+        return tuple(doubt for part, share in shares for doubt in part.doubts(share))
+
     def split(self, measurement: Measured) -> list[Measured]:
         """Take a measurement apart.
 
