@@ -38,11 +38,18 @@ def _as_scikit_image(height: int, width: int, cells: int, degrees: list[float]) 
     )
 
 
-@pytest.mark.parametrize("size", [(48, 48), (49, 49), (48, 40), (40, 49)], ids=str)
-@pytest.mark.parametrize("circle", [True, False])
+@pytest.mark.parametrize(
+    ("size", "circle"),
+    [
+        ((48, 48), True),
+        ((49, 49), True),
+        ((48, 48), False),
+        ((49, 49), False),
+        ((48, 40), False),
+        ((40, 49), False),
+    ],
+)
 def test_sinograms_of_scikit_image_are_restored(size: tuple[int, int], circle: bool) -> None:
-    if circle and size[0] != size[1]:
-        pytest.skip("they crop such images first")
     degrees = [float(angle) for angle in np.arange(0, 180, 3.6)]
     blobs = _blobs(*size)
     rows, columns = np.mgrid[: size[0], : size[1]] - np.array(size)[:, None, None] // 2
@@ -60,7 +67,7 @@ def test_sinograms_of_scikit_image_are_restored(size: tuple[int, int], circle: b
         assert _relative(centred.pinv(theirs, iterations=30), truth) > 0.1
 
 
-def test_every_kind_of_angle_and_noise_agrees_with_scikit_image() -> None:
+def test_every_kind_of_angle_agrees_with_scikit_image() -> None:
     degrees = [-30.0, 0.0, 44.9, 45.0, 90.0, 133.0, 180.0, 271.0]
     blobs = _blobs(32, 32)
     theirs = torch.from_numpy(radon(blobs, degrees, circle=False).T)
