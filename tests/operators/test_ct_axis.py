@@ -139,7 +139,7 @@ def test_the_contract_holds_wherever_the_axis_is(operator: CT) -> None:
 
 
 def test_files_keep_the_axis_and_old_ones_stay_valid() -> None:
-    operator = CT((1, 8, 8), views=3, axis=np.float32(0.5), origin=(0.5, 0.25))
+    operator = CT((1, 8, 8), views=3, axis=0.5, origin=(0.5, 0.25))
     again = Operator.from_spec(operator.spec())
     assert isinstance(again, CT)
     assert (again.axis, again.origin) == (0.5, (0.5, 0.25))
