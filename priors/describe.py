@@ -19,6 +19,7 @@ from invprob.priors.stylegan.generator import Generator
 
 FORMATS = {
     "native": "native StyleGAN2, safetensors",
+    "bare": "StyleGAN2 in the native names, without the header of a native file",
     "rosinality": "StyleGAN2 in rosinality's names",
     "nvidia": "StyleGAN2 of NVIDIA's PyTorch code",
     "nvidia-tf": "StyleGAN2 of NVIDIA's TensorFlow code",
@@ -68,6 +69,8 @@ def describe_file(name: str) -> dict[str, Any]:
         about["classes"] = config.labels
     if config.clamp is not None:
         about["clamp"] = config.clamp
+    if generator.notes:
+        about["notes"] = list(generator.notes)
     if raw.notes:
         about["left out"] = list(raw.notes)
     about.update({key: card[key] for key in ("purpose", "licence", "card") if key in card})

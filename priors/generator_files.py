@@ -15,6 +15,8 @@ from torch import Tensor
 from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
 from invprob.files import atomic_write, sha256_of
 from invprob.priors.checkpoints.convert import OnTensor, to_generator
+from invprob.priors.checkpoints.limits import USUAL, Limits
+from invprob.priors.checkpoints.noise_maps import NOTE, draw_noise_maps, lacking
 from invprob.priors.checkpoints.reading import RawCheckpoint, read_checkpoint
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.shapes import GeneratorConfig, compare
@@ -22,7 +24,6 @@ from invprob.registry import register, suggest
 from invprob.weights.catalogue import Published, find_pulled, known
 
 FORMAT = "stylegan2"
-WIDEST = 1 << 16  # channels of a layer
 VERSIONS = (1, 2)  # the second has configurations that say more than the four fields of the first
 
 
@@ -82,7 +83,9 @@ def load_generator(
     """Load a generator by its name or from a file.
 
     The file may come from this package, from rosinality's, NVIDIA's or genforce's code, or contain
-    a pSp or e4e decoder. Its content tells which. No code in it is executed.
+    a pSp or e4e decoder. Its content tells which. The network may lie in dictionaries, and its
+    tensors may have a prefix, as DataParallel, Lightning and others leave them. Where a file holds
+    several networks, the averaged one is loaded. No code in the file is executed.
 
     Args:
         name: A registered name ("faces-128"), the name of a pulled generator, or a path.
@@ -96,7 +99,8 @@ def load_generator(
     Raises:
         UnknownNameError: The name is neither registered nor published nor a file.
         PullError: The published generator was not pulled.
-        GeneratorFileError: The file is damaged or holds another network.
+        GeneratorFileError: The file is damaged, holds another network, or holds several networks of
+            which none is the averaged one.
         ArgumentError: The generator has no such resolution or label.
     """
     path = find_generator(name)
@@ -177,7 +181,12 @@ class NotFinite:
 
 
 def build_generator(
-    raw: RawCheckpoint, path: Path, *, source: str, on_tensor: OnTensor
+    raw: RawCheckpoint,
+    path: Path,
+    *,
+    source: str,
+    on_tensor: OnTensor,
+    limits: Limits = USUAL,
 ) -> Generator:
     """Build a generator from the content of a file.
 
@@ -186,16 +195,19 @@ def build_generator(
         path: The file, for error messages.
         source: What the generator keeps as its `source`.
         on_tensor: Called with the name and the values of each tensor, which may be NaN.
+        limits: What the header of a native file may ask for.
 
     Raises:
         GeneratorFileError: A tensor is missing, unknown, or of another shape.
     """
     if raw.format == "native":
-        return _build_native(raw, path, source=source, on_tensor=on_tensor)
+        return _build_native(raw, path, limits, source=source, on_tensor=on_tensor)
     return to_generator(raw, source=source, on_tensor=on_tensor)
 
 
-def _build_native(raw: RawCheckpoint, path: Path, *, source: str, on_tensor: OnTensor) -> Generator:
+def _build_native(
+    raw: RawCheckpoint, path: Path, limits: Limits, *, source: str, on_tensor: OnTensor
+) -> Generator:
     header = raw.attributes
     missing = [name for name in ("format", "version", "config") if name not in header]
     if missing:
@@ -218,19 +230,24 @@ def _build_native(raw: RawCheckpoint, path: Path, *, source: str, on_tensor: OnT
     # Checked before the network is built, which takes long even without memory for its numbers.
     inner = (config.z_width, config.hidden_width, config.labels, config.label_width)
     widest = max(*config.channels, config.style_width, *inner)
-    if widest > WIDEST or config.mapping_layers > len(raw.tensors):
+    if widest > limits.width or config.mapping_layers > len(raw.tensors):
         raise GeneratorFileError(f"{path}: its header describes a network larger than the file")
     with torch.device("meta"):
         generator = Generator(config)
-    expected = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
+    own = generator.state_dict()
+    drawn = lacking({name: name for name in own}, raw.tensors)
+    expected = {name: tuple(value.shape) for name, value in own.items() if name not in drawn}
     found = {name: tuple(value.shape) for name, value in raw.tensors.items()}
     compare(path, expected, found)
     tensors = {name: raw.tensors[name].to(torch.float32) for name in expected}
     for name, value in tensors.items():
         on_tensor(name, value)
+    if drawn:
+        tensors.update(draw_noise_maps(own, torch.float32))
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source
+    generator.notes = (NOTE,) if drawn else ()
     return generator
 
 

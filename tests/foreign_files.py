@@ -10,7 +10,7 @@ import pickle
 import sys
 import types
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from invprob.priors.checkpoints.reading import RawCheckpoint
 State = Mapping[str, Tensor]
 Attributes = Mapping[str, Mapping[str, Any]]
 BUFFERS = ("noise_const", "resample_filter", "w_avg")
-NEVER_RUN = "raise SystemExit('source text of a pickle was executed')\n"
+NEVER_RUN = "print('the source text of a pickle was executed')\n"
 
 
 def write_each(folder: Path) -> dict[str, Path]:
@@ -60,7 +60,7 @@ def write_each(folder: Path) -> dict[str, Path]:
             for protocol in (2, 3, 4, 5)
         },
         "nvidia alone": write_nvidia(
-            folder / "n.pt", nvidia.tensors, nvidia.attributes, whole=False
+            folder / "n.pt", nvidia.tensors, nvidia.attributes, arranged=lambda network: network
         ),
         **{
             f"nvidia-tf {protocol}": write_nvidia_tf(
@@ -125,11 +125,11 @@ def write_nvidia(
     attributes: Attributes,
     *,
     protocol: int = 4,
-    whole: bool = True,
+    arranged: Callable[[Any], Any] | None = None,
     source: str = NEVER_RUN,
     **beside: Any,
 ) -> Path:
-    """A pickle of stylegan2-ada-pytorch; `whole` False saves the network alone, as PTI does.
+    """A pickle of stylegan2-ada-pytorch, or a file of torch.save with the network `arranged`.
 
     `attributes` holds, by module path ("" is the generator), the plain attributes of each module,
     and `class_name` where it is not what the tensors' names tell. `beside` adds to the top level.
@@ -139,8 +139,8 @@ def write_nvidia(
     }
     with borrowed_names() as names:
         network = _Persistent(names.reconstruct, state, told, source)
-        if not whole:
-            torch.save(network, path)
+        if arranged is not None:
+            torch.save(arranged(network), path)
             return path
         content = {
             "G": network,
@@ -162,8 +162,9 @@ def write_nvidia_tf(
     protocol: int = 4,
     version: int = 4,
     discriminator: Any = None,
+    arranged: Callable[[Any, Any, Any], Any] = lambda *networks: networks,
 ) -> Path:
-    """The tuple (G, D, Gs) of NVIDIA's TensorFlow code.
+    """The tuple (G, D, Gs) of NVIDIA's TensorFlow code, or the three `arranged` otherwise.
 
     `variables` is by full names, "mapping/Dense0/weight" and "dlatent_avg"; the first part names
     the component where it is `mapping` or `synthesis`.
@@ -198,7 +199,7 @@ def write_nvidia_tf(
         own = {key: value for key, value in variables.items() if key.partition("/")[0] not in parts}
         whole = network("Gs", own, names.EasyDict(parts))
         beside = network("D", {}, {} if discriminator is None else {"x": discriminator})
-        path.write_bytes(pickle.dumps((whole, beside, whole), protocol))
+        path.write_bytes(pickle.dumps(arranged(whole, beside, whole), protocol))
     return path
 
 

@@ -71,6 +71,7 @@ def convert(
         "parameters": sum(value.numel() for value in generator.parameters()),
         "dtype": dtype,
         "dropped": list(generator.dropped),
+        "notes": list(generator.notes),
     }
     if to == "rosinality":
         factor = multiplier(generator.config)
@@ -80,6 +81,7 @@ def convert(
     else:
         extras = _extras(file, generator, draws, quiet=quiet)
         origin = {"source": file, "sha256": sha256_of(find_generator(file)), **generator.options}
+        origin |= {"notes": list(generator.notes)} if generator.notes else {}
         save_generator(generator, out, dtype=precision, origin=origin)
         if extras is not None:
             save_extras(extras, generator, extras_path(out))
@@ -90,7 +92,8 @@ def convert(
         print_json(about)
         return
     if not quiet:
-        typer.echo(line)
+        for text in (line, *generator.notes):
+            typer.echo(text)
     typer.echo(str(out))
 
 
@@ -141,13 +144,17 @@ def _write_rosinality(generator: "Generator", out: Path, precision: Any) -> None
 
 
 def _rosinality_constructor(generator: "Generator", factor: int | None) -> str:
-    """How to build the network in rosinality's code, where the file is to be loaded."""
+    """What to write in rosinality's code, so that it builds the network of the file."""
     config = generator.config
-    sizes = f"{config.resolution}, {config.style_width}, {config.mapping_layers}"
+    sizes = f"size={config.resolution}, style_dim={config.style_width}"
+    sizes += f", n_mlp={config.mapping_layers}"
     if factor is not None:
-        return f"in rosinality's code, build Generator({sizes}, channel_multiplier={factor})"
+        return f"to load it in rosinality's code: Generator({sizes}, channel_multiplier={factor})"
     channels = {4 << block: count for block, count in enumerate(config.channels)}
-    return f"in rosinality's code, build Generator({sizes}) with self.channels = {channels}"
+    return (
+        f"to load it in rosinality's code: Generator({sizes}), after self.channels in "
+        f"Generator.__init__ (model.py) is set to {channels}; no argument sets these numbers"
+    )
 
 
 def _summary(generator: "Generator", extras: "Extras | None") -> str:

@@ -43,6 +43,7 @@ def describe(
             **generator.options,
             **generator.config.to_json(),
             **({"dropped": list(generator.dropped)} if generator.dropped else {}),
+            **({"notes": list(generator.notes)} if generator.notes else {}),
         },
         "operator": {"repr": repr(operator), "fingerprint": operator.fingerprint()},
         "perceptual": {"absent": str(network)} if isinstance(network, Absent) else network.record(),

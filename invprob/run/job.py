@@ -122,6 +122,8 @@ class Job:
                 else "is not used"
             )
             lines.append(f"{config.method.name} has no generator: {config.prior} {role}")
+        else:
+            lines += self.generator.notes
         lines += self.recipe.choices.sentences()
         lines += self.recipe.notes
         return lines

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError, GeneratorFileError
+from invprob.priors.checkpoints.bare import Bare
 from invprob.priors.checkpoints.genforce import Genforce
+from invprob.priors.checkpoints.noise_maps import NOTE, draw_noise_maps, lacking
 from invprob.priors.checkpoints.nvidia import Nvidia
 from invprob.priors.checkpoints.reading import RawCheckpoint
 from invprob.priors.checkpoints.rosinality import Rosinality
@@ -26,6 +28,13 @@ LAYOUTS: Mapping[str, Layout] = {
     "nvidia": Nvidia(),
     "nvidia-tf": TensorFlow(),
     "genforce": Genforce(),
+    "bare": Bare(),
+}
+# What tells a clamp, for the formats of which a state dict alone does not.
+TOLD_BY = {
+    "nvidia": "the pickle of the whole network",
+    "nvidia-tf": "the pickle of the whole network",
+    "bare": "a file of `save_generator`",
 }
 
 
@@ -35,8 +44,9 @@ def to_generator(
     """Build the generator of a foreign checkpoint. It draws the same images.
 
     Every tensor of the checkpoint must belong to the generator, and every tensor of the generator
-    must be in the checkpoint. The exception is the mean of w: where the checkpoint has none, it is
-    measured over 10,000 draws of a fixed seed.
+    must be in the checkpoint. There are two exceptions. Where the checkpoint has no mean of w, it
+    is measured over 10,000 draws of a fixed seed. Where it has no noise maps at all, they are drawn
+    from a fixed seed, and the generator's `notes` say so.
 
     Args:
         raw: The checkpoint. Its tensors are changed in place, so it cannot be used again.
@@ -57,16 +67,18 @@ def to_generator(
         config = layout.config(raw)
     except (ArgumentError, GeneratorFileError) as error:
         raise GeneratorFileError(f"{source} ({raw.format}): {error}") from None
-    if raw.format == "nvidia" and not raw.attributes:
+    if raw.format in TOLD_BY and not raw.attributes:
         warnings.warn(
             f"{source}: a bare state dict does not say whether its layers are clamped, so they are "
-            "not; the pickle of the whole network does",
+            f"not; {TOLD_BY[raw.format]} does",
             stacklevel=2,
         )
     with torch.device("meta"):
         generator = Generator(config)
     own, held = generator.state_dict(), raw.stand_ins
     rows, filters = layout.rows(raw, config), layout.filters(config)
+    drawn = lacking({row.ours: row.theirs for row in rows}, held)
+    rows = [row for row in rows if row.ours not in drawn]
     expected = {row.theirs: row.their_shape(own[row.ours]) for row in rows}
     apart = {layout.mean_w, *layout.unused, *filters}
     found = {name: tuple(value.shape) for name, value in held.items() if name not in apart}
@@ -77,11 +89,14 @@ def to_generator(
     for row in rows:
         tensors[row.ours] = row.read(raw.tensors[row.theirs].to(dtype))
         on_tensor(row.ours, tensors[row.ours])
+    if drawn:
+        tensors.update(draw_noise_maps(own, dtype))
     mean_w = _mean_w(source, raw, layout, config.style_width)
     tensors["mean_w"] = torch.zeros(config.style_width, dtype=dtype, device="cpu")
     generator.load_state_dict(tensors, assign=True)
     generator.requires_grad_(False)
     generator.source = source
+    generator.notes = (NOTE,) if drawn else ()
     if mean_w is not None:
         generator.mean_w = mean_w.to(dtype, copy=True)
     elif config.labels == 0:

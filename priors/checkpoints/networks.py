@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from invprob.errors import GeneratorFileError
+from invprob.priors.checkpoints.limits import Limits
 from invprob.priors.checkpoints.objects import NETWORK, TF_NETWORK, array, plain
 from invprob.priors.checkpoints.pickles import Record
 from invprob.priors.checkpoints.spans import TensorRef
@@ -28,23 +29,34 @@ REFUSED = {
     "SuperresolutionHybrid8XDC": "this is a part of EG3D",
     "OSGDecoder": "this is a part of EG3D",
 }
-NETWORKS = 2_000  # modules of a generator; a 1024 px one has about 60
 
 
-def is_network(value: Any) -> bool:
+def is_network(value: Any) -> TypeGuard[Record]:
     """Whether a value is one of NVIDIA's PyTorch networks."""
     return isinstance(value, Record) and value.name == NETWORK
 
 
-def is_tf_network(value: Any) -> bool:
+def is_tf_network(value: Any) -> TypeGuard[Record]:
     """Whether a value is one of NVIDIA's TensorFlow networks."""
     return isinstance(value, Record) and value.name == TF_NETWORK
 
 
-def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
+def draws_images(network: Record) -> bool:
+    """Whether a network of NVIDIA's seems to be a generator: not a discriminator, not a part."""
+    if is_tf_network(network):
+        held = network.state.get("components") if isinstance(network.state, dict) else None
+        return isinstance(held, dict) and "synthesis" in held
+    return "Generator" in _meta(network)[0]
+
+
+def flatten(root: Record, limits: Limits) -> tuple[dict[str, TensorRef], Attributes]:
     """Flatten a generator of NVIDIA's PyTorch code.
 
     The file contains source code. Only its hash is kept (`source_sha256`).
+
+    Args:
+        root: The network.
+        limits: How many modules it may have.
 
     Returns:
         The state dict, and the attributes of every module by the module's path.
@@ -53,7 +65,7 @@ def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
         GeneratorFileError: A module is of a class that StyleGAN2's generator does not have. The
             message names the class.
     """
-    modules = list(_modules(root))
+    modules = list(_modules(root, limits))
     for known in (True, False):  # first name a known other network, then any unknown part
         for path, (name, _, _) in modules:
             if (name in REFUSED) if known else (name not in CLASSES):
@@ -81,13 +93,13 @@ def flatten(root: Record) -> tuple[dict[str, TensorRef], Attributes]:
     return tensors, attributes
 
 
-def _modules(root: Record) -> Iterator[tuple[str, tuple[str, dict[str, Any], str]]]:
+def _modules(root: Record, limits: Limits) -> Iterator[tuple[str, tuple[str, dict[str, Any], str]]]:
     """Every module with its path, its class, its state and its source code."""
     waiting, count = [("", root)], 0
     while waiting:
         path, record = waiting.pop(0)
         count += 1
-        if count > NETWORKS or path.count(".") > 8:
+        if count > limits.modules or path.count(".") > 8:
             raise GeneratorFileError("a network of more parts than any generator has")
         name, state, source = _meta(record)
         yield path, (name, state, source)

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from invprob.errors import GeneratorFileError
-from invprob.priors.checkpoints.spans import Span, TensorRef
+from invprob.priors.checkpoints.limits import Limits
+from invprob.priors.checkpoints.spans import Span
 
-OPCODES = 1_000_000  # a generator with optimiser states has about 50,000
-DEPTH = 100  # containers within containers; networks have about 15
 UINT8, UINT16, UINT32, UINT64 = (struct.Struct("<" + code) for code in "BHIQ")
 INT32, FLOAT64 = struct.Struct("<i"), struct.Struct(">d")
 LINE = 512  # characters of a module's or class's name
@@ -41,12 +40,18 @@ class Global:
     build: Build | None
 
 
-@dataclass
 class Budget:
-    """What all pickles of a file together may still use: steps, and bytes made from text."""
+    """What all pickles of a file together may still use.
 
-    bytes: int
-    steps: int = OPCODES
+    Args:
+        size: Bytes of the file; no more may be made from text.
+        limits: How many steps they may take, and how deep their containers may be.
+    """
+
+    def __init__(self, size: int, limits: Limits) -> None:
+        self.bytes = size
+        self.steps = limits.steps
+        self.depth = limits.depth
 
     def spend(self, *, steps: int = 0, bytes: int = 0) -> None:
         """Use some of it; raises `GeneratorFileError` when nothing is left."""
@@ -126,7 +131,7 @@ def load(
         GeneratorFileError: The pickle is damaged, or asks for something that is not allowed.
     """
     value = _Machine(source, budget, table, persistent).run()
-    _check_tree(value)
+    check_tree(value, budget.depth)
     return value
 
 
@@ -339,8 +344,16 @@ def _inside(value: Any) -> list[Any]:
     return [item for item in held if isinstance(item, (dict, list, tuple, Record))]
 
 
-def _check_tree(value: Any) -> None:
-    """Refuse values that contain themselves or are nested deeply: later code may recurse."""
+def check_tree(value: Any, depth: int) -> None:
+    """Refuse a value that contains itself or is nested deeply, because later code follows it.
+
+    Args:
+        value: Made by a pickle.
+        depth: How many containers may be within each other.
+
+    Raises:
+        GeneratorFileError: It contains itself, or is deeper.
+    """
     heights: dict[int, int] = {}  # of the containers that are done, by identity
     path: list[tuple[Any, list[Any]]] = [(value, _inside(value))]
     open_ones = {id(value)}
@@ -350,8 +363,8 @@ def _check_tree(value: Any) -> None:
             item = rest.pop()
             if id(item) in open_ones:
                 raise GeneratorFileError("the pickle holds an object that contains itself")
-            if len(path) + heights.get(id(item), 0) > DEPTH:
-                raise GeneratorFileError(f"the pickle nests objects more than {DEPTH} deep")
+            if len(path) + heights.get(id(item), 0) > depth:
+                raise GeneratorFileError(f"the pickle nests objects more than {depth} deep")
             if id(item) not in heights:
                 path.append((item, _inside(item)))
                 open_ones.add(id(item))
@@ -359,13 +372,3 @@ def _check_tree(value: Any) -> None:
             path.pop()
             open_ones.discard(id(here))
             heights[id(here)] = 1 + max((heights[id(item)] for item in _inside(here)), default=0)
-
-
-def is_tensors(value: Any) -> bool:
-    """Whether a value is a state dict: named tensors and nothing else."""
-    return (
-        isinstance(value, dict)
-        and bool(value)
-        and all(isinstance(name, str) for name in value)
-        and all(isinstance(item, TensorRef) for item in value.values())
-    )

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import GeneratorFileError
-
-SLACK = 1 << 20  # bytes by which tensors may exceed the file, as small ones share storages
+from invprob.priors.checkpoints.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -64,17 +63,20 @@ class FileTensors(Mapping[str, Tensor]):
         file: The open file. It is closed when this mapping is deleted.
         size: Bytes in the file.
         refs: The tensors' places by name.
+        limits: How many bytes the tensors may have together.
 
     Raises:
         GeneratorFileError: A tensor reaches beyond its storage, or all together need more bytes
             than the file has. This is checked before any memory is allocated.
     """
 
-    def __init__(self, file: BinaryIO, size: int, refs: Mapping[str, TensorRef]) -> None:
+    def __init__(
+        self, file: BinaryIO, size: int, refs: Mapping[str, TensorRef], limits: Limits
+    ) -> None:
         for name, ref in refs.items():
             _check(name, ref)
         total = sum(ref.count * ref.storage.dtype.itemsize for ref in refs.values())
-        if total > size + SLACK:
+        if total > size + limits.slack:
             raise GeneratorFileError(f"it claims tensors of {total} bytes, the file has {size}")
         self._refs, self._path = refs, file.name
         weakref.finalize(self, file.close)

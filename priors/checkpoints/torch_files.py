@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 from invprob.errors import GeneratorFileError
 from invprob.priors.checkpoints import objects
+from invprob.priors.checkpoints.limits import Limits
 from invprob.priors.checkpoints.pickles import Budget, Reader, load, reader
 from invprob.priors.checkpoints.spans import Span, Storage
 from invprob.priors.checkpoints.zips import members
@@ -14,9 +15,9 @@ MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 
 
-def read_zip(file: BinaryIO, size: int) -> Any:
+def read_zip(file: BinaryIO, size: int, limits: Limits) -> Any:
     """The value in a zip file of `torch.save`. Its tensors stay in the file."""
-    held = members(file, size)
+    held = members(file, size, limits)
     main = [name for name in held if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(main) != 1:
         raise GeneratorFileError("a zip file, but not one of torch.save (no data.pkl)")
@@ -40,7 +41,7 @@ def read_zip(file: BinaryIO, size: int) -> Any:
         made.span = span
         return made
 
-    budget = Budget(size)
+    budget = Budget(size, limits)
     allowed = objects.table(budget, _nowhere)
     return load(reader(held[main[0]]), budget, allowed, _persistent(known, find))
 
@@ -74,7 +75,7 @@ def read_stream(source: Reader, budget: Budget) -> Any:
 def nested(budget: Budget) -> Callable[[Span], Storage]:
     """A function that reads the storage in a torch file that is inside a pickle, as bytes.
 
-    Plain torch unpickles such a file with everything allowed. Here it is read as the outer pickle.
+    It is read like the outer pickle: with the same table of names, and from the same budget.
     """
 
     def read(content: Span) -> Storage:

@@ -4,9 +4,8 @@ import struct
 from typing import BinaryIO
 
 from invprob.errors import GeneratorFileError
+from invprob.priors.checkpoints.limits import Limits
 from invprob.priors.checkpoints.spans import Span
-
-MEMBERS = 100_000
 
 _END = struct.Struct("<4s4H2LH")  # signature, disks ..., entries, directory size, offset, comment
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -15,12 +14,13 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 
-def members(file: BinaryIO, size: int) -> dict[str, Span]:
+def members(file: BinaryIO, size: int, limits: Limits) -> dict[str, Span]:
     """Find the members of a zip file. Everything is checked before a member is read.
 
     Args:
         file: The open file.
         size: Its bytes.
+        limits: How many members it may have.
 
     Returns:
         The place of each member by its name.
@@ -30,7 +30,7 @@ def members(file: BinaryIO, size: int) -> dict[str, Span]:
             twice, or the sizes do not fit into the file.
     """
     count, length, offset = _directory(file, size)
-    if count > MEMBERS or not 0 <= offset <= offset + length <= size:
+    if count > limits.members or not 0 <= offset <= offset + length <= size:
         raise GeneratorFileError("damaged: the directory of the zip file is not within it")
     file.seek(offset)
     content, at = file.read(length), 0

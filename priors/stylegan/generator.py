@@ -36,6 +36,7 @@ class Generator(MappingNetwork):
         constant: learned input of the synthesis network, (C, 4, 4).
         options: arguments that `load_generator` needs beside the source.
         dropped: names of the source's tensors that it leaves out with these options.
+        notes: what it has that the source does not hold, a sentence each.
         memory: "low" computes each block again during the backward pass, for the same numbers.
         precision: "bf16" keeps features in bfloat16 while gradients are recorded.
     """
@@ -43,6 +44,7 @@ class Generator(MappingNetwork):
     constant: Tensor
     options: dict[str, int]
     dropped: tuple[str, ...]
+    notes: tuple[str, ...]
     memory: Memory
     precision: Precision
 
@@ -50,6 +52,7 @@ class Generator(MappingNetwork):
         super().__init__(config)
         self.options = {}
         self.dropped = ()
+        self.notes = ()
         self.memory = "normal"
         self.precision = "float32"
         width, channels, clamp = config.style_width, config.channels, config.clamp
@@ -369,6 +372,7 @@ class Generator(MappingNetwork):
         derived.load_state_dict(own, assign=True)
         derived.requires_grad_(False)
         derived.source, derived.options, derived.dropped = self.source, options, dropped
+        derived.notes = self.notes
         return derived.train(self.training)
 
     def _check_styles(self, styles: Tensor, content: Tensor | None) -> None:

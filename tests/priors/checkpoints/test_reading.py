@@ -87,6 +87,7 @@ def test_torch_files_hold_views_and_other_types(tmp_path: Path) -> None:
         "count": torch.tensor(7),
         "flags": torch.tensor([True, False]),
         "parameter": torch.nn.Parameter(torch.randn(2)),
+        "synthesis.early_layer.const": torch.randn(1, 2, 4, 4),
     }
     assert_same(dict(read_checkpoint(write_genforce(tmp_path / "g", state)).tensors), state)
 
