@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from invprob.contracts import Contract
 from invprob.types import Images, Measured, PerImage
 
 Snapshot: TypeAlias = dict[str, Tensor]  # all that a solve needs to go on; safetensors can hold it
@@ -57,7 +58,7 @@ class Stop:
     reason: str
 
 
-class Callback(ABC):
+class Callback(Contract, ABC):
     """An observer of a solve. An author writes `on_step`; the other methods do nothing by default.
 
     A callback that remembers what a resumed solve needs returns it from `state`, which is a part of

@@ -11,6 +11,10 @@ class ArgumentError(InvprobError, ValueError):
     """An argument has a value that cannot be used."""
 
 
+class CallError(ArgumentError, TypeError):
+    """A call does not fit: an argument is missing, unknown or of another kind."""
+
+
 class ShapeError(InvprobError, ValueError):
     """A tensor or an operator does not fit where it was put."""
 
@@ -73,3 +77,7 @@ def suggest(name: object, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(str(name), list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+class RangeWarning(UserWarning):
+    """Numbers lie far outside of what images in [-1, 1] can give: they may have other units."""

@@ -16,6 +16,7 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as format_safetensors
 from torch import Tensor
 
+from invprob.ambient import own_precision, undisturbed
 from invprob.errors import (
     ArgumentError,
     MeasurementError,
@@ -72,6 +73,9 @@ class Measurements:
     version: int = VERSION
 
     def __post_init__(self) -> None:
+        if self.values.is_inference():  # autograd could not keep them
+            with undisturbed():
+                object.__setattr__(self, "values", self.values.clone())
         if self.values.ndim == 0 or len(self.values) == 0:
             raise MeasurementError("there are no measurements: the batch is empty")
         if not bool(self.values.isfinite().all()):
@@ -82,6 +86,7 @@ class Measurements:
             )
 
     @staticmethod
+    @undisturbed()
     def from_array(
         array: Tensor | ArrayLike,
         operator: Operator,
@@ -117,6 +122,7 @@ class Measurements:
             warnings.warn(doubt, MeasurementWarning, stacklevel=2)
         return taken
 
+    @undisturbed()
     def operator(self) -> Operator:
         """Build the operator again.
 
@@ -155,6 +161,7 @@ class Measurements:
             self, values=self.values[rows], operator_spec=own.spec(), fingerprint=own.fingerprint()
         )
 
+    @undisturbed()
     def noise(self) -> Noise | None:
         """Build the noise again.
 
@@ -216,6 +223,7 @@ class Measurements:
             temporary.write_bytes(content)
 
     @staticmethod
+    @undisturbed()
     def load(path: str | os.PathLike[str]) -> "Measurements":
         """Read what `save` wrote, and see that the operator can be built from it.
 
@@ -268,6 +276,7 @@ class Measurements:
             return loaded
 
 
+@undisturbed()
 def measure(
     image: Images,
     operator: Operator,
@@ -302,6 +311,7 @@ def measure(
     return _of(values, operator, noise, seed, record)
 
 
+@own_precision()
 def snr(clean: Measured, noisy: Measured) -> PerImage:
     """Signal-to-noise ratio in dB: 10 log10(||clean||² / ||noisy - clean||²).
 

@@ -17,13 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from invprob.ambient import undisturbed
+from invprob.contracts import Contract
 from invprob.errors import ShapeError
 from invprob.registry import register
 from invprob.types import Images, PerImage
 
 
 @final
-class Metric:
+class Metric(Contract):
     """A function of image and truth with the unit of its values; `metric` makes one.
 
     Args:
@@ -44,6 +46,7 @@ class Metric:
         self._score = score
         functools.update_wrapper(self, score)
 
+    @undisturbed()
     def __call__(self, image: Images, truth: Images) -> PerImage:
         """Score each image, after both were clipped to [-1, 1].
 
@@ -62,7 +65,9 @@ class Metric:
                 "image and truth must both be (batch, channel, height, width), "
                 f"got {tuple(image.shape)} and {tuple(truth.shape)}"
             )
-        return self._score(image.detach().double().clamp(-1, 1), truth.double().clamp(-1, 1))
+        return self._score(
+            image.detach().double().clamp(-1, 1), truth.detach().double().clamp(-1, 1)
+        )
 
 
 def metric(

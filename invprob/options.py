@@ -16,13 +16,12 @@ from typing import Any, Final
 
 from invprob.docstrings import hints_of, text_of
 from invprob.errors import ArgumentError, suggest
+from invprob.kinds import MISFIT, PLAIN, shown
 
 AUTO: Final = "auto"  # the value of an option that is left to the program
 
 # An image's shape comes from the image, and a seed from the run: neither is an option of its own.
 _GIVEN = ("image_shape", "seed")
-
-_IN_WORDS = {int: "an int", float: "a number", str: "a word", bool: "true or false"}
 
 
 class Auto(str):
@@ -77,24 +76,26 @@ class Option:
         Raises:
             ArgumentError: the value has another type, or is none of the choices.
         """
-        if self.auto and value == AUTO:
+        if self.auto and isinstance(value, str) and value == AUTO:
             return value
         if value is None and self.nullable:
             return None
         if self.listed and not isinstance(value, numbers.Number | Mapping):
             return value
         if self.choices:
-            if value not in self.choices:
+            if not isinstance(value, str | int) or value not in self.choices:
                 raise ArgumentError(
                     f"{self.name} must be one of {', '.join(map(repr, self.choices))}, got "
-                    f"{value!r}.{suggest(value, map(str, self.choices))}"
+                    f"{shown(value)}.{suggest(value, map(str, self.choices))}"
                 )
             return value
-        accepted = {float: numbers.Real, int: numbers.Integral}.get(self.type, self.type)
-        if not isinstance(value, accepted) or isinstance(value, bool) is not (self.type is bool):
-            expected = f"{AUTO} or {_IN_WORDS[self.type]}" if self.auto else _IN_WORDS[self.type]
-            raise ArgumentError(f"{self.name} must be {expected}, got {value!r}")
-        return self.type(value)
+        kind = PLAIN[self.type]
+        found = kind.read(value)
+        if found is MISFIT:
+            expected = f"{AUTO} or {kind.words}" if self.auto else kind.words
+            meaning = f" ({self.name}: {self.help})" if self.help else ""
+            raise ArgumentError(f"{self.name} must be {expected}, got {shown(value)}{meaning}")
+        return found
 
 
 def parameters_of(entry: Callable[..., Any]) -> list[Option]:
@@ -181,6 +182,6 @@ def _option(parameter: inspect.Parameter, hint: Any) -> Option | None:
         choices = typing.get_args(hint)
         hint = type(choices[0])
         choices = (AUTO, *choices) if auto else choices
-    if hint not in _IN_WORDS:
+    if hint not in PLAIN:
         return None
     return Option(parameter.name, hint, default, required, text, choices, nullable, listed, auto)

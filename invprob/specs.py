@@ -1,24 +1,21 @@
 """Objects that can be rebuilt: their constructors keep the arguments as JSON."""
 
-import functools
 import inspect
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from invprob.arrays import size_of
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError, UnknownNameError
-from invprob.registry import parameters_of, registered_name
+from invprob.registry import registered_name
 
 _SHOWN = 32  # characters of an argument in a description
 _NOT_DESCRIBED = ("image_shape", "seed")  # they come from the image and from the run
 
 
-class Recorded:
+class Recorded(Contract):
     """A base class whose constructors keep their arguments, defaults included, for `spec`.
-
-    Arguments that hold a number, a word or a choice are checked against the signature first, so
-    that every constructor refuses `degrees="ten"` with the same `ArgumentError`.
 
     Attributes:
         added: names of arguments that a later version added. The spec leaves such an argument out
@@ -29,10 +26,10 @@ class Recorded:
 
     _arguments: dict[str, Any]
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        if "__init__" in vars(cls):
-            setattr(cls, "__init__", _recording(vars(cls)["__init__"]))  # noqa: B010
+    def received(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments in their JSON form."""
+        # Past `nn.Module`, whose own constructor has not been called yet.
+        vars(self)["_arguments"] = {name: _written(value) for name, value in arguments.items()}
 
     def spec(self) -> dict[str, Any]:
         """A JSON table from which `from_spec` builds an equal object.
@@ -121,42 +118,6 @@ class _Unwritable:
 
     def __init__(self, value: object) -> None:
         self.kind = type(value).__name__
-
-
-def _recording(init: Callable[..., None]) -> Callable[..., None]:
-    signature = inspect.signature(init)
-
-    @functools.wraps(init)
-    def constructor(self: Any, *args: Any, **keywords: Any) -> None:
-        # Only the most derived constructor has the arguments with which to build the object again.
-        if type(self).__init__ is not constructor:
-            init(self, *args, **keywords)
-            return
-        try:
-            bound = signature.bind(self, *args, **keywords)
-        except TypeError as error:
-            raise TypeError(f"{error}; write {_call(type(self))}") from None
-        bound.apply_defaults()
-        given = dict(list(bound.arguments.items())[1:])
-        for option in parameters_of(type(self)):
-            given[option.name] = option.read(given[option.name])
-        arguments = {name: _written(value) for name, value in given.items()}  # before it can mutate
-        init(self, *args, **keywords)
-        self._arguments = arguments
-
-    return constructor
-
-
-def _call(entry: type) -> str:
-    """How to build an object: `Rotate(image_shape, degrees=…)`."""
-    parameters = inspect.signature(entry).parameters.values()
-    required = [one for one in parameters if one.default is one.empty]
-    given = [
-        one.name if one.name in _NOT_DESCRIBED else f"{one.name}=…"
-        for one in required
-        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-    ]
-    return f"{entry.__name__}({', '.join(given)})"
 
 
 def _written(value: Any) -> Any:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
+from invprob.contracts import Contract
 from invprob.errors import PriorError
 from invprob.registry import register, registered_name
 from invprob.types import Images, PerImage, Shape, Spec
@@ -66,7 +67,7 @@ class ParamGroup:
 C = TypeVar("C", bound=Code, default=Any)
 
 
-class Prior(nn.Module, ABC, Generic[C]):
+class Prior(Contract, nn.Module, ABC, Generic[C]):
     """A model of images that is searched by moving a `Code`.
 
     An author writes `start` and `decode`. The other methods have defaults that suit a prior whose

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.errors import ArgumentError, EncoderError
 from invprob.files import atomic_write
 from invprob.priors.encoders import BaseCodeEncoder, Encoder, ToolkitEncoder
@@ -78,6 +79,7 @@ def training_command(generator: Generator) -> str:
     return f"invprob train-encoder --prior {generator.source}{chosen}"
 
 
+@undisturbed()
 def save_encoders(trained: Mapping[Kind, Trained], generator: Generator, path: Path) -> None:
     """Write encoders into one file, in half precision.
 
@@ -105,6 +107,7 @@ def save_encoders(trained: Mapping[Kind, Trained], generator: Generator, path: P
         temporary.write_bytes(content)
 
 
+@undisturbed()
 def load_encoder(generator: Generator, kind: Kind) -> Encoder:
     """Load an encoder from beside the file of a generator.
 
@@ -166,6 +169,7 @@ def read_header(path: Path, generator: Generator) -> dict[str, Any]:
     return dict(header)
 
 
+@undisturbed()
 def load_all(path: Path, generator: Generator) -> dict[Kind, Trained]:
     """All encoders in a file, with their records. Raises as `load_encoder`."""
     records = read_header(path, generator)["encoders"]

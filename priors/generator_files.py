@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
 from invprob.files import atomic_write, sha256_of
 from invprob.priors.checkpoints.convert import OnTensor, to_generator
@@ -45,6 +46,7 @@ class GeneratorEntry:
         return str(self.card["purpose"])
 
 
+@undisturbed()
 def save_generator(
     generator: Generator,
     path: str | Path,
@@ -77,6 +79,7 @@ def save_generator(
         temporary.write_bytes(content)
 
 
+@undisturbed()
 def load_generator(
     name: str | Path, *, resolution: int | None = None, label: int | None = None
 ) -> Generator:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.draws import normal
 from invprob.metrics import psnr
 from invprob.priors.encoders import BASE_LAYER, Encoder, ToolkitEncoder
@@ -25,6 +26,7 @@ def rows_of(generator: Generator, w: Vectors) -> Styles:
     return w[:, None].expand(-1, generator.num_layers, -1)
 
 
+@undisturbed()
 @torch.no_grad()
 def distance_ratio(encoder: Encoder, generator: Generator, w: Vectors) -> float:
     """mean ||E(G(w)) - w|| / mean ||mean w - w||, over draws of w and style rows."""
@@ -34,6 +36,7 @@ def distance_ratio(encoder: Encoder, generator: Generator, w: Vectors) -> float:
     return float(missed / (generator.mean_w - w).norm(dim=1).mean())
 
 
+@undisturbed()
 @torch.no_grad()
 def redraw(generator: Generator, encoder: Encoder, images: Images, styles: Styles) -> Images:
     """Draw images again from what an encoder finds in them.
@@ -62,6 +65,7 @@ def draw_from_base(generator: Generator, features: Tensor, styles: Styles) -> Im
     return generator.synthesis_from(BASE_LAYER, features, generator.scales(styles))
 
 
+@undisturbed()
 @torch.no_grad()
 def figures(encoder: Encoder, generator: Generator, *, count: int = 256) -> dict[str, float]:
     """The figures that the record of a trained encoder holds, over held-out samples.

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from invprob.ambient import undisturbed
 from invprob.draws import normal, permutation
 from invprob.encoder.linear_part import fit_linear_part_
 from invprob.encoder.plan import Plan
@@ -50,6 +51,7 @@ class EncoderTraining:
         start: An encoder of the plan's kind to start from; None starts from random weights.
     """
 
+    @undisturbed()
     def __init__(
         self,
         generator: Generator,
@@ -76,6 +78,7 @@ class EncoderTraining:
         self.taken = 0
         self._pool: tuple[int, Samples] | None = None
 
+    @undisturbed()
     def step(self) -> dict[str, float]:
         """Take one step and return its weighted losses by name."""
         plan = self.plan
@@ -148,6 +151,7 @@ class EncoderTraining:
             losses["lpips"] = weight * self.perceptual(drawn, images).float().mean()
         return losses
 
+    @undisturbed()
     def finished(self) -> Trained:
         """A copy of the encoder as a file keeps it, in half precision, with its record.
 
@@ -182,6 +186,7 @@ class EncoderTraining:
             "adam": self.adam.state_dict(),
         }
 
+    @undisturbed()
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned.
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from invprob.ambient import undisturbed
 from invprob.draws import uniform
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, Operator
@@ -128,6 +129,7 @@ class WrappedLinearPhysics(WrappedPhysics, LinearOperator):
     """A linear deepinv physics as a linear operator. Made by `from_deepinv`."""
 
 
+@undisturbed()
 def from_deepinv(physics: Physics, image_shape: Shape | None = None) -> WrappedPhysics:
     """Make an operator from the noiseless part of a deepinv physics.
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, TypeAlias
 
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
 from invprob.types import Images, Measured, PerImage
@@ -30,7 +31,7 @@ with what it remembers in buffers, which are then a part of every snapshot.
 Weight = Annotated[float, "weight of the term in the objective, at least 0"]
 
 
-class Term(ABC):
+class Term(Contract, ABC):
     """A weighted part of the objective. An author writes `__init__` and `bind`.
 
     Args:

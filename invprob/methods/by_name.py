@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from invprob.ambient import undisturbed
 from invprob.callbacks import Callback
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import check_stochastic, with_fresh_noise
@@ -32,6 +33,7 @@ from invprob.solver.task import Initial
 from invprob.types import Shape
 
 
+@undisturbed()
 def make(
     name: str,
     generator: Generator | None,
@@ -160,6 +162,7 @@ def open_options(name: str) -> list[str]:
     return [option.name for option in options_of(register.method[name]) if option.auto]
 
 
+@undisturbed()
 def restore(
     measurements: Measurements,
     method: str = "sphinx-adapted",

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from invprob.ambient import own_precision, undisturbed
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNameError
 from invprob.perceptual.files import load_weights
 from invprob.perceptual.trunks import NETWORKS, Network
@@ -33,7 +35,7 @@ _SCALE = (0.458, 0.448, 0.450)
 
 
 @final
-class PerceptualDistance(nn.Module):
+class PerceptualDistance(Contract, nn.Module):
     """A frozen LPIPS network. `find_perceptual` loads one.
 
     Images are (batch, 3, height, width) in [-1, 1]. Where the longer side exceeds 256 pixels, they
@@ -84,6 +86,7 @@ class PerceptualDistance(nn.Module):
         """Which weights these are, for the record of a run: network, file name, sha256."""
         return dict(self._record)
 
+    @own_precision()
     def features(self, images: Images) -> list[Tensor]:
         """Compute the scaled and weighted features of images, which `apart` compares.
 
@@ -103,6 +106,7 @@ class PerceptualDistance(nn.Module):
             described.append(hidden / (norm + _EPSILON) * _root(weight, hidden))
         return described
 
+    @own_precision()
     def activations(self, images: Images, layers: Sequence[int]) -> list[Tensor]:
         """Compute the outputs of layers of the trunk.
 
@@ -125,6 +129,7 @@ class PerceptualDistance(nn.Module):
                 kept.append(hidden)
         return kept
 
+    @own_precision()
     def apart(self, images: Images, described: Sequence[Tensor]) -> PerImage:
         """Compute the distance of images to others of which `features` are known.
 
@@ -238,6 +243,7 @@ class Absent:
         return self.reason if self.command is None else f"{self.reason}; to get one: {self.command}"
 
 
+@undisturbed()
 def find_perceptual(
     choice: str = "auto", weights: str | Path | None = None
 ) -> PerceptualDistance | Absent:

@@ -20,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
 
+from invprob.ambient import own_precision, undisturbed
 from invprob.errors import ArgumentError, FileError, ShapeError
 from invprob.files import atomic_write, file_error
 from invprob.registry import suggest
@@ -67,6 +68,7 @@ def load_image(
     return read_image(path, size=size, fit=fit).tensor
 
 
+@undisturbed()
 def read_image(
     path: str | os.PathLike[str], *, size: int | None = None, fit: str = "crop"
 ) -> LoadedImage:
@@ -115,6 +117,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
         to_pillow(image).save(temporary, format="PNG")
 
 
+@undisturbed()
 def to_pillow(image: Tensor) -> Image.Image:
     """The Pillow image, in mode L or RGB, of an image as `save_image` takes it; raises as that."""
     shape = tuple(image.shape)
@@ -132,6 +135,7 @@ def to_pillow(image: Tensor) -> Image.Image:
 # ---------------------------------------------------------------------------------------- fitting
 
 
+@own_precision()
 def fit_image(image: Images, size: int, fit: str = "crop") -> Images:
     """Bring images to a square, bicubic with antialiasing.
 

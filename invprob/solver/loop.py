@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
+from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Iterate, Snapshot, first_stop
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, Term
@@ -80,6 +81,7 @@ def solve(
     return minimise(task, 0, start=start, callbacks=callbacks, snapshot=snapshot)
 
 
+@undisturbed()
 def minimise(
     task: Task,
     number: int,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError
 from invprob.priors.base import ParamGroup
 from invprob.types import PerImage
@@ -56,7 +57,7 @@ class Stepper(ABC):
         """
 
 
-class Optimiser(ABC):
+class Optimiser(Contract, ABC):
     """A choice of how to descend. An author writes `start`."""
 
     @abstractmethod

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Snapshot, copied
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
@@ -18,6 +19,7 @@ from invprob.types import PerImage
 _GROUPS = ("realised", "code", "past")
 
 
+@undisturbed()
 def solve_restarts(
     task: Task, *, callbacks: Sequence[Callback] = (), snapshot: Snapshot | None = None
 ) -> Solution:

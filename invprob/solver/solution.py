@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.callbacks import copied
 from invprob.errors import FileError
 from invprob.files import atomic_write
@@ -91,6 +92,7 @@ class Solution:
     prior: Prior | None = None
     restarts: Tensor | None = None
 
+    @undisturbed()
     def render(self, prior: Prior | None = None) -> Images:
         """Draw the images again, bit for bit on the same machine.
 
@@ -139,6 +141,7 @@ class Solution:
             temporary.write_bytes(content)
 
     @classmethod
+    @undisturbed()
     def load(cls, path: str | Path) -> "Solution":
         """Read what `save` wrote.
 

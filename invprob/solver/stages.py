@@ -7,6 +7,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Snapshot
 from invprob.errors import ArgumentError
 from invprob.solver.loop import minimise
@@ -18,6 +19,7 @@ from invprob.streams import stream
 Trace: TypeAlias = Mapping[str, Tensor]
 
 
+@undisturbed()
 def solve_stages(
     task: Task, *, callbacks: Sequence[Callback] = (), snapshot: Snapshot | None = None
 ) -> Solution:

@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.errors import ArgumentError
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
@@ -238,6 +239,7 @@ def misfit(operator: Operator, image: Images, values: Tensor) -> PerImage:
     return (operator(image) - values.to(image)).square().flatten(1).mean(1)
 
 
+@undisturbed()
 def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:
     """The standard deviation of the noise that the measurements name, for each image.
 

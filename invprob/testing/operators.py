@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.draws import normal, uniform
 from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
@@ -44,6 +45,7 @@ class Verdict:
     detail: str
 
 
+@undisturbed()
 def check_operator(operator: Operator) -> None:
     """Examine all laws of an operator's contract.
 

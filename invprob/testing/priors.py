@@ -5,6 +5,7 @@ import json
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.draws import normal
 from invprob.errors import ContractError
 from invprob.priors.base import Code, Prior
@@ -12,6 +13,7 @@ from invprob.priors.base import Code, Prior
 BATCH = 3
 
 
+@undisturbed()
 def check_prior(prior: Prior) -> None:
     """Examine the laws of a prior's contract.
 

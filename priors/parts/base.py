@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 import invprob.draws as draws
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError, PriorError
 from invprob.priors.base import ParamGroup
 from invprob.priors.stylegan.generator import Generator
@@ -22,7 +23,7 @@ from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.types import PerImage
 
 
-class Part(ABC):
+class Part(Contract, ABC):
     """A choice of free variables for one input of the synthesis network.
 
     A part holds settings alone, so that one part can serve many solves.
@@ -73,7 +74,7 @@ class _Shared(Generic[P]):
         return self
 
 
-class StartedPart(nn.Module, ABC, Generic[P]):
+class StartedPart(Contract, nn.Module, ABC, Generic[P]):
     """The free variables of a part for some images, and the inputs that they become.
 
     Its parameters and buffers are all its state. Each parameter has a leading batch axis, and

@@ -6,11 +6,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError
 from invprob.priors.stylegan.statistics import Whitening
 
 
-class Constraint(ABC):
+class Constraint(Contract, ABC):
     """A set to which a free tensor is projected after each step.
 
     An `anchored` set depends on where the tensor began.

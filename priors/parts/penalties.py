@@ -7,12 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError
 from invprob.priors.stylegan.statistics import Whitening
 from invprob.types import PerImage, Styles
 
 
-class Penalty(ABC):
+class Penalty(Contract, ABC):
     """A weighted function of a free tensor.
 
     An `anchored` penalty depends on where the tensor began. `name` is that of its term in the

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.errors import FileError, GeneratorFileError
 from invprob.files import atomic_write, cache_folder
 from invprob.priors.generator_files import find_generator, fingerprint, load_generator
@@ -74,6 +75,7 @@ def extras_path(generator_file: Path) -> Path:
     return generator_file.with_name(f"{generator_file.stem}-extras.npz")
 
 
+@undisturbed()
 def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
     """Write the companion file of a generator.
 
@@ -105,6 +107,7 @@ def save_extras(extras: Extras, generator: Generator, path: Path) -> None:
         np.savez_compressed(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
+@undisturbed()
 def load_extras(name: str | Path, generator: Generator) -> Extras:
     """Read the companion of a generator file.
 
@@ -173,6 +176,7 @@ def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> s
     return fingerprint(whole) if part and fingerprint(part) == own else own
 
 
+@undisturbed()
 def statistics_for(
     generator: Generator, *, progress: Callable[[int, int], None] | None = None
 ) -> Statistics:

@@ -5,6 +5,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from invprob.contracts import Contract
 from invprob.draws import normal
 from invprob.errors import ArgumentError, ShapeError
 from invprob.priors.stylegan.layers import Affine, activate, blank, normalise
@@ -15,7 +16,7 @@ from invprob.types import Vectors
 MEAN_DRAWS = 10_000  # draws of w for a mean w that a file does not hold
 
 
-class MappingNetwork(nn.Module):
+class MappingNetwork(Contract, nn.Module):
     """The part of a generator from z to w; a `Generator` adds the synthesis network to it.
 
     Args:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.draws import normal
 from invprob.errors import ArgumentError
 from invprob.priors.stylegan.fused_layer import SLOPE
@@ -163,6 +164,7 @@ def statistics_from(
     )
 
 
+@undisturbed()
 def sample_statistics(
     generator: Generator,
     rng: torch.Generator,

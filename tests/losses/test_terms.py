@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from fake_distance import FakeDistance
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
@@ -19,10 +20,8 @@ from invprob.perceptual.distance import PerceptualDistance
 from invprob.perceptual.trunks import NETWORKS
 
 
-class FakeDistance(nn.Module):
+class Means(FakeDistance):
     """Counts how often features are computed; the distance is that of the means."""
-
-    name = "fake"
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +60,7 @@ def test_the_misfit_tracks_image_mse_at_every_ratio() -> None:
 
 
 def test_target_features_are_computed_once() -> None:
-    distance = FakeDistance()
+    distance = Means()
     operator = Identity((3, 32, 32))
     x, y = images(0, 2, 3, 32, 32), images(1, 2, 3, 32, 32)
     term = PerceptualTerm(distance)  # type: ignore[arg-type]
@@ -80,7 +79,7 @@ def test_only_images_are_looked_at() -> None:
     assert not is_image((300,))
     operator = PartialCirculant((3, 32, 32), ratio=0.1)
     with pytest.raises(ArgumentError, match="needs measurements that are images"):
-        PerceptualTerm(FakeDistance()).bind(images(0, 1, 307), operator)  # type: ignore[arg-type]
+        PerceptualTerm(Means()).bind(images(0, 1, 307), operator)
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
@@ -103,7 +102,7 @@ def test_the_dead_zone_is_flat_below_and_the_mean_square_above() -> None:
 
 def test_the_pyramid_adds_a_distance_at_each_level_and_the_top() -> None:
     """Three levels of 72 px (72, 36, 18) and a top of 9, with pooling written as reshaped means."""
-    distance = FakeDistance()
+    distance = Means()
     operator = Identity((3, 72, 72))
     x, y = images(0, 2, 3, 72, 72), images(1, 2, 3, 72, 72)
     term = MultiScalePerceptual(distance)  # type: ignore[arg-type]
@@ -142,7 +141,7 @@ def test_image2stylegan_compares_four_layers_of_vgg() -> None:
             expected += (one - other).square().mean((1, 2, 3))
     torch.testing.assert_close(found, expected)
     with pytest.raises(ArgumentError, match="those of VGG16, not of fake"):
-        FeatureMisfit(FakeDistance())  # type: ignore[arg-type]
+        FeatureMisfit(Means())
 
 
 def test_projected_gradient_goes_for_the_gradient_step_and_renews_it_when_due() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import networks
 import pytest
 import torch
+from fake_distance import FakeDistance
 
 import invprob
 from invprob.errors import ArgumentError, ShapeError, UnknownNameError
@@ -277,11 +278,8 @@ def test_the_whole_paper_setting_is_reachable() -> None:
 def test_lpips_enters_where_the_measurement_is_a_clean_image(
     measured: tuple[int, ...], observed: int | None, noisy: bool, names: list[str]
 ) -> None:
-    class Fake(torch.nn.Module):
-        name = "fake"
-
     generator = networks.random_generator()
-    fake: Any = Fake()
+    fake = FakeDistance()
     made = make(
         "w-plus",
         generator,
@@ -305,10 +303,7 @@ def test_lpips_enters_where_the_measurement_is_a_clean_image(
 
 
 def test_a_perceptual_method_says_where_it_runs_on_the_data_term() -> None:
-    class Fake(torch.nn.Module):
-        name = "fake"
-
-    fake: Any = Fake()
+    fake = FakeDistance()
     shape = (3, 32, 32)
     generator = networks.random_generator()
     terms, notes = Setting(shape, shape, fake, generator=generator).perceptual_only()

@@ -7,7 +7,7 @@ threshold that moves by accident is seen.
 from typing import Any, get_type_hints
 
 import pytest
-import torch
+from fake_distance import FakeDistance
 
 from invprob.methods import Asked, Choices, Problem, choose, open_options
 from invprob.methods.choices import ASKED
@@ -20,11 +20,7 @@ SIDE = 64
 NUMBERS = 3 * SIDE * SIDE  # of an image: 12,288
 
 
-class Network(torch.nn.Module):
-    name = "fake"
-
-
-NETWORK: Any = Network()
+NETWORK = FakeDistance()
 
 
 def noise(sigma: float) -> Noise:

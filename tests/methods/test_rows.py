@@ -5,6 +5,7 @@ from typing import Any
 import networks
 import pytest
 import torch
+from fake_distance import FakeDistance
 from torch import Tensor
 
 import invprob
@@ -156,21 +157,17 @@ def test_the_projector_keeps_its_noise_white() -> None:
     assert torch.equal(realised["styles"][:, 0], realised["styles"][:, -1])
 
 
-class Fake(torch.nn.Module):
-    name = "fake"
-
-
 @pytest.mark.parametrize("name", ["karras", "wulff", "robust"])
 def test_perceptual_rows_say_when_they_run_on_the_misfit(name: str) -> None:
     assert any("runs on the data term" in note for note in recipe(name).notes)
-    fake: Any = Fake()
+    fake = FakeDistance()
     seeing = make(name, GENERATOR, SHAPE, perceptual=fake)
     assert not seeing.notes
     assert all("misfit" not in term.name for term in seeing.stages[0].terms)
 
 
 def test_rows_without_their_network_or_model_say_so() -> None:
-    fake: Any = Fake()
+    fake = FakeDistance()
     made = make("i2s", GENERATOR, SHAPE, perceptual=fake)
     assert any("LPIPS of fake stands in" in note for note in made.notes)
     assert [term.name for term in made.stages[0].terms] == ["misfit", "lpips-fake"]
