@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
 _SHOWN = 40  # characters of a word in a message
@@ -126,16 +127,16 @@ def kind_of(hint: Any) -> Kind:
     return _of_class(cls) if isinstance(cls, type) else ANYTHING
 
 
-def _of_class(cls: type) -> Kind:
+def _of_class(cls: Any) -> Kind:
     from jaxtyping import AbstractArray  # only here: naming things needs no arrays
 
     if cls in PLAIN:
         return PLAIN[cls]
-    if cls is object or getattr(cls, "_is_protocol", False):
+    if cls is object or typing.Protocol in cls.__mro__:
         return ANYTHING
-    if issubclass(cls, AbstractArray):
+    if AbstractArray in cls.__mro__:
         return _array(cls)
-    if issubclass(cls, os.PathLike):
+    if cls is os.PathLike or issubclass(cls, PurePath):
         return _instances(os.PathLike, "a path")
     if cls.__module__ == "torch" and cls.__name__ == "Tensor":
         return _instances(cls, "a tensor", _TENSOR)

@@ -120,12 +120,12 @@ def test_measuring_gives_the_same_values(setting: str) -> None:
         operator, noise = PartialCirculant(SHAPE, ratio=0.3), GaussianNoise(sigma=0.1)
         made = invprob.measure(truth(), operator, noise)
         taken = invprob.Measurements.from_array(made.values.tolist(), operator, noise=noise)
-        return [made.values, taken.values, made.operator().pinv(taken.values)]
+        return [made.values, taken.values]
 
     plain = values()
     with SETTINGS[setting]():
         found = values()
-    for one, other in zip(found[:2], plain, strict=False):
+    for one, other in zip(found, plain, strict=True):
         assert torch.equal(one, other) and one.dtype == other.dtype and usable(one)
 
 

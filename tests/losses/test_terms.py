@@ -1,5 +1,7 @@
 """Terms of the objective against their formulas."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from fake_distance import FakeDistance
@@ -31,7 +33,7 @@ class Means(FakeDistance):
         self.calls += 1
         return [images.mean((2, 3))]
 
-    def apart(self, images: Tensor, described: list[Tensor]) -> Tensor:
+    def apart(self, images: Tensor, described: Sequence[Tensor]) -> Tensor:
         (found,), (wanted,) = self.features(images), described
         return (found - wanted).square().sum(1)
 
