@@ -77,7 +77,3 @@ def suggest(name: object, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(str(name), list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
-
-
-class RangeWarning(UserWarning):
-    """Numbers lie far outside of what images in [-1, 1] can give: they may have other units."""
