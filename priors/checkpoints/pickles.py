@@ -363,7 +363,7 @@ def check_tree(value: Any, depth: int) -> None:
             item = rest.pop()
             if id(item) in open_ones:
                 raise GeneratorFileError("the pickle holds an object that contains itself")
-            if len(path) + heights.get(id(item), 0) > depth:
+            if len(path) + heights.get(id(item), 1) > depth:
                 raise GeneratorFileError(f"the pickle nests objects more than {depth} deep")
             if id(item) not in heights:
                 path.append((item, _inside(item)))

@@ -245,6 +245,11 @@ def test_a_class_is_chosen_and_never_averaged() -> None:
             "`orig`",
         ),
         ("nvidia-tf", {"synthesis/8x8/Skip/weight": torch.zeros(1, 1, 6, 5)}, "`resnet`"),
+        (
+            "nvidia-tf",
+            {"synthesis/4x4/ToRGB/weight": None, "synthesis/8x8/ToRGB/weight": None},
+            "`orig`",
+        ),
         ("nvidia-tf", {"synthesis/ToRGB_lod0/weight": torch.zeros(1, 1, 4, 3)}, "B to D"),
         ("nvidia-tf", {"mapping/LabelConcat/weight": torch.zeros(2, 8)}, "LabelConcat"),
         ("genforce", {"mapping.label_weight": torch.zeros(2, 8)}, "label_weight"),

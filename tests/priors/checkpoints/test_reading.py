@@ -3,19 +3,23 @@
 import hashlib
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
 from foreign_files import NEVER_RUN, write_each, write_genforce, write_nvidia, write_nvidia_tf
 from foreign_layers import Plan
 from foreign_networks import BUILDERS
+from refused_writers import large, zipped
 from safetensors.torch import save_file
 from torch import Tensor
 
 from invprob.cli.app import run
 from invprob.errors import GeneratorFileError
 from invprob.priors import load_generator
+from invprob.priors.checkpoints.limits import USUAL
 from invprob.priors.checkpoints.reading import read_checkpoint
+from invprob.priors.checkpoints.zips import members
 from invprob.priors.describe import FORMATS
 
 PLAN = Plan(channels=(3, 2), style_width=4, z_width=4, hidden_width=4)
@@ -90,6 +94,17 @@ def test_torch_files_hold_views_and_other_types(tmp_path: Path) -> None:
         "synthesis.early_layer.const": torch.randn(1, 2, 4, 4),
     }
     assert_same(dict(read_checkpoint(write_genforce(tmp_path / "g", state)).tensors), state)
+
+
+def test_the_directory_of_a_large_zip_file(tmp_path: Path) -> None:
+    """Small here, but written as that of more than 4 GB; Python's own module reads it too."""
+    path = tmp_path / "large.zip"
+    large(zipped(b"first", ("archive/data/0", b"second")))(path)
+    with ZipFile(path) as theirs, path.open("rb") as file:
+        found = members(file, path.stat().st_size, USUAL)
+        expected = {name: theirs.read(name) for name in theirs.namelist()}
+        assert {name: span.read() for name, span in found.items()} == expected
+        assert list(expected.values()) == [b"first", b"second"]
 
 
 @pytest.mark.parametrize("name", ["rosinality", "genforce", "nvidia"])

@@ -34,9 +34,9 @@ def state_of(name: str, seed: int = 0) -> State:
     return {key: value.float() for key, value in BUILDERS[name](PLAN, seed).tensors.items()}
 
 
-def own() -> Generator:
+def own(**config: Any) -> Generator:
     """A random generator of this package, of the plan's sizes."""
-    generator = Generator(GeneratorConfig(8, (3, 2), style_width=4, mapping_layers=2))
+    generator = Generator(GeneratorConfig(8, (3, 2), style_width=4, mapping_layers=2, **config))
     rng = torch.Generator().manual_seed(5)
     for value in generator.state_dict().values():
         value.copy_(torch.randn(value.shape, generator=rng))
@@ -115,11 +115,11 @@ def test_safetensors_of_other_programs(tmp_path: Path, name: str, prefix: str) -
 
 def test_our_own_tensors_without_the_header(tmp_path: Path) -> None:
     """What `torch.save(generator.state_dict())` leaves is the generator, with a warning."""
-    generator = own()
-    path = saved(generator.state_dict(), tmp_path / "g.pt")
-    with pytest.warns(UserWarning, match=r"clamped, so they are not; a file of `save_generator`"):
-        loaded = load_generator(path)
-    assert fingerprint(loaded) == fingerprint(generator)
+    for generator in (own(), own(labels=3, label_width=5, z_width=6, hidden_width=7)):
+        path = saved(generator.state_dict(), tmp_path / "g.pt")
+        with pytest.warns(UserWarning, match=r"clamped, so they are not; a file of `save_gen"):
+            loaded = load_generator(path)
+        assert fingerprint(loaded) == fingerprint(generator)
 
 
 def test_our_own_file_with_a_prefix(tmp_path: Path) -> None:
