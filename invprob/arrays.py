@@ -24,7 +24,7 @@ from invprob.files import file_error
 Contents: TypeAlias = str | os.PathLike[str] | Sequence[Any] | NDArray[Any]
 Plane: TypeAlias = NDArray[np.float64]
 
-PICTURES = ("PNG", "TIFF", "WEBP", "JPEG")
+REC_601 = (0.299, 0.587, 0.114)  # what red, green and blue contribute to grey
 _CARRIED = re.compile(
     r"array:(bits|float32|float64):(\d{1,9}(?:x\d{1,9}){0,3}):([A-Za-z0-9+/]*={0,2})"
 )
@@ -142,7 +142,7 @@ def _from_text(name: str, source: str) -> NDArray[Any]:
         )
     try:
         return _saved(source) if source.lower().endswith(".npy") else _picture(source)
-    except OSError as error:  # Pillow says OSError for all that it cannot read
+    except OSError as error:
         error = error if isinstance(error, FileError) else file_error(source, error, "read")
         raise ArgumentError(f"{name}: {error}") from error
 
@@ -186,22 +186,21 @@ def _saved(path: str) -> NDArray[Any]:
 
 def _picture(path: str) -> NDArray[Any]:
     """Grey values from 0 (black) to 1 (white)."""
-    from PIL import Image, UnidentifiedImageError  # the one place below `run` that reads pictures
+    from invprob.pictures import read_picture  # Pillow is loaded only where a picture is read
 
-    try:
-        with Image.open(path, formats=PICTURES) as picture:
-            if picture.mode == "F":
-                raise FileError(f"{path!r} holds floating-point values; save them as .npy")
-            if picture.mode.startswith("I"):
-                return np.asarray(picture, np.float64) / 65535
-            if picture.has_transparency_data:
-                alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
-                if alpha.min() < 255:
-                    raise FileError(f"{path!r} has transparent pixels; lay it over a colour first")
-            return np.asarray(picture.convert("L"), np.float64) / 255
-    except UnidentifiedImageError as error:
+    picture = read_picture(path)
+    if picture.white is None:
+        raise FileError(f"{path!r} holds floating-point values; save them as .npy")
+    if picture.alpha is not None and picture.alpha.min() < 255:
         raise FileError(
-            f"{path!r} is neither .npy nor one of the pictures {', '.join(PICTURES)}"
-        ) from error
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FileError(f"{path!r} is a damaged picture: {error}") from error
+            f"{path!r} has transparent pixels, which may be holes or paper; save black and white "
+            "instead. If what is transparent is hidden: "
+            f"PIL.Image.open({path!r}).getchannel('A').save('mask.png')"
+        )
+    if picture.most() > picture.white:
+        raise FileError(f"{path!r} holds values up to {picture.most():g}; save 8 or 16 bits")
+    shares = [np.asarray(plane, np.float64) / picture.white for plane in picture.planes]
+    grey = shares[0]
+    if any(not np.array_equal(grey, other) for other in shares[1:]):
+        grey = np.tensordot(REC_601, shares, 1)
+    return 1 - grey if picture.inverted else grey

@@ -6,6 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from invprob.arrays import REC_601
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import checked_shape, pixel_axes
@@ -13,8 +14,6 @@ from invprob.operators.lists import read_matrix
 from invprob.operators.units import pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
-
-REC_601 = (0.299, 0.587, 0.114)  # red, green, blue
 
 
 @register.operator("luminance")

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from invprob.arrays import REC_601
 from invprob.errors import ArgumentError
 from invprob.indices import indices
 from invprob.operators.base import Operator
 from invprob.operators.checks import pixel_axes
-from invprob.operators.colour import REC_601
 from invprob.operators.frequencies import working
 from invprob.operators.intensity import straight_through
 from invprob.operators.units import blocks

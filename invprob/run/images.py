@@ -1,9 +1,8 @@
-"""Image files become tensors in [-1, 1], and tensors become image files, here and nowhere else.
+"""Image files become tensors in [-1, 1], and tensors become image files.
 
-PNG, JPEG, TIFF and WebP can be read, and of several frames the first one. 8 bits a channel and
-16-bit grey keep their precision; of 16-bit colour Pillow keeps the upper eight bits. Transparent
-pixels are laid over white, and CMYK and palettes become RGB. The orientation that a camera recorded
-is applied, a colour profile is not.
+`invprob.pictures` says which files can be read. 8 bits a channel and 16-bit grey keep their
+precision; of 16-bit colour Pillow keeps the upper eight bits. Transparent pixels are laid over
+white.
 """
 
 import os
@@ -11,23 +10,21 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from invprob.ambient import own_precision, undisturbed
 from invprob.errors import ArgumentError, FileError, ShapeError
-from invprob.files import atomic_write, file_error
+from invprob.files import atomic_write
+from invprob.pictures import Picture, Plane, read_picture
 from invprob.registry import suggest
 from invprob.types import Images
 
-FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
-MOST_PIXELS = 150_000_000  # of one file; read from its header, before anything is decoded
+_ENDS = (255, 1023, 4095, 16383)  # what is white where 8, 10, 12 or 14 bits lie in a file of 16
 
 
 @dataclass(frozen=True)
@@ -39,62 +36,126 @@ class LoadedImage:
         grey: whether all three channels are equal, whatever the file's mode.
         size: the size of the picture in the file, (width, height), upright.
         mode: Pillow's name of the file's mode, such as "RGB".
+        notes: what looks wrong with the range of its values, in sentences.
     """
 
     tensor: Images
     grey: bool
     size: tuple[int, int]
     mode: str
+    notes: tuple[str, ...] = ()
 
 
 def load_image(
-    path: str | os.PathLike[str], *, size: int | None = None, fit: str = "crop"
+    path: str | os.PathLike[str],
+    *,
+    size: int | None = None,
+    fit: str = "crop",
+    white: float | None = None,
 ) -> Images:
-    """Read an image file.
+    """Read an image file; warn where its values hardly use the range from black to white.
 
     Args:
         path: a PNG, JPEG, TIFF or WebP file of at most 150 million pixels.
         size: the side of the square to bring it to, in pixels. None: the size stays.
         fit: how it becomes square: "crop" takes the central square, "pad" fills up with mid-grey,
             "stretch" changes its proportions.
+        white: the number in the file that is white, such as 4095 for 12 bits in a file of 16; 0 is
+            black. Larger numbers become white. None: the largest number that the file can hold. A
+            file of floating-point numbers needs it.
 
     Returns:
         The image, (1, 3, height, width), float32 in [-1, 1]. A grey one has three equal channels.
 
     Raises:
-        FileError: there is no such file, or it is no whole picture of a known kind, or too large.
-        ArgumentError: the size is below 1, or the fit is not known.
+        FileError: there is no such file, or it is no whole picture of a known kind, or too large,
+            or which of its values is white is not known, or cannot be chosen.
+        ArgumentError: the size is below 1, the fit is not known, or white is not above 0.
     """
-    return read_image(path, size=size, fit=fit).tensor
+    loaded = read_image(path, size=size, fit=fit, white=white)
+    for note in loaded.notes:
+        warnings.warn(note, stacklevel=2)
+    return loaded.tensor
 
 
 @undisturbed()
 def read_image(
-    path: str | os.PathLike[str], *, size: int | None = None, fit: str = "crop"
+    path: str | os.PathLike[str],
+    *,
+    size: int | None = None,
+    fit: str = "crop",
+    white: float | None = None,
 ) -> LoadedImage:
     """Read an image file, and what it was like; arguments and errors as `load_image`."""
     _check_fit(size, fit)
-    if Path(path).is_dir():
-        raise FileError(f"{os.fspath(path)!r} is a folder; name an image in it")
-    if Path(path).exists() and not Path(path).is_file():
-        raise FileError(f"{os.fspath(path)!r} is not an ordinary file; name an image")
-    try:
-        with Path(path).open("rb") as file, warnings.catch_warnings():
-            # Pillow warns of odd metadata and of large sizes; the first is harmless here, and the
-            # second is checked below.
-            warnings.simplefilter("ignore")
-            image = _open(path, file)
-            mode = image.mode
-            planes, white, alpha = _decode(path, image)
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise file_error(path, error, "read") from error
-    channels = [_plane(plane, white, alpha, size, fit) for plane in planes]
-    height, width = planes[0].shape
-    grey = all(np.array_equal(planes[0], plane) for plane in planes[1:])
+    if white is not None and not white > 0:
+        raise ArgumentError(f"white must be a number above 0, got {white}")
+    picture = read_picture(path)
+    most = picture.most()
+    chosen = _white(picture, most, white)
+    channels = [_channel(picture, plane, chosen, size, fit) for plane in picture.planes]
+    grey = all(np.array_equal(picture.planes[0], plane) for plane in picture.planes[1:])
     tensor = torch.cat(channels, 1).expand(1, 3, -1, -1).contiguous()
-    return LoadedImage(tensor, grey, (width, height), mode)
+    notes = _range_notes(picture, most, chosen)
+    return LoadedImage(tensor, grey, picture.size, picture.mode, notes)
+
+
+def _white(picture: Picture, most: float, white: float | None) -> float:
+    """The number that is white: the one asked for, or else the one that the file implies."""
+    name = repr(picture.name)
+    if white is not None and picture.fixed:
+        raise FileError(f"{name} cannot be read with white={white:g}, because {picture.fixed}")
+    if white is not None:
+        return white
+    if picture.white is None or most > picture.white:
+        kind = "floating-point values" if picture.white is None else "values"
+        guess = next((end for end in (1, *_ENDS, 65535) if most <= end), most)
+        raise FileError(
+            f"{name} holds {kind} up to {most:.10g}, and does not say which one is white; say it, "
+            f"for example --white {guess:.10g} (in Python white={guess:.10g})"
+        )
+    return picture.white
+
+
+def _range_notes(picture: Picture, most: float, white: float) -> tuple[str, ...]:
+    """What is odd about a picture's range of values: nothing, or one sentence."""
+    name = Path(picture.name).name
+    if most > white:
+        over = max(float((plane > white).mean()) for plane in picture.planes)
+        return (
+            f"{name} holds values up to {most:.10g}; those above {white:.10g} become white "
+            f"({100 * over:.2g} % of the pixels)",
+        )
+    if most == 0 or 4 * most > white:
+        return ()
+    whole = picture.white is not None
+    end = next((end for end in (1, *_ENDS) if whole and most <= end < white / 2), most)
+    guess = " (a mask?)" if end == 1 and whole else ""
+    if end in _ENDS:
+        guess = f" ({int(end).bit_length()} bits?)"
+    factor = f"{white / end:.4g}"
+    remedy = (
+        f"multiply its values by {factor}, because {picture.fixed}"
+        if picture.fixed
+        else f"say that {end:.10g} is white: --white {end:.10g} (in Python white={end:.10g}), a "
+        f"factor of {factor}"
+    )
+    return (
+        f"{name} uses {most:.10g} of {white:.10g} and is nearly "
+        f"{'white' if picture.inverted else 'black'}{guess}; if it should not be, {remedy}",
+    )
+
+
+def _channel(picture: Picture, plane: Plane, white: float, size: int | None, fit: str) -> Tensor:
+    """One plane as a fitted (1, 1, height, width) in [-1, 1], laid over white where transparent."""
+    tensor = torch.from_numpy(plane.astype(np.float32)).div_(white / 2).sub_(1)[None, None]
+    tensor.clamp_(max=1)
+    if picture.inverted:
+        tensor.neg_()
+    if picture.alpha is not None:
+        opaque = torch.from_numpy(picture.alpha.astype(np.float32) / 255)
+        tensor = 1 + (tensor - 1) * opaque
+    return tensor if size is None else fit_image(tensor, size, fit)
 
 
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
@@ -195,83 +256,3 @@ def _check_fit(size: int | None, fit: str) -> None:
         raise ArgumentError(
             f"fit must be one of {', '.join(FITS)}, got {fit!r}.{suggest(fit, FITS)}"
         )
-
-
-# --------------------------------------------------------------------------------------- decoding
-
-
-def _open(path: str | os.PathLike[str], file: IO[bytes]) -> Image.Image:
-    """Read the header, and refuse what should not be decoded."""
-    name = repr(os.fspath(path))
-    try:
-        image = Image.open(file, formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise _too_large(name) from None
-    except UnidentifiedImageError:
-        what = "is no image" if file.seek(0, os.SEEK_END) else "is empty, not an image"
-        raise FileError(f"{name} {what} that can be read (PNG, JPEG, TIFF, WebP)") from None
-    except Exception as error:  # a damaged header makes Pillow raise nearly anything
-        raise _damaged(name, error) from error
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise FileError(f"{name} is an image without pixels ({width} x {height})")
-    if width * height > MOST_PIXELS:
-        raise _too_large(name, f" ({width} x {height})")
-    return image
-
-
-def _too_large(name: str, size: str = "") -> FileError:
-    limit = f"{MOST_PIXELS // 1_000_000} million"
-    return FileError(f"{name} holds more than {limit} pixels{size}; make it smaller first")
-
-
-def _damaged(name: str, error: Exception) -> FileError:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return FileError(f"{name} cannot be decoded, it may be truncated or damaged: {first}")
-
-
-Plane = NDArray[np.generic]
-
-
-def _decode(
-    path: str | os.PathLike[str], image: Image.Image
-) -> tuple[list[Plane], int, Plane | None]:
-    """Decode the first frame: one or three planes, the value of white, and alpha if there is any.
-
-    The planes hold the file's integers, because floats of a large picture would take much memory.
-    """
-    name = repr(os.fspath(path))
-    if image.mode == "F":
-        raise FileError(
-            f"{name} holds floating-point values, whose white is unknown; save 8 or 16 bits"
-        )
-    try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):
-            return [_sixteen_bits(name, np.asarray(image))], 65535, None
-        grey = image.mode in ("1", "L", "LA")
-        if image.has_transparency_data:
-            *bands, alpha = image.convert("LA" if grey else "RGBA").split()
-            return [np.asarray(band) for band in bands], 255, np.asarray(alpha)
-        bands = list(image.convert("L" if grey else "RGB").split())
-        return [np.asarray(band) for band in bands], 255, None
-    except (FileError, MemoryError):
-        raise
-    except Exception as error:  # damaged data make Pillow and its decoders raise nearly anything
-        raise _damaged(name, error) from error
-
-
-def _sixteen_bits(name: str, values: Plane) -> Plane:
-    """Check that integers wider than sixteen bits hold no more than sixteen."""
-    if int(values.min()) < 0 or int(values.max()) > 65535:
-        raise FileError(f"{name} holds values outside 0 ... 65535; save 8 or 16 bits")
-    return values
-
-
-def _plane(plane: Plane, white: int, alpha: Plane | None, size: int | None, fit: str) -> Tensor:
-    """One plane as a fitted (1, 1, height, width) in [-1, 1], laid over white where transparent."""
-    tensor = torch.from_numpy(plane.astype(np.float32)).div_(white / 2).sub_(1)[None, None]
-    if alpha is not None:
-        tensor = 1 + (tensor - 1) * torch.from_numpy(alpha.astype(np.float32) / 255)
-    return tensor if size is None else fit_image(tensor, size, fit)

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from invprob.arrays import REC_601
 from invprob.errors import ShapeError
 from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.metrics import psnr, ssim
 from invprob.operators.base import LinearOperator, Operator
-from invprob.operators.colour import REC_601
 from invprob.perceptual.distance import Absent, PerceptualDistance
 from invprob.types import Images, PerImage, Spec
 

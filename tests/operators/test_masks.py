@@ -212,7 +212,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)).save(whole)
     (tmp_path / "half.png").write_bytes(whole.read_bytes()[:2000])
     for name, message in {
-        "text.png": "neither .npy nor one of the pictures PNG",
+        "text.png": "is no image that can be read",
         "text.npy": "not an array that NumPy saved",
         "empty.npy": "not an array that NumPy saved",
         "objects.npy": "not an array that NumPy saved",
