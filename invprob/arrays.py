@@ -195,7 +195,7 @@ def _picture(path: str) -> NDArray[Any]:
         raise FileError(
             f"{path!r} has transparent pixels, which may be holes or paper; save black and white "
             "instead. If what is transparent is hidden: "
-            f"PIL.Image.open({path!r}).getchannel('A').save('mask.png')"
+            f"PIL.Image.open({path!r}).convert('RGBA').getchannel('A').save('mask.png')"
         )
     if picture.most() > picture.white:
         raise FileError(f"{path!r} holds values up to {picture.most():g}; save 8 or 16 bits")

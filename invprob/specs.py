@@ -106,7 +106,7 @@ def _shown(value: Any) -> str:
         return f"{value:g}"
     size = size_of(value) if isinstance(value, str) else None
     if size is not None:
-        return f"{'×'.join(map(str, size))} array"
+        return f"{' x '.join(map(str, size))} array"
     text = " ".join(str(value).split())
     if len(text) > _SHOWN:
         text = f"{text[: _SHOWN // 2]}…{text[1 - _SHOWN // 2 :]}"

@@ -213,7 +213,9 @@ class Mask(Masked):
 
     The mask has the height and width of the image and values from 0 (black, hidden) to 1 (white,
     shown). It is a picture, a `.npy` file, nested lists, or an array. It is read once; the spec
-    holds the mask itself, not the name of its file. Measurements have the shape of the image.
+    holds the mask itself, not the name of its file. Measurements have the shape of the image. The
+    commands `solve` and `measure` also take a mask of the size of the picture's file, which goes
+    the way of the picture.
 
     Raises:
         ArgumentError: the file is missing or unreadable, the mask has another size or values
@@ -239,7 +241,10 @@ class Mask(Masked):
             )
         seen = plane >= 0.5
         if not seen.any():
-            raise ArgumentError("mask shows no pixel; white, or 1, is what is seen")
+            raise ArgumentError(
+                f"mask shows no pixel: its values end at {plane.max():.3g}, and a pixel is seen "
+                "from 1/2 on, where 1 is white; make white what is to be seen"
+            )
         self._mask = carry(seen.astype(float))
         super().__init__(image_shape, torch.from_numpy(seen))
 

@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     "noise",
     "samples",
     "fit",
+    "white",
     "grey",
     "seed",
     "operator_seed",
@@ -70,6 +71,9 @@ def measure(
     config = _config(context, words, given)
     _check_target(out, overwrite=overwrite)
     measurements, inputs = measure_inputs(config, _size(config, size))
+    if not (quiet or as_json):
+        for note in inputs.notes:
+            typer.echo(note, err=True)
     measurements.save(out)
     ratios = None
     if measurements.noise_spec is not None:

@@ -3,6 +3,8 @@
 Pillow's own font is crisp at every size and needs no file, but it has few letters beside ASCII.
 """
 
+import unicodedata
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -11,6 +13,8 @@ from torch import Tensor
 from invprob.run.images import to_pillow
 
 PAPER, INK, FAINT = (255, 255, 255), (32, 33, 36), (95, 99, 104)
+
+_HAD = "©«°±·»"  # beside ASCII
 
 # Five anchors from black over violet and orange to pale yellow, even in lightness.
 _HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])
@@ -56,14 +60,24 @@ def write(
     Args:
         draw: what draws on the picture.
         place: the top left corner of the line, in pixels.
-        text: the line; a letter that the font lacks becomes a question mark.
+        text: the line; of a letter with an accent the font has only the letter, and what it lacks
+            becomes a question mark.
         size: the size of the font, in pixels.
         colour: red, green and blue.
     """
-    plain = text.encode("latin-1", "replace").decode("latin-1")
-    draw.text(place, plain, font=ImageFont.load_default(size=size), fill=colour)
+    draw.text(place, _plain(text), font=ImageFont.load_default(size=size), fill=colour)
 
 
 def width_of(text: str, size: float = 15) -> float:
     """How wide a line of text will be, in pixels."""
-    return ImageFont.load_default(size=size).getlength(text)
+    return ImageFont.load_default(size=size).getlength(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """The text in letters that Pillow's font has."""
+    letters = unicodedata.normalize("NFKD", text.replace("×", "x"))
+    return "".join(
+        letter if letter.isascii() or letter in _HAD else "?"
+        for letter in letters
+        if not unicodedata.combining(letter)
+    )

@@ -90,6 +90,16 @@ class RunConfig:
     fit: Annotated[
         Literal["crop", "pad", "stretch"], _measured("How an image becomes square.", scope="sweep")
     ] = "crop"
+    white: Annotated[
+        float | None,
+        _measured(
+            "The number in an image file that is white, such as 4095 for 12 bits.",
+            metavar="NUMBER",
+            unset="the largest that the file can hold",
+            within=POSITIVE,
+            scope="sweep",
+        ),
+    ] = None
     grey: Annotated[bool, _measured("Measure the luminance alone: one channel.", scope="sweep")] = (
         False
     )

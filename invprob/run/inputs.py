@@ -13,6 +13,7 @@ from invprob.files import file_error
 from invprob.measurements import Measurements, measure
 from invprob.run.build import build_noise, make_operator, make_transform
 from invprob.run.config import SETTINGS, RunConfig
+from invprob.run.fitted import brief, fit_masks, fit_notes
 from invprob.run.images import read_image
 from invprob.run.samples import sample_path
 from invprob.run.score import grading_record
@@ -23,11 +24,21 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True)
 class Inputs:
-    """Pictures fitted to one size, (batch, 3, size, size), their names, and which are grey."""
+    """The pictures of a run.
+
+    Args:
+        names: what each is called.
+        images: the pictures, fitted to one size, (batch, 3, size, size).
+        grey: which of them are grey.
+        sizes: the size of each in its file, (width, height), upright.
+        notes: how they were fitted, and what is odd about their values, a line each.
+    """
 
     names: tuple[str, ...]
     images: Images
     grey: tuple[bool, ...]
+    sizes: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...]
 
 
 def expand(paths: Sequence[str]) -> tuple[str, ...]:
@@ -51,7 +62,13 @@ def expand(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in found)
 
 
-def load_inputs(images: Sequence[str], samples: Sequence[str], size: int, fit: str) -> Inputs:
+def load_inputs(
+    images: Sequence[str],
+    samples: Sequence[str],
+    size: int,
+    fit: str,
+    white: float | None = None,
+) -> Inputs:
     """Read samples and files, in that order, and fit them to a size.
 
     Args:
@@ -59,17 +76,22 @@ def load_inputs(images: Sequence[str], samples: Sequence[str], size: int, fit: s
         samples: names of pictures that ship with the package.
         size: the side of the square they are brought to, in pixels.
         fit: how they become square, as in `load_image`.
+        white: the number in the files that is white, as in `load_image`.
 
     Raises:
         FileError: a file is missing, or no picture.
         UnknownNameError: there is no sample of a name.
     """
-    paths = [*map(sample_path, samples), *map(Path, images)]
-    loaded = [read_image(path, size=size, fit=fit) for path in paths]
+    paths = [Path(path) for path in images]
+    own = [read_image(path, size=size, fit=fit, white=white) for path in paths]
+    loaded = [read_image(sample_path(name), size=size, fit=fit) for name in samples] + own
+    odd = [note for one in own for note in one.notes]
     return Inputs(
         names=distinct([*samples, *(Path(path).stem for path in images)]),
         images=torch.cat([one.tensor for one in loaded]),
         grey=tuple(one.grey for one in loaded),
+        sizes=tuple(one.size for one in loaded),
+        notes=(*fit_notes(paths, [one.size for one in own], size, fit), *brief(odd)),
     )
 
 
@@ -102,13 +124,16 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
     """
     inputs = load_truth(config, size)
     shape = tuple(inputs.images.shape[1:])
-    operator = make_operator(config, shape, images=len(inputs.images))
+    chain, notes = fit_masks(config.operators, inputs.sizes, size, config.fit)
+    fitted = dataclasses.replace(config, operators=chain)
+    operator = make_operator(fitted, shape, images=len(inputs.images))
     noise = build_noise(config.noise)
     record = {
         "names": list(inputs.names),
         "fit": config.fit,
         **grading_record(inputs.grey, luminance=config.grey),
     }
+    inputs = dataclasses.replace(inputs, notes=(*inputs.notes, *notes))
     return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
 
 
@@ -120,7 +145,7 @@ def load_truth(config: RunConfig, size: int) -> Inputs:
         UnknownNameError: a name is not registered.
         ShapeError: the transforms change the shape of an image.
     """
-    inputs = load_inputs(config.images, config.samples, size, config.fit)
+    inputs = load_inputs(config.images, config.samples, size, config.fit, config.white)
     if not config.transforms:
         return inputs
     transform = make_transform(config, tuple(inputs.images.shape[1:]))

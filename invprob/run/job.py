@@ -31,7 +31,10 @@ from invprob.types import Images
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that solving and scoring needs; `truth` is None where it is not known."""
+    """Everything that solving and scoring needs; `truth` is None where it is not known.
+
+    `remarks` say how pictures were fitted, and what is odd about their values.
+    """
 
     config: RunConfig
     device: torch.device
@@ -41,6 +44,7 @@ class Job:
     operator: Operator
     recipe: Recipe
     truth: Images | None
+    remarks: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -112,7 +116,7 @@ class Job:
 
     def messages(self) -> list[str]:
         """What a user should know before the first step, a line each."""
-        config, lines = self.config, []
+        config, lines = self.config, list(self.remarks)
         if isinstance(self.network, Absent) and config.perceptual == "auto":
             lines.append(f"LPIPS is left out: {self.network}; to do without: --perceptual none")
         if not needs_generator(config.method.name):
@@ -170,13 +174,15 @@ def build_job(config: RunConfig, display: Display, began: RunFolder | None = Non
             display.message(f"versions changed, so the last digits may differ: {changes}")
     measurements = None if began is None else began.measurements()
     if measurements is None:
-        measurements, truth = _measured(config, generator)
+        measurements, truth, remarks = _measured(config, generator)
     else:
-        truth = _truth(config, generator, display)
+        truth, remarks = _truth(config, generator, display), ()
     operator = measurements.operator()
     recipe = build_recipe(config, generator, operator, network, noise=measurements.noise())
     resolved = resolve(config, recipe)
-    return Job(resolved, device, generator, network, measurements, operator, recipe, truth)
+    return Job(
+        resolved, device, generator, network, measurements, operator, recipe, truth, remarks
+    )
 
 
 def _with_generator_at_hand(config: RunConfig, display: Display) -> RunConfig:
@@ -195,11 +201,13 @@ def _with_generator_at_hand(config: RunConfig, display: Display) -> RunConfig:
     return config
 
 
-def _measured(config: RunConfig, generator: Generator) -> tuple[Measurements, Images | None]:
+def _measured(
+    config: RunConfig, generator: Generator
+) -> tuple[Measurements, Images | None, tuple[str, ...]]:
     """Measure the configured images, or load the configured file, which knows no truth."""
     if config.measurements is None:
         measurements, inputs = measure_inputs(config, generator.resolution)
-        return measurements, inputs.images
+        return measurements, inputs.images, inputs.notes
     measurements = Measurements.load(config.measurements)
     if needs_generator(config.method.name) and measurements.image_shape != generator.image_shape:
         raise ShapeError(
@@ -208,7 +216,7 @@ def _measured(config: RunConfig, generator: Generator) -> tuple[Measurements, Im
             f"{generator.image_shape}; measure with --size {generator.resolution}, or name another "
             "--prior"
         )
-    return measurements, None
+    return measurements, None, ()
 
 
 def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:

@@ -89,6 +89,28 @@ def test_scores_are_those_of_the_files(call, place: Path) -> None:
     assert told["psnr"] == pytest.approx(10 * np.log10(4 / error.mean()), abs=0.02)
 
 
+def test_a_picture_its_mask_and_its_white_are_spoken_of(call, place: Path) -> None:
+    hole = np.full((40, 48), 255, np.uint8)
+    hole[10:20, 14:24] = 0
+    Image.fromarray(hole).save("hole.png")
+    Image.fromarray((pixels("../grey.png")[..., 0].astype(np.uint16)) * 16).save("deep.png")
+    masked = ("--operator", "mask", "--mask", "hole.png", "--size", 32)
+    for command in (
+        ("measure", "deep.png", *masked, "--out", "y.st"),
+        ("solve", "deep.png", *masked[:-2], "--steps", 2, "--out", "run"),
+    ):
+        done = call(*command)
+        assert done.status == 0
+        assert "deep.png is cropped from 48 x 40 to its central 40 x 40 pixels" in done.err
+        assert "deep.png uses 4080 of 65535 and is nearly black (12 bits?)" in done.err
+        assert "hole.png is fitted like the picture; it hides 6.25 % of the pixels" in done.err
+    call("measure", "deep.png", *masked, "--white", 4080, "--out", "told.st")
+    call("measure", "../grey.png", *masked, "--out", "grey.st")
+    one, other = (Measurements.load(name).values for name in ("told.st", "grey.st"))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    assert call("measure", "deep.png", *masked, "--out", "z.st", "--quiet").err == ""
+
+
 def test_measuring_first_gives_the_same_bits(call, place: Path) -> None:
     noisy = ("--operator", "circulant", "--ratio", "0.2", "--noise", "gaussian", "--sigma", "0.1")
     direct = call("solve", *noisy, "--steps", "5", "--seed", "7", "--out", "direct")

@@ -75,7 +75,7 @@ def test_arrays_and_long_lists_are_shortened(tmp_path: Path) -> None:
     file = tmp_path / "hole.npy"
     np.save(file, np.eye(128))
     mask = Mask((3, 128, 128), mask=str(file))
-    assert mask.describe() == "mask(mask=128×128 array)"
+    assert mask.describe() == "mask(mask=128 x 128 array)"
     assert Operator.from_spec(mask.spec()).describe() == mask.describe()
     few = CT((1, 8, 8), degrees="0 45 90")
     assert few.describe() == 'ct(degrees="0 45 90")'

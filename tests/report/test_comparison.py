@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from invprob.report.comparison import draw_comparison, write_comparison
-from invprob.report.drawing import heat, tile
+from invprob.report.drawing import heat, tile, width_of
 from invprob.run.results import Comparison, Panel
 
 SCORES = {
@@ -79,3 +79,9 @@ def test_the_background_is_light_and_the_file_is_a_picture(tmp_path: Path) -> No
 
 def test_foreign_letters_do_not_stop_a_picture() -> None:
     draw_comparison(Comparison("脸", None, [], torch.zeros(3, 8, 8), NOTHING, "→ ⁺"))
+
+
+def test_letters_that_the_font_lacks_are_written_with_those_that_it_has() -> None:
+    assert width_of("12 × 8 cafés") == width_of("12 x 8 cafes")
+    assert width_of("日") == width_of("?")
+    assert width_of("20° · a") != width_of("20? ? a")
