@@ -254,7 +254,7 @@ def _tiff(image: TiffImageFile, coding: _Coding) -> _Coding:
             trouble="holds compressed big-endian numbers, which Pillow garbles; save it "
             "little-endian, or without compression"
         )
-    if mode == "YCbCr" and raw and tuple(tags.get(_SUBSAMPLING, (1, 1))) != (1, 1):
+    if tags.get(_PHOTOMETRIC) == 6 and raw and tuple(tags.get(_SUBSAMPLING, (1, 1))) != (1, 1):
         return _Coding(trouble="holds YCbCr with fewer colours than pixels; save RGB")
     if mode[0] not in "IF":
         fixed = _REDUCED if bits > 8 and not coding.fixed else coding.fixed
