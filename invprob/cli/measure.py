@@ -71,10 +71,10 @@ def measure(
     config = _config(context, words, given)
     _check_target(out, overwrite=overwrite)
     measurements, inputs = measure_inputs(config, _size(config, size))
+    measurements.save(out)
     if not (quiet or as_json):
         for note in inputs.notes:
             typer.echo(note, err=True)
-    measurements.save(out)
     ratios = None
     if measurements.noise_spec is not None:
         ratios = snr(measurements.operator()(inputs.images), measurements.values)

@@ -180,9 +180,7 @@ def build_job(config: RunConfig, display: Display, began: RunFolder | None = Non
     operator = measurements.operator()
     recipe = build_recipe(config, generator, operator, network, noise=measurements.noise())
     resolved = resolve(config, recipe)
-    return Job(
-        resolved, device, generator, network, measurements, operator, recipe, truth, remarks
-    )
+    return Job(resolved, device, generator, network, measurements, operator, recipe, truth, remarks)
 
 
 def _with_generator_at_hand(config: RunConfig, display: Display) -> RunConfig:
