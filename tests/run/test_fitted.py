@@ -1,5 +1,6 @@
 """Pictures and masks of their size are fitted alike, and it is said how."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,8 @@ def test_nothing_is_said_where_nothing_was_changed_and_little_of_many() -> None:
 def test_a_mask_of_the_pictures_size_goes_the_same_way(fit: str, tmp_path: Path) -> None:
     mask = saved(tmp_path / "hole.png", hole())
     photo = saved(tmp_path / "photo.png", hole())  # the photo shows the mask itself
-    config = RunConfig(images=(photo,), operators=(Named("mask", {"mask": mask}),), fit=fit)
+    config = RunConfig(images=(photo,), operators=(Named("mask", {"mask": mask}),))
+    config = dataclasses.replace(config, **{"fit": fit})
     measurements, inputs = measure_inputs(config, SIDE)
     operator = measurements.operator()
     assert isinstance(operator, Mask)
