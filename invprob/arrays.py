@@ -16,12 +16,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from invprob.errors import ArgumentError, FileError
 from invprob.files import file_error
 
-# What a constructor takes: the name of a file, a text that `carry` wrote, nested lists, an array.
-Contents: TypeAlias = str | os.PathLike[str] | Sequence[Any] | NDArray[Any]
+# What a constructor takes: the name of a file, a text that `carry` wrote, nested lists, an array,
+# a tensor.
+Contents: TypeAlias = str | os.PathLike[str] | Sequence[Any] | NDArray[Any] | Tensor
 Plane: TypeAlias = NDArray[np.float64]
 
 REC_601 = (0.299, 0.587, 0.114)  # what red, green and blue contribute to grey
@@ -38,7 +40,7 @@ def read_plane(name: str, source: Contents) -> Plane:
         name: the name of the argument, for messages.
         source: a `.npy` file; a picture (PNG, TIFF, WebP, JPEG), whose colours are mixed to grey
             values from 0 (black) to 1 (white); nested lists, or a text such as "[[0, 1], [1, 0]]";
-            an array; or a text that `carry` wrote.
+            an array or a tensor; or a text that `carry` wrote.
 
     Returns:
         The numbers, (rows, columns) in float64.
@@ -148,6 +150,8 @@ def _from_text(name: str, source: str) -> NDArray[Any]:
 
 
 def _numbers(name: str, source: Any) -> NDArray[Any]:
+    if isinstance(source, Tensor):
+        source = source.detach().cpu().resolve_conj().resolve_neg()
     try:
         return np.asarray(source)
     except (ValueError, TypeError) as error:

@@ -354,7 +354,8 @@ def _real(array: Tensor | ArrayLike) -> Tensor:
             array = torch.from_numpy(numbers.astype(np.float64))
     if array.is_complex():
         raise MeasurementError(
-            "measurements must be real; give complex ones a last axis of 2 (torch.view_as_real)"
+            "measurements must be real; give complex ones a last axis of 2, by "
+            "torch.view_as_real(y) or numpy.stack([y.real, y.imag], -1)"
         )
     return array
 

@@ -18,7 +18,8 @@ from invprob.operators.identity import Identity
 from invprob.operators.intensity import Brightness, Clip, Gamma, Quantise, Saturate
 from invprob.operators.jpeg import JPEG
 from invprob.operators.masks import BoxMask, Mask, RandomMask, StrokeMask
-from invprob.operators.mri import MRI, MulticoilMRI
+from invprob.operators.mri import MRI
+from invprob.operators.multicoil import MulticoilMRI
 from invprob.operators.noise import (
     GaussianNoise,
     Noise,

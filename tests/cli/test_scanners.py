@@ -1,0 +1,87 @@
+"""Data of scanners on the command line: the axis of a sinogram, lines of k-space, coil maps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from skimage.transform import radon
+
+from invprob.errors import MeasurementWarning
+from invprob.measurements import Measurements
+from invprob.metrics import psnr
+from invprob.operators import CT, MRI
+from invprob.run.samples import load_sample
+
+SIZE, VIEWS = 32, 45
+DEGREES = np.arange(VIEWS) * 180 / VIEWS
+CT_OPTIONS = ("--operator", "ct", "--views", VIEWS, "--detectors", VIEWS)
+
+
+def _cat() -> np.ndarray:
+    """The sample, 0 outside a circle, (3, 32, 32)."""
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
+    return load_sample("cat", size=SIZE)[0].double().numpy() * (np.hypot(x, y) < SIZE // 2)
+
+
+def test_a_sinogram_of_scikit_image_is_imported_and_restored(call, place: Path) -> None:
+    cat = _cat()
+    theirs = [radon(channel, DEGREES, circle=False, preserve_range=True) for channel in cat]
+    (cells, _), *_ = (sinogram.shape for sinogram in theirs)
+    np.save("sinogram.npy", np.stack([sinogram.T for sinogram in theirs]))
+    options = ("--operator", "ct", "--views", VIEWS, "--detectors", cells, "--size", SIZE)
+    axis = 0.5 * (cells % 2 == 0)
+    moved = ("--axis", axis, "--origin", "0.5 0.5")
+    scores = []
+    for name, words in (("moved", (*options, *moved)), ("middle", options)):
+        done = call("import-measurements", "sinogram.npy", *words, "--out", f"{name}.st")
+        assert (done.status, done.err) == (0, ""), done
+        run = ("--method", "tv", "--steps", 60, "--out", name)
+        assert call("solve", "--measurements", f"{name}.st", *run).status == 0
+        image = load_file(f"{name}/solution.safetensors")["image"]
+        scores.append(float(psnr(image, torch.from_numpy(cat[None]).float())))
+    assert scores[0] > 30 > 27 > scores[1], scores
+    operator = Measurements.load("moved.st").operator()
+    assert isinstance(operator, CT)
+    assert (operator.axis, operator.origin) == (axis, (0.5, 0.5))
+    assert "axis" not in Measurements.load("middle.st").operator_spec
+
+
+def test_a_sinogram_whose_axes_are_exchanged_is_warned_of(call, place: Path) -> None:
+    operator = CT((3, SIZE, SIZE), views=VIEWS, detectors=VIEWS)
+    values = operator(torch.from_numpy(_cat()[None]))[0].numpy()
+    np.save("right.npy", values)
+    np.save("wrong.npy", values.swapaxes(1, 2))
+    words = (*CT_OPTIONS, "--size", SIZE, "--out")
+    with pytest.warns(MeasurementWarning, match="looks transposed"):
+        assert call("import-measurements", "wrong.npy", *words, "wrong.st").status == 0
+    assert call("import-measurements", "right.npy", *words, "right.st").status == 0
+
+
+def test_k_space_with_its_own_lines_and_maps(call, refuse, place: Path) -> None:
+    cat = load_sample("cat", size=SIZE)[0].double().numpy()
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(2, SIZE, SIZE)) + 1j * rng.normal(size=(2, SIZE, SIZE))
+    mask = (np.arange(SIZE) % 3 == 1) | (abs(np.arange(SIZE) - SIZE // 2) < 4)
+    moved = np.fft.ifftshift(maps[:, None] * cat, axes=(2, 3))
+    full = np.fft.fftshift(np.fft.fft2(moved, norm="ortho"), axes=(2, 3))[..., mask]
+    np.save("y.npy", np.stack([full.real, full.imag], -1))
+    np.save("mask.npy", mask.astype(np.uint8))
+    np.save("maps.npy", maps.astype(np.complex64))
+    given = ("--lines", "mask.npy", "--sensitivities", "maps.npy", "--size", SIZE)
+    words = ("--operator", "multicoil-mri", *given, "--out", "y.st")
+    done = call("import-measurements", "y.npy", *words)
+    assert (done.status, done.err) == (0, ""), done
+    saved = Measurements.load("y.st")
+    exact = saved.operator()(torch.from_numpy(cat[None]).float())
+    assert float((exact - saved.values).norm() / saved.values.norm()) < 1e-6
+    assert call("solve", "--measurements", "y.st", "--method", "tv", "--steps", 40).status == 0
+    np.save("complex.npy", full)
+    refused = refuse("import-measurements", "complex.npy", *words[:-1], "z.st")
+    assert "numpy.stack([y.real, y.imag], -1)" in refused
+    by_number = ("--operator", "mri", "--lines", "16 15 17 3", "--size", SIZE, "--out", "n.st")
+    assert call("measure", "--sample", "cat", *by_number).status == 0
+    operator = Measurements.load("n.st").operator()
+    assert isinstance(operator, MRI)
+    assert operator.lines.tolist() == [16, 15, 17, 3]
