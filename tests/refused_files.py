@@ -230,9 +230,10 @@ DAMAGED: dict[str, Case] = {
         ops(b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n", "f2", b"\x85RN\x86R"),
         "unusual type",
     ),
-    "a storage that is a torch file of now": Case(
-        nvidia(D=Nested(torch.zeros(1))), "something else"
+    "a storage in another file": Case(
+        ops(b"ctorch.storage\n_load_from_bytes\nC\x04\x80\x02N.\x85R"), "of before 1.6"
     ),
+    "a storage that is a tensor": Case(nvidia(D=Nested(torch.zeros(1))), "something else"),
     "a storage in a storage": Case(nvidia(D=Nested(Nested(1))), "inside a torch file"),
     "a storage in a zip file": Case(rosinality(Nested(1)), "inside a torch file"),
     "a set of none": Case(ops(b"](\x90"), "not a set"),

@@ -103,7 +103,7 @@ def recognise(value: Any, limits: Limits) -> Recognised:
     if is_tf_network(network):
         notes = _others(entries, list(_above(place.path)), {place.path})
         return Recognised("nvidia-tf", *flatten_tf(network), notes)
-    names = _names(entries, place, places)
+    names = _names(entries, place)
     if place.format == "rosinality":
         names |= _latent(entries, place)
     notes = _others(entries, [place.path, *_above(place.path)], set(names.values()))
@@ -183,14 +183,12 @@ def _words(parts: list[str]) -> set[str]:
     return {word.lower() for word in found}
 
 
-def _names(entries: Mapping[str, Any], place: _Place, places: list[_Place]) -> dict[str, str]:
+def _names(entries: Mapping[str, Any], place: _Place) -> dict[str, str]:
     """A generator's own names of its tensors, each with that in the file."""
-    path = place.path
-    inner = tuple(p.path for p in places if p.path != path and p.path.startswith(path))
     return {
-        name.removeprefix(path): name
+        name.removeprefix(place.path): name
         for name, value in entries.items()
-        if name.startswith(path) and not name.startswith(inner) and _is_tensor(value)
+        if name.startswith(place.path) and _is_tensor(value)
     }
 
 
