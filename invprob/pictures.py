@@ -80,11 +80,12 @@ class Picture:
         return most
 
 
-def read_picture(path: str | os.PathLike[str]) -> Picture:
+def read_picture(path: str | os.PathLike[str], *, most_pixels: int = MOST_PIXELS) -> Picture:
     """Decode a picture file.
 
     Args:
-        path: a PNG, JPEG, TIFF or WebP file of at most 150 million pixels.
+        path: a PNG, JPEG, TIFF or WebP file.
+        most_pixels: how many pixels it may have by its header.
 
     Raises:
         FileError: there is no such file, it is no whole picture of a known kind, it is too large,
@@ -100,19 +101,19 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
             # Pillow warns of odd metadata and of large sizes; the first is harmless here, and the
             # second is checked below.
             warnings.simplefilter("ignore")
-            return _decode(name, _open(repr(name), file))
+            return _decode(name, _open(repr(name), file, most_pixels))
     except OSError as error:
         if isinstance(error, FileError):
             raise
         raise file_error(path, error, "read") from error
 
 
-def _open(name: str, file: IO[bytes]) -> Image.Image:
+def _open(name: str, file: IO[bytes], most_pixels: int) -> Image.Image:
     """Read the header, and refuse what should not be decoded."""
     try:
         image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:
-        raise _too_large(name) from None
+        raise _too_large(name, most_pixels) from None
     except UnidentifiedImageError:
         raise _unknown(name, file) from None
     except Exception as error:  # a damaged header makes Pillow raise nearly anything
@@ -120,8 +121,8 @@ def _open(name: str, file: IO[bytes]) -> Image.Image:
     width, height = image.size
     if width < 1 or height < 1:
         raise FileError(f"{name} is an image without pixels ({width} x {height})")
-    if width * height > MOST_PIXELS:
-        raise _too_large(name, f" ({width} x {height})")
+    if width * height > most_pixels:
+        raise _too_large(name, most_pixels, f" ({width} x {height})")
     return image
 
 
@@ -137,9 +138,8 @@ def _unknown(name: str, file: IO[bytes]) -> FileError:
     return FileError(f"{name} {what} that can be read (PNG, JPEG, TIFF, WebP)")
 
 
-def _too_large(name: str, size: str = "") -> FileError:
-    limit = f"{MOST_PIXELS // 1_000_000} million"
-    return FileError(f"{name} holds more than {limit} pixels{size}; make it smaller first")
+def _too_large(name: str, most_pixels: int, size: str = "") -> FileError:
+    return FileError(f"{name} holds more than {most_pixels:,} pixels{size}; make it smaller first")
 
 
 def _damaged(name: str, error: Exception) -> FileError:
