@@ -133,10 +133,10 @@ class Job:
         return lines
 
     def environment(self) -> dict[str, Any]:
-        """What the result depends on beside the settings, as JSON, and the method's notes."""
+        """What the result depends on beside the settings, as JSON, and notes of pictures and method."""
         about = environment.describe(self.device, self.generator, self.operator, self.network)
         used = needs_generator(self.config.method.name)
-        return {**about, "generator_used": used, "notes": list(self.recipe.notes)}
+        return {**about, "generator_used": used, "notes": [*self.remarks, *self.recipe.notes]}
 
 
 def build_job(config: RunConfig, display: Display, began: RunFolder | None = None) -> Job:

@@ -104,6 +104,8 @@ def test_a_picture_its_mask_and_its_white_are_spoken_of(call, place: Path) -> No
         assert "deep.png is cropped from 48 x 40 to its central 40 x 40 pixels" in done.err
         assert "deep.png uses 4080 of 65535 and is nearly black (12 bits?)" in done.err
         assert "hole.png is fitted like the picture; it hides 6.25 % of the pixels" in done.err
+    notes = json.loads(Path("run/environment.json").read_text())["notes"]
+    assert any("4080 of 65535" in note for note in notes)  # also after --quiet, and in a sweep
     call("measure", "deep.png", *masked, "--white", 4080, "--out", "told.st")
     call("measure", "../grey.png", *masked, "--out", "grey.st")
     one, other = (Measurements.load(name).values for name in ("told.st", "grey.st"))
