@@ -133,7 +133,7 @@ class Job:
         return lines
 
     def environment(self) -> dict[str, Any]:
-        """What the result depends on beside the settings, as JSON, and notes of pictures and method."""
+        """What the result depends on beside the settings, as JSON, and all notes."""
         about = environment.describe(self.device, self.generator, self.operator, self.network)
         used = needs_generator(self.config.method.name)
         return {**about, "generator_used": used, "notes": [*self.remarks, *self.recipe.notes]}
