@@ -119,7 +119,7 @@ class Measurements:
         _check_shape(values, operator)
         taken = _of(values, operator, noise, seed, record)
         for doubt in operator.doubts(taken.values):
-            warnings.warn(doubt, MeasurementWarning, stacklevel=2)
+            warnings.warn(doubt, MeasurementWarning, stacklevel=3)  # past the decorator
         return taken
 
     @undisturbed()

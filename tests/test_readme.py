@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "docs/start.md",
+    "docs/scanners.md",
     "docs/auto.md",
     "docs/choosing.md",
     "docs/runs.md",
