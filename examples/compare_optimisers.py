@@ -188,7 +188,7 @@ class Problem:
             self.generator,
             self.generator.image_shape,
             measurement_shape=self.operator.measurement_shape,
-            observed=self.operator.observed,
+            observed=self.operator.measured,
             smooth=self.operator.smooth,
             noise=self.noise,
             coarse=coarse,

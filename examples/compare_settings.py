@@ -71,7 +71,7 @@ def main(
                 generator,
                 generator.image_shape,
                 measurement_shape=operator.measurement_shape,
-                observed=operator.observed,
+                observed=operator.measured,
                 optimiser="adam",
                 **options,
             )

@@ -27,6 +27,7 @@ from invprob.files import atomic_write
 from invprob.measurement_file import KEY, metadata, named, read
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
+from invprob.operators.observed import Observed
 from invprob.streams import stream
 from invprob.types import Images, Measured, PerImage, Shape, Spec
 
@@ -97,6 +98,8 @@ class Measurements:
     ) -> "Measurements":
         """Take in measurements that were made elsewhere.
 
+        Where the operator observes nothing, they may hold anything; it is not kept.
+
         Args:
             array: (batch, *measurement_shape), or the measurement shape alone for one image.
             operator: what would measure the same.
@@ -117,6 +120,7 @@ class Measurements:
         if tuple(values.shape) == shape:
             values = values[None]
         _check_shape(values, operator)
+        values = Observed(operator).target(values.to(torch.float32), operator)
         taken = _of(values, operator, noise, seed, record)
         for doubt in operator.doubts(taken.values):
             warnings.warn(doubt, MeasurementWarning, stacklevel=3)  # past the decorator
@@ -290,8 +294,8 @@ def measure(
     Args:
         image: the images, (batch, *image_shape) in [-1, 1].
         operator: what measures them.
-        noise: what is added to the measurements. None: nothing. All images of the batch get the
-            same draw, so that each is measured as it would be alone.
+        noise: what is added to the measurements, where something is observed. None: nothing. All
+            images of the batch get the same draw, so that each is measured as it would be alone.
         seed: what the noise is drawn from.
         record: free JSON to keep with the measurements.
 
@@ -305,9 +309,10 @@ def measure(
     """
     with torch.no_grad():
         clean = operator(image)
+        values = clean
         if noise is not None:
             noise.check(clean)
-        values = clean if noise is None else noise(clean, stream(seed, "noise"))
+            values = Observed(operator).only(noise(clean, stream(seed, "noise")), clean)
     return _of(values, operator, noise, seed, record)
 
 

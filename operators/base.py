@@ -5,7 +5,6 @@ files, and for a linear operator the adjoint, the pseudo-inverse and the norm.
 """
 
 import copy
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, overload
@@ -127,13 +126,21 @@ class Operator(Recorded, nn.Module, ABC):
         """
         return True
 
-    @property
-    def observed(self) -> int:
-        """How many numbers of a measurement depend on the image; by default all of them.
+    def observed(self) -> Tensor:
+        """Which numbers of a measurement show something of the image; by default all of them.
 
-        A mask counts the elements that it shows, because the zeros in place of the others do not.
+        The others are the same whatever the image: noise spares them, and no mean counts them.
+
+        Returns:
+            bool on the CPU: (1, *measurement_shape), or (images, *measurement_shape) where each
+            image has an operator of its own.
         """
-        return math.prod(self.measurement_shape)
+        return torch.ones(1, *self.measurement_shape, dtype=torch.bool, device="cpu")
+
+    @property
+    def measured(self) -> int:
+        """How many numbers are observed of an image; no more than by a chain's narrowest part."""
+        return int(self.observed().flatten(1).sum(1).min())
 
     def units(self) -> Tensor | None:
         """What can be left out of a measurement, to judge what is restored from the rest.

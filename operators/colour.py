@@ -98,6 +98,11 @@ class ChannelMix(LinearOperator):
         values = torch.tensor(rows, dtype=torch.float64, device="cpu")
         self.register_buffer("matrix", values, persistent=False)
 
+    def observed(self) -> Tensor:
+        """The bands to which some channel adds."""
+        bands = (self.matrix != 0).any(1).cpu().view(-1, 1, 1)
+        return bands.expand(1, *self.measurement_shape)
+
     def units(self) -> Tensor:
         """Pixels, all channels together."""
         return pixels(self.measurement_shape)

@@ -2,12 +2,15 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
+from invprob.ambient import undisturbed
 from invprob.errors import ArgumentError, ShapeError
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.observed import varies
 from invprob.operators.structure import (
     Applied,
     Composite,
@@ -39,10 +42,24 @@ class Composed(Composite):
             image = apply(part, image)
         return image
 
+    def observed(self) -> Tensor:
+        """What the outermost part observes, less what it owes to hidden numbers alone."""
+        return self._observed
+
+    @cached_property
+    @undisturbed()  # autograd may use it later
+    def _observed(self) -> Tensor:
+        *outer, innermost = self.parts()
+        seen, chain = innermost.observed(), innermost
+        for part in reversed(outer):
+            chain = compose([part, chain])
+            seen = _seen_through(part, seen, chain)
+        return seen
+
     @property
-    def observed(self) -> int:
-        """What the narrowest of the operators observes."""
-        return min(part.observed for part in self.parts())
+    def measured(self) -> int:
+        """What the narrowest of the operators measured."""
+        return min(super().measured, *(part.measured for part in self.parts()))
 
     def units(self) -> Tensor | None:
         """Those of the outermost part that does more than change each number by itself."""
@@ -115,6 +132,10 @@ class Adjoint(Structure, LinearOperator):
         """Apply the operator itself."""
         return self._of()(measurement)
 
+    def observed(self) -> Tensor:
+        """The numbers of the image that enter a measurement."""
+        return varies(self, len(self._of().observed()))
+
     def units(self) -> Tensor:
         """Pixels, all channels together."""
         return where_observed(pixels(self.measurement_shape), self)
@@ -149,6 +170,21 @@ class Adjoint(Structure, LinearOperator):
     def _of(self) -> LinearOperator:
         assert isinstance(self.operator, LinearOperator)
         return self.operator
+
+
+def _seen_through(part: Operator, seen: Tensor, chain: Operator) -> Tensor:
+    """What a chain observes, given its outermost part and what the rest of it observes.
+
+    A number of the chain is hidden if its part would look at the image there, but looks at hidden
+    numbers alone.
+    """
+    own = part.observed()
+    if part.pointwise:
+        return own & seen
+    if bool(seen.all()):
+        return own
+    images = max(len(own), len(seen))
+    return own & (varies(chain, images) | ~varies(part, images))
 
 
 def _check_that_shapes_meet(operators: Sequence[Operator]) -> None:

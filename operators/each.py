@@ -41,10 +41,14 @@ class Each(Composite):
         """Apply operator i to image i."""
         return torch.cat([apply(part, own) for part, own in _pairs(self.parts(), image)])
 
+    def observed(self) -> Tensor:
+        """What operator i observes, in row i."""
+        return torch.cat([part.observed() for part in self.parts()])
+
     @property
-    def observed(self) -> int:
-        """What the operator that observes least observes."""
-        return min(part.observed for part in self.parts())
+    def measured(self) -> int:
+        """What the operator that measured least measured."""
+        return min(part.measured for part in self.parts())
 
     def units(self) -> Tensor | None:
         """What all images have in common, never what one of them lacks; None where they differ.

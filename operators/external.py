@@ -3,9 +3,10 @@
 from abc import abstractmethod
 from typing import Any, NoReturn
 
-from torch import nn
+from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
+from invprob.operators.observed import varies
 from invprob.operators.structure import Structure, structure
 from invprob.types import Spec
 
@@ -17,6 +18,10 @@ class External(Structure):
     @abstractmethod
     def wrapped(self) -> nn.Module:
         """The object of the other package."""
+
+    def observed(self) -> Tensor:
+        """The numbers that change with the image, as measuring a few shows."""
+        return varies(self)
 
     def spec(self) -> dict[str, Any]:
         """The class of the object: enough for a fingerprint, not for building it again."""

@@ -38,10 +38,9 @@ class Masked(LinearOperator, ABC):
         self.register_buffer("seen", seen, persistent=False)
         self._cast = Derived()
 
-    @property
-    def observed(self) -> int:
-        """The number of elements that are shown."""
-        return int(self.seen.expand(self.image_shape).sum())
+    def observed(self) -> Tensor:
+        """The elements that are shown."""
+        return self.seen.cpu().expand(1, *self.image_shape)
 
     def units(self) -> Tensor:
         """Pixels that are shown; beside large holes blocks, because a hole is judged by holes."""

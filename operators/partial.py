@@ -60,11 +60,14 @@ class Partial(Structure):
         """Whether the operator is smooth."""
         return self.whole().smooth
 
+    def observed(self) -> Tensor:
+        """What the operator observes and is not left out."""
+        return self.whole().observed() & self.kept.cpu()
+
     @property
-    def observed(self) -> int:
-        """What the operator observes, less the share that is left out."""
-        offered = int((_units(self.whole()) != NEVER).sum())
-        return round(self.whole().observed * (1 - int(self.hidden.sum()) / offered))
+    def measured(self) -> int:
+        """What is observed, and no more than the operator measured."""
+        return min(super().measured, self.whole().measured)
 
     def units(self) -> Tensor:
         """The operator's, without what is left out already."""
@@ -148,8 +151,10 @@ def left_out(operator: Operator) -> Tensor:
 
 
 def _units(operator: Operator) -> Tensor:
+    """The operator's units, or single numbers, of what is observed of every image."""
     units = operator.units()
-    return numbers(operator.measurement_shape) if units is None else units
+    labels = numbers(operator.measurement_shape) if units is None else units
+    return torch.where(operator.observed().all(0), labels, NEVER)
 
 
 def _chosen(units: Tensor, share: float, seed: int) -> Tensor:

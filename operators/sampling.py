@@ -54,6 +54,12 @@ class Resampled(LinearOperator, ABC):
         self.register_buffer("indices", indices, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
 
+    def observed(self) -> Tensor:
+        """Pixels that read some of the image."""
+        _, height, width = self.measurement_shape
+        seen = (self.weights != 0).any(0).cpu().view(height, width)
+        return seen.expand(1, *self.measurement_shape)
+
     def units(self) -> Tensor:
         """Pixels that read some of the image, all channels together."""
         return where_observed(pixels(self.measurement_shape), self)

@@ -40,10 +40,16 @@ class Stack(Composite):
         """Apply each part to the image, and put the flattened results end to end."""
         return torch.cat([apply(part, image).flatten(1) for part in self.parts()], 1)
 
+    def observed(self) -> Tensor:
+        """What each operator observes, end to end."""
+        own = [part.observed().flatten(1) for part in self.parts()]
+        images = max(map(len, own))
+        return torch.cat([seen.expand(images, -1) for seen in own], 1)
+
     @property
-    def observed(self) -> int:
-        """What all operators observe together."""
-        return sum(part.observed for part in self.parts())
+    def measured(self) -> int:
+        """What all operators measured together."""
+        return sum(part.measured for part in self.parts())
 
     def units(self) -> Tensor | None:
         """Those of each operator; None where one of them has none."""

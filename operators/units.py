@@ -6,9 +6,9 @@
 import torch
 from torch import Tensor
 
-from invprob.draws import uniform
 from invprob.indices import indices
 from invprob.operators.base import Operator
+from invprob.operators.observed import changes_of
 from invprob.types import Shape
 
 NEVER = -1  # the label of numbers that are never left out
@@ -61,15 +61,7 @@ def where_observed(labels: Tensor, operator: Operator) -> Tensor:
     return torch.where(depends(operator), labels, NEVER)
 
 
-@torch.no_grad()
 def depends(operator: Operator) -> Tensor:
-    """Which numbers of a measurement depend on the image: bool, (measurement_shape)."""
-    rng = torch.Generator().manual_seed(0)
-    shape = operator.image_shape
-    drawn = [1.8 * uniform(shape, rng) - 0.9 for _ in range(2)]
-    flat = [torch.full(shape, grey, dtype=torch.float32, device="cpu") for grey in (-0.9, 0.9)]
-    images = torch.stack([*flat, *drawn])
-    device = next((buffer.device for buffer in operator.buffers()), torch.device("cpu"))
-    seen = torch.cat([operator(image.to(device)).cpu() for image in images.split(1)])
-    change = seen.amax(0) - seen.amin(0)
-    return change > _FAINT * change.max()
+    """Which numbers of a measurement depend on every image: bool, (measurement_shape)."""
+    changes = changes_of(operator, len(operator.observed()), torch.float32)
+    return torch.stack([change > _FAINT * change.max() for change in changes]).all(0)

@@ -66,6 +66,7 @@ def measure(
 ) -> None:
     """Measure images, and write the measurements for `invprob solve --measurements FILE`."""
     from invprob.measurements import snr
+    from invprob.operators.observed import Observed
     from invprob.run.inputs import measure_inputs
 
     config = _config(context, words, given)
@@ -77,7 +78,10 @@ def measure(
             typer.echo(note, err=True)
     ratios = None
     if measurements.noise_spec is not None:
-        ratios = snr(measurements.operator()(inputs.images), measurements.values)
+        operator = measurements.operator()
+        observed = Observed(operator)
+        clean = observed.shown(operator(inputs.images))
+        ratios = snr(clean, observed.shown(measurements.values))
     _report(measurements, ratios, out, as_json=as_json, quiet=quiet)
 
 
@@ -170,8 +174,10 @@ def _report(
     quiet: bool,
 ) -> None:
     """Print what was measured and, in the last line, the file."""
+    from invprob.operators.observed import Observed
+
     batch, *shape = measurements.values.shape
-    count = measurements.values[0].numel()
+    count = int(Observed(measurements.operator()).counts.min())
     about = {
         "file": str(out),
         "images": batch,

@@ -18,6 +18,7 @@ from invprob.draws import uniform
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.external import External
+from invprob.operators.observed import Observed
 from invprob.types import Images, Measured, Shape
 from invprob.version import install_command
 
@@ -47,6 +48,10 @@ class OperatorPhysics(Physics):  # type: ignore[misc]
         """Measure without noise."""
         return self.operator(x)
 
+    def noise(self, x: Measured, **keywords: Any) -> Measured:
+        """Add the noise model's noise where the operator observes something."""
+        return Observed(self.operator).only(super().noise(x, **keywords), x)
+
     def A_vjp(self, x: Images, v: Measured, **_: Any) -> Images:
         """The gradient of <A(x), v>, through the operator's surrogate where it has one."""
         with torch.enable_grad():
@@ -67,6 +72,10 @@ class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
         """Measure without noise."""
         return self.operator(x)
 
+    def noise(self, x: Measured, **keywords: Any) -> Measured:
+        """Add the noise model's noise where the operator observes something."""
+        return Observed(self.operator).only(super().noise(x, **keywords), x)
+
     def A_adjoint(self, y: Measured, **_: Any) -> Images:
         """The operator's adjoint."""
         return self.operator.adjoint(y)
@@ -86,7 +95,7 @@ def to_deepinv(
 
     Args:
         operator: the operator. The physics holds it, not a copy: `.to(device)` moves both.
-        noise_model: deepinv's noise; None adds no noise.
+        noise_model: deepinv's noise, where the operator observes something; None adds no noise.
 
     Returns:
         A linear physics if the operator is linear.

@@ -56,7 +56,7 @@ class Term(Contract, ABC):
 
         Args:
             target: the measurements, (batch, *measurement_shape), on the device and of the dtype of
-                the solve.
+                the solve. A prediction differs from it only where something is observed.
             operator: what measured them.
 
         Returns:

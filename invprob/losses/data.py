@@ -7,6 +7,7 @@ from invprob.errors import ArgumentError
 from invprob.losses.base import BoundTerm, Term, Weight
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
+from invprob.operators.observed import Observed
 from invprob.registry import register
 from invprob.types import Images, Measured, PerImage
 
@@ -68,7 +69,7 @@ class NegativeLogLikelihood(Term):
 
 @register.loss("dead-zone")
 class DeadZoneMisfit(Term):
-    """max(||A x - y||² / m, epsilon) with m measurements: nothing pulls once the data fit.
+    """max(||A x - y||² / m, epsilon), m numbers observed: nothing pulls once the data fit.
 
     The loss of PULSE (Menon et al., CVPR 2020). Its epsilon of 0.002 for images in [0, 1] is 0.008
     for images in [-1, 1].
@@ -89,10 +90,10 @@ class DeadZoneMisfit(Term):
 
     def bind(self, target: Measured, operator: Operator) -> BoundTerm:
         """Bind the measurements y."""
-        del operator
+        observed = Observed(operator)
 
         def clamped(image: Images, prediction: Measured) -> PerImage:
             del image
-            return (prediction - target).square().flatten(1).mean(1).clamp(min=self.epsilon)
+            return observed.mean((prediction - target).square()).clamp(min=self.epsilon)
 
         return clamped

@@ -9,6 +9,7 @@ from invprob.errors import ArgumentError
 from invprob.losses.base import BoundTerm, Term
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
+from invprob.operators.observed import Observed
 from invprob.streams import stream
 from invprob.types import Images, Measured, PerImage, Shape
 
@@ -16,10 +17,10 @@ from invprob.types import Images, Measured, PerImage, Shape
 class Stochastic(Term):
     """A term behind fresh noise: the stochastic data term of SPHInX (ICML 2022).
 
-    Each step adds a new draw of the noise to the prediction. Prediction and measurement are clipped
-    to [-1, 1] before `term` compares them, so that `bind` raises `ArgumentError` for measurements
-    that are no images. Step k draws from `stream(seed, "renoise", k)`: all terms of a stage see the
-    same draw.
+    Each step adds a new draw of the noise to the prediction, where something is observed.
+    Prediction and measurement are clipped to [-1, 1] before `term` compares them, so that `bind`
+    raises `ArgumentError` for measurements that are no images. Step k draws from
+    `stream(seed, "renoise", k)`: all terms of a stage see the same draw.
 
     Args:
         term: what compares prediction and measurement.
@@ -38,7 +39,8 @@ class Stochastic(Term):
     def bind(self, target: Measured, operator: Operator) -> BoundTerm:
         """Bind the clipped measurements."""
         check_stochastic(operator.measurement_shape)
-        return _FreshNoise(self, self.term.bind(target.clamp(-1, 1), operator))
+        compare = self.term.bind(target.clamp(-1, 1), operator)
+        return _FreshNoise(self, compare, Observed(operator))
 
 
 def with_fresh_noise(terms: Sequence[Term], noise: Noise) -> list[Term]:
@@ -51,9 +53,9 @@ class _FreshNoise(nn.Module):
 
     calls: Tensor
 
-    def __init__(self, term: Stochastic, compare: BoundTerm) -> None:
+    def __init__(self, term: Stochastic, compare: BoundTerm, observed: Observed) -> None:
         super().__init__()
-        self._noise, self._seed = term.noise, term.seed
+        self._noise, self._seed, self._observed = term.noise, term.seed, observed
         self.compare = compare  # a module where the bound term remembers something
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64, device="cpu"))
 
@@ -61,7 +63,8 @@ class _FreshNoise(nn.Module):
         """Add a fresh draw of the noise to the prediction, clip it and compare."""
         fresh = stream(self._seed, "renoise", int(self.calls))
         self.calls += 1
-        return self.compare(image, self._noise.surrogate(prediction, fresh).clamp(-1, 1))
+        noisy = self._observed.only(self._noise.surrogate(prediction, fresh), prediction)
+        return self.compare(image, noisy.clamp(-1, 1))
 
 
 def check_stochastic(measurement_shape: Shape) -> None:

@@ -61,7 +61,7 @@ def make(
         generator: the generator to search. None serves for a method that searches none.
         image_shape: shape of one image, (channels, height, width).
         measurement_shape: shape of one measurement. None: that of an image.
-        observed: how many numbers of a measurement depend on the image (`Operator.observed`).
+        observed: how many numbers of a measurement depend on the image (`Operator.measured`).
             None: all of them.
         smooth: whether the operator has exact gradients (`Operator.smooth`).
         linear: whether the operator is linear (`Operator.linear`).
@@ -224,7 +224,7 @@ def restore(
             network,
             measurements.image_shape,
             measurement_shape=operator.measurement_shape,
-            observed=operator.observed,
+            observed=operator.measured,
             smooth=operator.smooth,
             linear=operator.linear,
             perceptual=perceptual,

@@ -223,7 +223,7 @@ def build_recipe(
         generator,
         operator.image_shape,
         measurement_shape=operator.measurement_shape,
-        observed=operator.observed,
+        observed=operator.measured,
         smooth=operator.smooth,
         linear=operator.linear,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,

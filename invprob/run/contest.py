@@ -149,9 +149,10 @@ class _Book:
 
     def __init__(self, folder: RunFolder, split: Split, job: Job, jobs: Mapping[str, Job]) -> None:
         self._folder, self._split, self._jobs, self._device = folder, split, jobs, job.device
-        noisy = job.measurements.noise() is not None
-        levels = noise_levels(job.measurements, job.config.seed) if noisy else None
-        self._levels = levels if levels is not None and bool((levels > 0).all()) else None
+        self._levels = None
+        if job.measurements.noise() is not None:
+            levels = noise_levels(job.measurements, job.operator, job.config.seed)
+            self._levels = levels if bool((levels > 0).all()) else None
         before = (folder.path / files.CANDIDATES).exists()
         known = folder.read_json(files.CANDIDATES)["candidates"] if before else ()
         entries = map(Entry.from_json, known)

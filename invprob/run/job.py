@@ -106,7 +106,7 @@ class Job:
     def caption(self, solution: Solution, seconds: float) -> str:
         """How the image was measured and restored, in one line."""
         noise = self.measurements.noise()
-        ratio = self.operator.observed / solution.image[0].numel()
+        ratio = self.operator.measured / solution.image[0].numel()
         added = "" if noise is None else f" + {noise.describe()} noise"
         return (
             f"{self.operator.describe()}{added} · "

@@ -14,6 +14,7 @@ from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.metrics import psnr, ssim
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.observed import Observed
 from invprob.perceptual.distance import Absent, PerceptualDistance
 from invprob.types import Images, PerImage, Spec
 
@@ -115,7 +116,8 @@ def score(
     Returns:
         The scores of each image by name; None for a score that there is not.
     """
-    misfit = DataMisfit().bind(measurements.values, operator)(image, operator(image))
+    target = Observed(operator).target(measurements.values, operator)
+    misfit = DataMisfit().bind(target, operator)(image, operator(image))
     lpips, reason = _lpips(grading(image), truth, network, grading)
     columns: dict[str, PerImage | None] = {
         "psnr": _against(truth, image, grading),

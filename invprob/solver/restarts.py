@@ -10,6 +10,7 @@ from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Snapshot, copied
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
+from invprob.operators.observed import Observed
 from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
 from invprob.solver.stages import join_traces, solve_stages
@@ -164,6 +165,7 @@ def _choice(won: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _final_misfit(solution: Solution, task: Task) -> PerImage:
-    target = task.measurements.values.to(solution.image)
+    values = task.measurements.values.to(solution.image)
+    target = Observed(task.operator).target(values, task.operator)
     misfit = DataMisfit().bind(target, task.operator)
     return misfit(solution.image, task.operator(solution.image)).cpu()

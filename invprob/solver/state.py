@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from invprob.callbacks import Callback, Snapshot, copied, gather_states, restore_states
 from invprob.errors import ArgumentError
+from invprob.operators.observed import Observed
 from invprob.priors.base import Code
 from invprob.solver.task import Task
 from invprob.types import PerImage
@@ -27,7 +28,8 @@ class State:
         self.taken = 0
         self.code = code
         self.stepper = self.stage.optimiser.start(self.stage.prior.groups(code))
-        target = task.measurements.values.to(example.device, example.dtype)
+        values = task.measurements.values.to(example.device, example.dtype)
+        target = Observed(task.operator).target(values, task.operator)
         self.terms = [
             (term, term.seeded(self.seed).bind(target, task.operator)) for term in self.stage.terms
         ]

@@ -18,6 +18,7 @@ from invprob.errors import ArgumentError
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.noise import GaussianNoise
+from invprob.operators.observed import Observed
 from invprob.registry import register
 from invprob.solver.rule import Rule, Verdict
 from invprob.solver.split import Split
@@ -30,7 +31,7 @@ class DiscrepancyPrinciple(Rule):
     """Stop at the first iterate with ||A x - y||² / m <= (tau · sigma)² (Morozov, 1966).
 
     Args:
-        measurements: y, m numbers of each image.
+        measurements: y, of which m numbers are observed of an image.
         operator: A.
         levels: the standard deviation sigma of the noise of each image, (batch,).
         tau: how many times the noise the residual may be.
@@ -40,12 +41,12 @@ class DiscrepancyPrinciple(Rule):
         self, measurements: Measurements, operator: Operator, levels: PerImage, tau: float = 1.0
     ) -> None:
         super().__init__(measurements)
-        self._values, self._operator = measurements.values, operator
+        self._misfit = Misfit(measurements, operator)
         self._bound, self._tau = (tau * levels).square(), tau
 
     def judge(self, image: Images) -> Verdict:
         """Keep the iterate that reaches the bound, and be done."""
-        reached = misfit(self._operator, image, self._values) <= self._bound.to(image)
+        reached = self._misfit(image) <= self._bound.to(image)
         return reached, reached
 
     @property
@@ -70,17 +71,17 @@ class Plateau(Rule):
         self, measurements: Measurements, operator: Operator, window: int, drop: float
     ) -> None:
         super().__init__(measurements)
-        self._values, self._operator = measurements.values, operator
+        self._misfit, self._batch = Misfit(measurements, operator), len(measurements.values)
         self._window, self._drop = window, drop
         self.begin()
 
     def begin(self) -> None:
         """Forget the misfits."""
-        self._last = torch.zeros(0, len(self._values), dtype=torch.float64, device="cpu")
+        self._last = torch.zeros(0, self._batch, dtype=torch.float64, device="cpu")
 
     def judge(self, image: Images) -> Verdict:
         """Keep the iterate at the end of the flat window, and be done."""
-        now = misfit(self._operator, image, self._values).double().cpu()
+        now = self._misfit(image).double().cpu()
         self._last = torch.cat([self._last, now[None]])[-2 * self._window :]
         if len(self._last) < 2 * self._window:
             flat = torch.zeros(len(now), dtype=torch.bool, device="cpu")
@@ -163,7 +164,8 @@ def discrepancy(
 ) -> Task:
     """Stop once the data are fitted to their noise: ||A x - y||² / m <= (tau · sigma)².
 
-    The discrepancy principle (Morozov, 1966).
+    The discrepancy principle (Morozov, 1966). m counts the numbers that are observed, so that what
+    a mask hides plays no part.
 
     Raises:
         ArgumentError: tau or the level is not positive and finite, or there is no level and the
@@ -172,7 +174,7 @@ def discrepancy(
     if not 0 < tau < float("inf"):
         raise ArgumentError(f"tau must be positive and finite, not {tau}")
     if level is None:
-        levels = noise_levels(task.measurements, task.seed)
+        levels = noise_levels(task.measurements, task.operator, task.seed)
     elif 0 < level < float("inf"):
         levels = torch.full((task.batch,), level, dtype=torch.float32, device="cpu")
     else:
@@ -234,19 +236,33 @@ def held_out(
     )
 
 
-def misfit(operator: Operator, image: Images, values: Tensor) -> PerImage:
-    """The mean square of A x - y of each image, (batch,)."""
-    return (operator(image) - values.to(image)).square().flatten(1).mean(1)
+class Misfit:
+    """The mean square of A x - y over what is observed of each image.
+
+    Args:
+        measurements: y.
+        operator: A.
+    """
+
+    def __init__(self, measurements: Measurements, operator: Operator) -> None:
+        self._values, self._operator = measurements.values, operator
+        self._observed = Observed(operator)
+
+    def __call__(self, image: Images) -> PerImage:
+        """The misfit of x, (batch,)."""
+        return self._observed.mean((self._operator(image) - self._values.to(image)).square())
 
 
 @undisturbed()
-def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:
+def noise_levels(measurements: Measurements, operator: Operator, seed: int = 0) -> PerImage:
     """The standard deviation of the noise that the measurements name, for each image.
 
-    Exact for Gaussian noise. Any other noise is drawn once more, upon the noisy values.
+    Exact for Gaussian noise. Any other noise is drawn once more, upon the noisy values, and counts
+    where something is observed.
 
     Args:
         measurements: what was measured.
+        operator: what measured it.
         seed: what the draw is derived from.
 
     Returns:
@@ -265,4 +281,4 @@ def noise_levels(measurements: Measurements, seed: int = 0) -> PerImage:
     if isinstance(noise, GaussianNoise):
         return torch.full((len(values),), noise.sigma, dtype=torch.float32, device="cpu")
     drawn = noise(values, stream(seed, "noise-level")) - values
-    return drawn.square().flatten(1).mean(1).sqrt()
+    return Observed(operator).mean(drawn.square()).sqrt()

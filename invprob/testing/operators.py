@@ -24,6 +24,7 @@ from invprob.operators.structure import Composite
 from invprob.operators.units import NEVER, depends
 from invprob.testing.dense_matrix import Decomposition
 from invprob.testing.dense_matrix import dense as dense
+from invprob.testing.observation import observation
 from invprob.testing.priors import check_prior as check_prior
 
 EXACT = 1e-10  # relative, in float64
@@ -50,11 +51,12 @@ def check_operator(operator: Operator) -> None:
     """Examine all laws of an operator's contract.
 
     Every operator: shapes and dtypes are those declared; two calls agree; images of a batch do not
-    mix; copies, checkpoints and specs give the same operator; units, if it offers some, label every
-    number, and each depends on the image. A linear one: A(2x - 3z) = 2Ax - 3Az, <Ax, y> = <x, A'y>,
-    `adjoint` is the transpose by autograd and can be differentiated, `norm` and `pinv` agree with
-    the dense matrix. Any other: the gradient is that of the values, or, where a `surrogate` stands
-    in, steps along its gradient help.
+    mix; copies, checkpoints and specs give the same operator; what is not observed is the same
+    whatever the image; units, if it offers some, label every number, and each depends on the image.
+    A linear one: A(2x - 3z) = 2Ax - 3Az, <Ax, y> = <x, A'y>, `adjoint` is the transpose by autograd
+    and can be differentiated, `norm` and `pinv` agree with the dense matrix. Any other: the
+    gradient is that of the values, or, where a `surrogate` stands in, steps along its gradient
+    help.
 
     Args:
         operator: an operator, best with images of at most 1,024 elements.
@@ -294,6 +296,7 @@ _LAWS: dict[str, Callable[[Operator], str]] = {
     "batch": _batch,
     "copying": _copying,
     "spec": _spec,
+    "observed": observation,
     "units": _units,
 }
 _CURVED_LAWS: dict[str, Callable[[Operator], str]] = {"gradient": _differentiable}

@@ -12,12 +12,16 @@ from torch import Tensor
 import invprob
 from invprob.errors import ArgumentError, MeasurementError
 from invprob.losses import DataMisfit
+from invprob.measurements import measure
 from invprob.operators import (
+    GaussianNoise,
     Identity,
     LinearOperator,
     Luminance,
     Operator,
     PartialCirculant,
+    Quantise,
+    RandomMask,
     Rotate,
 )
 from invprob.registry import register
@@ -217,3 +221,18 @@ def test_their_solver_runs_on_our_operator() -> None:
         x = prior.prox(x, gamma=step * 0.1)
     end = float((x - truth).square().mean())
     assert begin / end > 100  # 20 dB
+
+
+def test_noise_spares_what_a_mask_hides() -> None:
+    """In both directions, as deepinv's own mask has it."""
+    mask, image = RandomMask((3, 16, 16), ratio=0.3), torch.rand(1, 3, 16, 16)
+    curved = Quantise((3, 16, 16), levels=5) @ mask
+    for operator in (mask, curved):
+        noisy = to_deepinv(operator, deepinv.physics.GaussianNoise(0.5))(image)
+        clean = operator(image)
+        assert torch.equal(noisy[..., ~mask.seen], clean[..., ~mask.seen])
+        assert bool((noisy != clean)[..., mask.seen].all())
+    theirs = from_deepinv(deepinv.physics.Inpainting((3, 16, 16), mask=mask.seen.float()[None]))
+    assert torch.equal(theirs.observed(), mask.observed())
+    ours = measure(image, theirs, GaussianNoise(sigma=0.1)).values
+    assert not ours[..., ~mask.seen].any() and bool(ours[..., mask.seen].all())

@@ -183,7 +183,7 @@ def test_what_cannot_be_is_refused(name: str, coarse: int, message: str) -> None
 )
 def test_sphinx_begins_small_where_little_was_observed(operator: Operator, stages: int) -> None:
     def count(name: str = "sphinx", coarse: int | None = None, **options: Any) -> int:
-        seen = {"measurement_shape": operator.measurement_shape, "observed": operator.observed}
+        seen = {"measurement_shape": operator.measurement_shape, "observed": operator.measured}
         return len(made(coarse, name, **seen, **options).stages)
 
     assert count() == stages
@@ -199,13 +199,13 @@ def test_how_much_operators_observe() -> None:
     """Numbers of a measurement that say something: of a mask, the elements that are seen."""
     mask = RandomMask(SHAPE, ratio=0.25)
     hidden = int((mask(torch.ones(1, *SHAPE)) == 0).sum())
-    assert mask.observed == 3 * 32 * 32 - hidden == 768
-    assert BoxMask(SHAPE, share=0.5).observed == 3 * (1024 - 256)
-    assert Identity(SHAPE).observed == 3072
-    assert (Identity(SHAPE) @ mask).observed == 768
-    assert (Brightness(SHAPE, 1.2) @ mask).observed == 768
-    assert stack([mask, Identity(SHAPE)]).observed == 768 + 3072
-    assert each([mask, Identity(SHAPE)]).observed == 768
+    assert mask.measured == 3 * 32 * 32 - hidden == 768
+    assert BoxMask(SHAPE, share=0.5).measured == 3 * (1024 - 256)
+    assert Identity(SHAPE).measured == 3072
+    assert (Identity(SHAPE) @ mask).measured == 768
+    assert (Brightness(SHAPE, 1.2) @ mask).measured == 768
+    assert stack([mask, Identity(SHAPE)]).measured == 768 + 3072
+    assert each([mask, Identity(SHAPE)]).measured == 768
 
 
 def test_what_may_stop_early_begins_at_the_full_size() -> None:

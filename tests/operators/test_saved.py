@@ -89,4 +89,7 @@ def test_a_file_of_an_earlier_version_is_loaded() -> None:
     operator = stack([each(circulants) @ Rotate(SHAPE, degrees=20.0), Mask(SHAPE, mask=stripes)])
     assert isinstance(measurements.operator(), LinearStack)
     again = measure(image, operator, GaussianNoise(sigma=0.1))
-    torch.testing.assert_close(again.values, measurements.values, rtol=0, atol=1e-5)
+    seen = operator.observed().expand(again.values.shape)  # earlier versions drew noise everywhere
+    apart = again.values - measurements.values
+    torch.testing.assert_close(apart[seen], torch.zeros(int(seen.sum())), rtol=0, atol=1e-5)
+    assert not again.values[~seen].any()

@@ -60,8 +60,8 @@ def test_every_registered_operator_offers_units(name: str) -> None:
     operator = register.operator[name].example()
     labels = units(operator)
     assert tuple(labels.shape) == operator.measurement_shape
-    assert int((labels != NEVER).sum()) <= operator.observed
-    if operator.observed < labels.numel():
+    assert int((labels != NEVER).sum()) <= operator.measured
+    if operator.measured < labels.numel():
         assert bool((labels == NEVER).any())
     assert not depends(operator)[labels == NEVER].any() or name in (
         "fourier",  # frequency zero is seen, and never left out
@@ -214,16 +214,16 @@ def test_a_partial_operator_hides_whole_units(operator: Operator) -> None:
         out, kept = set(labels[hidden].tolist()), set(labels[~hidden].tolist())
         assert NEVER not in out and not out & kept
         assert len(out) == round(0.4 * len((out | kept) - {NEVER}))
-    assert part.observed < operator.observed
+    assert part.measured < operator.measured
 
 
 def test_hiding_twice_hides_more() -> None:
     operator = PartialCirculant(SHAPE, 0.5)
     once = hold_out(operator, 0.25, seed=0)
     twice = hold_out(once, 0.5, seed=1)
-    assert int(left_out(once).sum()) == 24 and once.observed == 72
+    assert int(left_out(once).sum()) == 24 and once.measured == 72
     assert int(left_out(twice).sum()) == 36 and not (left_out(twice) & left_out(once)).any()
-    assert twice.observed == 36
+    assert twice.measured == 36
 
 
 def test_single_numbers_are_drawn_as_ever() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from dimmed import PATTERN, RATE, SHAPE, Dimmed, brightness
+from torch import Tensor
 from toys import Watch, assert_same
 
 import invprob
@@ -15,7 +16,6 @@ from invprob.losses import DataMisfit
 from invprob.measurements import Measurements
 from invprob.operators import GaussianNoise, HoldOut, Identity, UniformNoise
 from invprob.operators.partial import left_out
-from invprob.priors import Code, Prior
 from invprob.registry import build
 from invprob.schedules import constant
 from invprob.solver.optimisers import GradientDescent
@@ -24,49 +24,11 @@ from invprob.solver.stages import solve_stages
 from invprob.solver.stopping import noise_levels
 from invprob.solver.task import Stage, Task
 
-SHAPE = (3, 8, 8)
-RATE = 0.1  # each step takes a tenth of what is left
-PATTERN = torch.randn(SHAPE, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
-
-
-class Brightness(Code):
-    """How bright the pattern is."""
-
-    def __init__(self, batch: int) -> None:
-        super().__init__()
-        self.brightness = nn.Parameter(torch.zeros(batch, 1, 1, 1, dtype=torch.float64))
-
-
-class Dimmed(Prior):
-    """A known pattern of unknown brightness, which starts at 0."""
-
-    def start(self, batch: int, rng: torch.Generator) -> Code:
-        del rng
-        return Brightness(batch)
-
-    def decode(self, code: Code, rng: torch.Generator) -> Tensor:
-        del rng
-        assert isinstance(code, Brightness)
-        image: Tensor = code.brightness * PATTERN
-        return image
-
-    def adopt_(self, code: Code, realised: Any) -> None:
-        assert isinstance(code, Brightness)
-        with torch.no_grad():
-            code.brightness.copy_(realised["image"][:, :1, :1, :1] / PATTERN[0, 0, 0])
-
-    def spec(self) -> dict[str, Any]:
-        return {"type": "dimmed"}
-
 
 def stages(*steps: int, curvature: float) -> list[Stage]:
     """Gradient descent on (t - 1)² · curvature, where step k goes from 1 - 0.9^k to the next."""
     optimiser = GradientDescent(RATE / (2 * curvature))
     return [Stage(Dimmed(SHAPE), [DataMisfit()], optimiser, constant(), n) for n in steps]
-
-
-def brightness(step: int) -> float:
-    return 1 - (1 - RATE) ** step
 
 
 def noisy(*scales: float) -> Measurements:
@@ -239,8 +201,10 @@ def test_noise_levels_are_those_of_the_noise() -> None:
         torch.zeros(2, 3, 64, 64), Identity((3, 64, 64)), noise=UniformNoise(width=0.3)
     )
     expected = torch.full((2,), 0.3 / 3**0.5)
-    torch.testing.assert_close(noise_levels(measurements), expected, rtol=0.02, atol=0)
-    assert noise_levels(noisy(1.0)).tolist() == pytest.approx([0.2])
+    torch.testing.assert_close(
+        noise_levels(measurements, measurements.operator()), expected, rtol=0.02, atol=0
+    )
+    assert noise_levels(noisy(1.0), Identity(SHAPE)).tolist() == pytest.approx([0.2])
 
 
 @pytest.mark.parametrize(

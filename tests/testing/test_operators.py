@@ -23,7 +23,10 @@ class Planted(LinearOperator):
 
     def __init__(self, like: Operator, forward: Function, adjoint: Function) -> None:
         super().__init__(like.image_shape, like.measurement_shape)
-        self._functions = (forward, adjoint)
+        self._functions, self._like = (forward, adjoint), [like]  # a list, so as to be no part
+
+    def observed(self) -> Tensor:
+        return self._like[0].observed()
 
     def forward(self, image: Tensor) -> Tensor:
         return self._functions[0](image)
