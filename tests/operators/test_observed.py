@@ -19,8 +19,10 @@ from invprob.operators import (
     GaussianNoise,
     HoldOut,
     Identity,
+    LinearEach,
     LinearOperator,
     Luminance,
+    Mask,
     Noise,
     Operator,
     PartialCirculant,
@@ -115,7 +117,7 @@ def test_detectors_read_beside_the_object_but_not_behind_a_mask() -> None:
     assert (MRI(SHAPE, acceleration=2.0) @ FEW).observed().all()
     column = torch.zeros(8, 8)
     column[:, 5] = 1
-    behind = (ct @ register.operator["mask"](SHAPE, mask=column.tolist())).observed()
+    behind = (ct @ Mask(SHAPE, mask=column.tolist())).observed()
     missed, through = dense(ct).abs().amax(1).view(3, 12) == 0, torch.zeros(12, dtype=torch.bool)
     through[7] = True  # pixels 0 to 7 lie on detectors 2 to 9
     assert torch.equal(behind[0, :, 0], missed | through)
@@ -132,13 +134,15 @@ def test_each_image_has_its_own() -> None:
     masks = each([FEW, MANY])
     assert torch.equal(masks.observed()[0], FEW.observed()[0])
     assert torch.equal(masks.observed()[1], MANY.observed()[0]) and masks.measured == 57
-    for chain, alone in (
+    moved = Translate(SHAPE, dx=3)
+    chains: list[tuple[Operator, list[Operator]]] = [
         (masks @ TURN, [FEW @ TURN, MANY @ TURN]),
         (TURN @ masks, [TURN @ FEW, TURN @ MANY]),
-        (each([TURN, Translate(SHAPE, dx=3)]) @ HOLE, [TURN @ HOLE, Translate(SHAPE, dx=3) @ HOLE]),
+        (each([TURN, moved]) @ HOLE, [TURN @ HOLE, moved @ HOLE]),
         (stack([masks, HOLE]), [stack([FEW, HOLE]), stack([MANY, HOLE])]),
-        (masks.H, [FEW.H, MANY.H]),
-    ):
+        (LinearEach([FEW, MANY]).H, [FEW.H, MANY.H]),
+    ]
+    for chain, alone in chains:
         assert torch.equal(chain.observed(), torch.cat([one.observed() for one in alone]))
         for index, one in enumerate(alone):
             own = chain.for_images(slice(index, index + 1))
