@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# ismrmrd 1.15.0 (ISMRM raw data format in Python): images of int32 cannot be made, those of int64 not
-# saved.
+# ismrmrd 1.15.0 (ISMRM raw data format in Python): images of int32 cannot be made, those of int64
+# not saved.
 #
 # Expected: the format has a type for signed 32-bit images. The package's own list of constants says
 # that DATATYPE_INT, number 4, corresponds to int32_t. An int32 array should become such an image.
 #
 # What happens: the package ties number 4 to NumPy's "int", which has 64 bits on most systems.
-# `Image.from_array` refuses an int32 array as unsupported. It takes an int64 array and labels it with
-# number 4; but the file has 32 bits for this type, so that saving the image raises an error about
-# shapes. int16, uint16, uint32, floating-point and complex images are written and read back rightly.
+# `Image.from_array` refuses an int32 array as unsupported. It takes an int64 array and labels it
+# with number 4; but the file has 32 bits for this type, so that saving the image raises an error
+# about shapes. int16, uint16, uint32, floating-point and complex images are written and read back
+# rightly.
 #
 # Output seen (with 64-bit Python on Linux):
 #   ismrmrd 1.15.0, DATATYPE_INT = 4

@@ -6,8 +6,9 @@
 #
 # What happens: the step between lines is the whole number 64 // 40 = 1, counted from column 0, so
 # that the lines are the columns 0 to 39. Nothing of columns 40 to 63 is measured. As zero frequency
-# is in column 32, the mask covers frequencies -32 to 7. With more than half of the lines, the mask is
-# always one solid block. Only where the number of lines divides the width are lines spread evenly.
+# is in column 32, the mask covers frequencies -32 to 7. With more than half of the lines, the mask
+# is always one solid block. Only where the number of lines divides the width are lines spread
+# evenly.
 #
 # Output seen:
 #   PyLops 2.8.0
@@ -16,15 +17,16 @@
 #   16 of 64 lines: columns 0 to 60, steps [4], 3 columns without a line at the end
 #   fine stripes (frequency 20): 0.000 of the energy measured with 40 lines, 1.000 with all
 #
-# What it means: a study of "regular undersampling" by a factor of 1.6 measures a low-pass, one-sided
-# window instead: fine detail is lost rather than aliased, and what a real image still shows comes
-# from the symmetry of its spectrum. Give the mask as an array, which MRI2D takes too.
+# What it means: a study of "regular undersampling" by a factor of 1.6 measures a low-pass,
+# one-sided window instead: fine detail is lost rather than aliased, and what a real image still
+# shows comes from the symmetry of its spectrum. Give the mask as an array, which MRI2D takes too.
 set -euo pipefail
 export OMP_NUM_THREADS=1
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --no-compile pylops==2.8.0 numpy==2.4.6 scipy==1.17.1
+"$folder/venv/bin/python" -m pip install --quiet --no-compile \
+    pylops==2.8.0 numpy==2.4.6 scipy==1.17.1
 
 "$folder/venv/bin/python" -I - <<'PYTHON'
 import sys

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # PyWavelets 1.9.0 (wavelet transforms): a soft threshold of 0 turns zeros into NaN.
 #
-# Expected: a threshold of 0 changes nothing. PyWavelets' documentation of `pywt.threshold` says that
-# soft thresholding shrinks values toward zero by the threshold; and the proximal operator of
-# 0 * |x|, which soft thresholding is, leaves x as it is.
+# Expected: a threshold of 0 changes nothing. PyWavelets' documentation of `pywt.threshold` says
+# that soft thresholding shrinks values toward zero by the threshold; and the proximal operator of 0
+# * |x|, which soft thresholding is, leaves x as it is.
 #
 # What happens: each coefficient that is exactly 0 becomes NaN, for real and complex values, and for
-# the modes "soft" and "garrote". "hard" is right. Any other threshold, however small, is right. Some
-# NumPy settings print a RuntimeWarning ("invalid value encountered in divide"); no error is raised.
+# the modes "soft" and "garrote". "hard" is right. Any other threshold, however small, is right.
+# Some NumPy settings print a RuntimeWarning ("invalid value encountered in divide"); no error is
+# raised.
 #
 # Output seen:
 #   PyWavelets 1.9.0
@@ -18,9 +19,9 @@
 #   wavelet shrinkage of a piecewise constant signal with threshold 0: 128 of 128 values are NaN
 #
 # What it means: thresholds reach 0 in schedules that let the regularisation fade out, in thresholds
-# per band (0 for the coarse band), and in rules that estimate the noise as 0. Images with flat parts
-# have many coefficients of exactly 0, and after the inverse transform their NaN fill the image.
-# Leave the call out when the threshold is 0.
+# per band (0 for the coarse band), and in rules that estimate the noise as 0. Images with flat
+# parts have many coefficients of exactly 0, and after the inverse transform their NaN fill the
+# image. Leave the call out when the threshold is 0.
 set -euo pipefail
 export OMP_NUM_THREADS=1
 folder="$(mktemp -d)"

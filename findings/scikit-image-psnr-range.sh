@@ -5,10 +5,10 @@
 # when it is not given, is estimated from the data type. Two images of the same type then have the
 # same range, and a change of 1e-9 in one pixel cannot be seen in the PSNR.
 #
-# What happens: for floating-point images the range depends on the values too. It is 1 while the true
-# image has no negative value, and 2 as soon as it has one, however small. The PSNR then rises by
-# 20 log10(2) = 6.02 dB without a warning. (`structural_similarity` of the same package refuses to
-# guess for floating-point images.)
+# What happens: for floating-point images the range depends on the values too. It is 1 while the
+# true image has no negative value, and 2 as soon as it has one, however small. The PSNR then rises
+# by 20 log10(2) = 6.02 dB without a warning. (`structural_similarity` of the same package refuses
+# to guess for floating-point images.)
 #
 # Output seen:
 #   scikit-image 0.26.0
@@ -16,9 +16,9 @@
 #   the same, with one pixel of 0 at -1e-9:   31.85 dB
 #   the same, with data_range=1:              25.83 dB
 #
-# What it means: true images of inverse problems are often made by filtering, resampling or a network,
-# and so reach a little below 0. Some images of a test set then score 6 dB more than others, and so
-# does their mean. Always give data_range.
+# What it means: true images of inverse problems are often made by filtering, resampling or a
+# network, and so reach a little below 0. Some images of a test set then score 6 dB more than
+# others, and so does their mean. Always give data_range.
 set -euo pipefail
 export OMP_NUM_THREADS=1
 folder="$(mktemp -d)"
