@@ -8,7 +8,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from invprob.calls import checked
 from invprob.contracts import Contract
+from invprob.kinds import remedy
 from invprob.types import Images, Measured, PerImage
 
 Snapshot: TypeAlias = dict[str, Tensor]  # all that a solve needs to go on; safetensors can hold it
@@ -51,6 +53,7 @@ class Iterate:
     stage: int = 0
 
 
+@checked
 @dataclass(frozen=True)
 class Stop:
     """A callback's wish to end the solve, and why: the end of "stopped after 7 of 9 steps: ..."."""
@@ -58,6 +61,7 @@ class Stop:
     reason: str
 
 
+@remedy("an object of a class derived from invprob.Callback")
 class Callback(Contract, ABC):
     """An observer of a solve. An author writes `on_step`; the other methods do nothing by default.
 

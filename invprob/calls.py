@@ -93,20 +93,27 @@ class Parameters:
         return f"{name}({', '.join(required)})"
 
 
-def checked(function: F) -> F:
-    """A decorator of a public function or method: its arguments are checked at every call.
+def checked(entry: F) -> F:
+    """A decorator of a public function, method or data class, whose calls it checks.
 
     Args:
-        function: a function with annotations.
+        entry: what has annotations; of a data class those of its fields.
 
     Returns:
-        The function, which raises `CallError` for arguments that do not fit.
+        The entry, which raises `CallError` for arguments that do not fit.
     """
+    if isinstance(entry, type):
+        setattr(entry, "__init__", _checked(vars(entry)["__init__"], entry.__name__))  # noqa: B010
+        return cast(F, entry)
+    return _checked(entry, entry.__qualname__)
+
+
+def _checked(function: F, name: str) -> F:
     parameters = functools.cache(lambda: Parameters(function))  # once the module is complete
 
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
-        found = parameters().read(function.__qualname__, args, keywords)
+        found = parameters().read(name, args, keywords)
         return function(*found.args, **found.kwargs)
 
     return cast(F, call)

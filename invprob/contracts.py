@@ -6,10 +6,10 @@ for all of them, whatever class it belongs to.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from invprob.ambient import undisturbed
-from invprob.calls import Parameters
+from invprob.calls import Parameters, checked
 
 
 class Contract:
@@ -17,12 +17,19 @@ class Contract:
 
     They create tensors as this package does, whatever the caller has set in torch: what is made
     while gradients are off, say, can be solved with later.
+
+    Attributes:
+        called: names of methods that a subclass writes, and whose arguments are checked as well.
     """
+
+    called: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "__init__" in vars(cls):
             setattr(cls, "__init__", _constructing(vars(cls)["__init__"]))  # noqa: B010
+        for name in set(cls.called) & set(vars(cls)):
+            setattr(cls, name, checked(vars(cls)[name]))
 
     def received(self, arguments: Mapping[str, Any]) -> None:
         """Called before the constructor, with its arguments; by default they are not kept.

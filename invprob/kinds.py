@@ -80,6 +80,8 @@ def _is_number(value: object) -> bool:
 
 
 def _named(cls: type) -> str:
+    if cls.__name__ == "ndarray":
+        return "a NumPy array"
     return f"{'an' if cls.__name__[0] in 'AEIOaeiou' else 'a'} {cls.__name__}"
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import save as format_safetensors
 from torch import Tensor
 
 from invprob.ambient import own_precision, undisturbed
+from invprob.calls import checked
 from invprob.errors import (
     ArgumentError,
     MeasurementError,
@@ -24,6 +25,7 @@ from invprob.errors import (
     UnknownNameError,
 )
 from invprob.files import atomic_write
+from invprob.kinds import remedy
 from invprob.measurement_file import KEY, metadata, named, read
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
@@ -42,6 +44,8 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
+@remedy("measure(image, operator), or Measurements.from_array(values, operator)")
+@checked
 @dataclass(frozen=True)
 class Measurements:
     """Measurements of one or more images, and how they came about.
@@ -87,6 +91,7 @@ class Measurements:
             )
 
     @staticmethod
+    @checked
     @undisturbed()
     def from_array(
         array: Tensor | ArrayLike,
@@ -150,6 +155,7 @@ class Measurements:
         self.check(operator)
         return operator
 
+    @checked
     def for_images(self, rows: slice, operator: Operator) -> "Measurements":
         """The measurements of some of the images.
 
@@ -184,6 +190,7 @@ class Measurements:
                 f"the noise of these measurements cannot be built: {error}"
             ) from error
 
+    @checked
     def check(self, operator: Operator) -> None:
         """See that an operator is the one that measured.
 
@@ -202,6 +209,7 @@ class Measurements:
                 "`measurements.operator()`, or the same options, seed and version as when measuring"
             )
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file.
 
@@ -227,6 +235,7 @@ class Measurements:
             temporary.write_bytes(content)
 
     @staticmethod
+    @checked
     @undisturbed()
     def load(path: str | os.PathLike[str]) -> "Measurements":
         """Read what `save` wrote, and see that the operator can be built from it.
@@ -280,6 +289,7 @@ class Measurements:
             return loaded
 
 
+@checked
 @undisturbed()
 def measure(
     image: Images,
@@ -316,6 +326,7 @@ def measure(
     return _of(values, operator, noise, seed, record)
 
 
+@checked
 @own_precision()
 def snr(clean: Measured, noisy: Measured) -> PerImage:
     """Signal-to-noise ratio in dB: 10 log10(||clean||² / ||noisy - clean||²).

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.contracts import Contract
 from invprob.errors import ShapeError
 from invprob.registry import register
@@ -46,6 +47,7 @@ class Metric(Contract):
         self._score = score
         functools.update_wrapper(self, score)
 
+    @checked
     @undisturbed()
     def __call__(self, image: Images, truth: Images) -> PerImage:
         """Score each image, after both were clipped to [-1, 1].
@@ -70,6 +72,7 @@ class Metric(Contract):
         )
 
 
+@checked
 def metric(
     *, unit: str, better: Literal["higher", "lower"]
 ) -> Callable[[Callable[[Images, Images], PerImage]], Metric]:

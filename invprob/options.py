@@ -124,7 +124,9 @@ def options_of(entry: Callable[..., Any]) -> list[Option]:
     ]
 
 
-def checked(what: str, entry: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def checked_settings(
+    what: str, entry: Callable[..., Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """Check settings against a signature.
 
     Args:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from invprob.calls import checked
 from invprob.docstrings import (
     LOSSES,
     METHODS,
@@ -40,7 +41,7 @@ from invprob.errors import suggest as suggest
 from invprob.options import AUTO as AUTO
 from invprob.options import Auto as Auto
 from invprob.options import Option as Option
-from invprob.options import checked
+from invprob.options import checked_settings
 from invprob.options import options_of as options_of
 from invprob.options import parameters_of as parameters_of
 
@@ -72,6 +73,7 @@ class Register(Mapping[str, T], Generic[T]):
         self._plugins_loaded = False
         self._entries: dict[str, T] = {}
 
+    @checked
     def __call__(self, name: str) -> Callable[[Entry], Entry]:
         """Give the decorated class or function a name.
 
@@ -198,6 +200,7 @@ class Registers:
             "metric", "invprob.metrics", "invprob.metrics", METRICS
         )
 
+    @checked
     def of(self, kind: str) -> Register[Any]:
         """The register of a kind, such as "operator"; raises `UnknownNameError`."""
         if kind not in vars(self):
@@ -223,6 +226,7 @@ def registered_name(entry: object) -> str:
     )
 
 
+@checked
 def load_plugin(path: str | os.PathLike[str]) -> types.ModuleType:
     """Import a Python file that registers something; a second call finds it imported.
 
@@ -258,6 +262,7 @@ def load_plugin(path: str | os.PathLike[str]) -> types.ModuleType:
     return module
 
 
+@checked
 def build(kind: str, name: str, settings: Mapping[str, Any]) -> Any:
     """Build what is registered under a name.
 
@@ -274,7 +279,7 @@ def build(kind: str, name: str, settings: Mapping[str, Any]) -> Any:
         ArgumentError: an argument is unknown, missing or of the wrong type.
     """
     entry = register.of(kind)[name]
-    return entry(**checked(f"{kind} {name!r}", entry, settings))
+    return entry(**checked_settings(f"{kind} {name!r}", entry, settings))
 
 
 def _place(entry: object) -> str:

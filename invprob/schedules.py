@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 
 Schedule: TypeAlias = Callable[[float], float]
 
 
+@checked
 def constant() -> Schedule:
     """The full learning rate throughout.
 
@@ -21,6 +23,7 @@ def constant() -> Schedule:
     return lambda progress: 1.0
 
 
+@checked
 def cosine_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule:
     """Linear up from 0, flat, and down to 0 along a cosine.
 
@@ -47,6 +50,7 @@ def cosine_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule
     return scale
 
 
+@checked
 def linear_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule:
     """Linear up from 0, flat, and linear down to 0: the trapezoid as the SPHInX paper has it.
 
@@ -70,6 +74,7 @@ def linear_trapezoid(ramp_up: float = 0.05, ramp_down: float = 0.25) -> Schedule
     return scale
 
 
+@checked
 def one_cycle_drop() -> Schedule:
     """Linear from 0.1 to 1 and back over nine tenths of the steps, then down to 0.001.
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from invprob.draws import normal
 from invprob.errors import ArgumentError, ContractError, ShapeError
+from invprob.kinds import remedy, shown
 from invprob.operators.checks import checked_shape
 from invprob.operators.fingerprint import digest
 from invprob.operators.least_squares import largest_singular_value, least_squares
@@ -23,6 +24,7 @@ from invprob.specs import Recorded
 from invprob.types import Images, Measured, Shape, Spec
 
 
+@remedy("RandomMask((3, 128, 128), ratio=0.3) or another one of invprob.operators")
 class Operator(Recorded, nn.Module, ABC):
     """A deterministic, differentiable map from images to measurements, without noise.
 
@@ -247,11 +249,11 @@ class Operator(Recorded, nn.Module, ABC):
         from invprob.operators.structure import STRUCTURES  # whose classes derive from this one
 
         if not isinstance(spec, Mapping):
-            raise ArgumentError(f"an operator's spec is a table of settings, got {spec!r}")
+            raise ArgumentError(f"an operator's spec is a table of settings, got {shown(spec)}")
         settings = dict(spec)
         kind = settings.pop("type", None)
         if not isinstance(kind, str):
-            raise ArgumentError(f"an operator's spec names its type as a word, got {kind!r}")
+            raise ArgumentError(f"an operator's spec names its type as a word, got {shown(kind)}")
         if kind in STRUCTURES:
             return STRUCTURES[kind].rebuilt(settings)  # pyright: ignore[reportReturnType]
         built = build("operator", kind, settings)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.errors import ArgumentError, ShapeError
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.observed import varies
@@ -94,6 +95,7 @@ class LinearComposed(LinearComposite, Composed):
         return measurement
 
 
+@checked
 def compose(operators: Iterable[Operator]) -> Operator:
     """Compose operators given in reading order: the last sees the image first.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
 from invprob.indices import indices
+from invprob.kinds import shown
 from invprob.operators.base import LinearOperator
 from invprob.operators.checks import finite, pixel_axes
 from invprob.operators.frequencies import working
@@ -288,8 +289,8 @@ def _surrounded(image: Tensor) -> Tensor:
 def _angles(views: int | None, degrees: str | Sequence[float] | None) -> tuple[float, ...]:
     if (views is None) == (degrees is None):
         raise ArgumentError(
-            f"ct needs either views or degrees, got views={views}, degrees={degrees}; views=60 "
-            "spreads 60 angles over 180 degrees"
+            f"ct needs either views or degrees, got views={views}, degrees={shown(degrees)}; "
+            "views=60 spreads 60 angles over 180 degrees"
         )
     if degrees is not None:
         return read_numbers("degrees", degrees)

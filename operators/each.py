@@ -6,6 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError, ShapeError
 from invprob.operators.base import Operator
 from invprob.operators.structure import (
@@ -107,6 +108,7 @@ class LinearEach(LinearComposite, Each):
         )
 
 
+@checked
 def each(operators: Iterable[Operator]) -> Each:
     """Measure image i of a batch by operator i: as many images as operators, solved at once.
 

@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from invprob.calls import checked
 from invprob.draws import normal, uniform
 from invprob.errors import ArgumentError, ContractError
+from invprob.kinds import remedy, shown
 from invprob.registry import build, register
 from invprob.specs import Recorded
 from invprob.types import Measured, PerImage, Spec
@@ -16,6 +18,7 @@ from invprob.types import Measured, PerImage, Spec
 Likelihood: TypeAlias = Literal["none", "flat", "smooth"]
 
 
+@remedy("GaussianNoise(sigma=0.1) or another one of invprob.operators")
 class Noise(Recorded, nn.Module, ABC):
     """A random disturbance of a measurement, drawn from a generator that the caller gives.
 
@@ -102,6 +105,7 @@ class Noise(Recorded, nn.Module, ABC):
         return noisy
 
     @staticmethod
+    @checked
     def from_spec(spec: Spec) -> "Noise":
         """Build the noise that a spec describes.
 
@@ -119,7 +123,7 @@ class Noise(Recorded, nn.Module, ABC):
         settings = dict(spec)
         kind = settings.pop("type", None)
         if not isinstance(kind, str):
-            raise ArgumentError(f"a noise's spec names its type as a word, got {kind!r}")
+            raise ArgumentError(f"a noise's spec names its type as a word, got {shown(kind)}")
         built = build("noise", kind, settings)
         if not isinstance(built, Noise):
             raise ContractError(f"{kind!r} is registered as noise, but is no Noise")

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from invprob.calls import checked
 from invprob.draws import permutation
 from invprob.errors import ArgumentError
 from invprob.fast.derived import Derived
@@ -115,6 +116,7 @@ class LinearPartial(Partial, LinearOperator):
         return whole.adjoint(self.without(measurement))
 
 
+@checked
 def hold_out(operator: Operator, share: float, seed: int) -> Operator:
     """Leave some units of an operator out, each image's own where it has an operator of its own.
 

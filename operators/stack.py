@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError, ShapeError
 from invprob.operators.base import Operator
 from invprob.operators.structure import (
@@ -105,6 +106,7 @@ class LinearStack(LinearComposite, Stack):
         return torch.stack([part.adjoint(share) for part, share in shares]).sum(0)
 
 
+@checked
 def stack(operators: Iterable[Operator]) -> Stack:
     """Measure one image by several operators: x to (A₁x, A₂x, …), flattened, end to end.
 

@@ -8,18 +8,21 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
 
+from invprob.calls import checked
 from invprob.contracts import Contract
-from invprob.errors import PriorError
+from invprob.errors import ArgumentError, PriorError
+from invprob.kinds import remedy, shown
 from invprob.registry import register, registered_name
 from invprob.types import Images, PerImage, Shape, Spec
 
 
+@remedy("prior.start(batch, rng)")
 class Code(nn.Module):
     """The free variables of some independent solves.
 
@@ -49,6 +52,7 @@ class Code(nn.Module):
             value[tuple(slice(length) for length in old.shape)] = old
 
 
+@checked
 @dataclass(frozen=True)
 class ParamGroup:
     """Parameters with a learning rate of their own.
@@ -67,6 +71,7 @@ class ParamGroup:
 C = TypeVar("C", bound=Code, default=Any)
 
 
+@remedy("Sphinx(load_generator('faces-128')), or call `restore`, which takes names")
 class Prior(Contract, nn.Module, ABC, Generic[C]):
     """A model of images that is searched by moving a `Code`.
 
@@ -77,6 +82,8 @@ class Prior(Contract, nn.Module, ABC, Generic[C]):
     Args:
         image_shape: shape of the images without the batch axis, such as (3, 128, 128).
     """
+
+    called: ClassVar[tuple[str, ...]] = ("start",)
 
     image_shape: Shape
 
@@ -197,6 +204,7 @@ class Prior(Contract, nn.Module, ABC, Generic[C]):
         return {"type": registered_name(type(self))}
 
     @classmethod
+    @checked
     def from_spec(cls, spec: Spec) -> "Prior":
         """Build the prior of a spec.
 
@@ -207,8 +215,12 @@ class Prior(Contract, nn.Module, ABC, Generic[C]):
             A prior that renders the same.
 
         Raises:
+            ArgumentError: the spec is no table with a `type`.
             UnknownNameError: no prior has that name.
         """
-        kind: Any = register.prior[spec["type"]]
+        name = spec.get("type")
+        if not isinstance(name, str):
+            raise ArgumentError(f"a prior's spec names its type as a word, got {shown(name)}")
+        kind: Any = register.prior[name]
         prior: Prior = kind.from_spec(spec)
         return prior

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.errors import ArgumentError, GeneratorFileError, UnknownNameError
 from invprob.files import atomic_write, sha256_of
 from invprob.priors.checkpoints.convert import OnTensor, to_generator
@@ -46,6 +47,7 @@ class GeneratorEntry:
         return str(self.card["purpose"])
 
 
+@checked
 @undisturbed()
 def save_generator(
     generator: Generator,
@@ -79,6 +81,7 @@ def save_generator(
         temporary.write_bytes(content)
 
 
+@checked
 @undisturbed()
 def load_generator(
     name: str | Path, *, resolution: int | None = None, label: int | None = None
@@ -263,6 +266,7 @@ def fingerprint(generator: Generator) -> str:
     return digest.hexdigest()
 
 
+@checked
 def register_embedded() -> None:
     """Register the generators in the package's `data` folder, each by its JSON card."""
     folder = Path(str(resources.files("invprob.priors"))) / "data"

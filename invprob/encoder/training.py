@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.draws import normal, permutation
 from invprob.encoder.linear_part import fit_linear_part_
 from invprob.encoder.plan import Plan
@@ -222,6 +223,7 @@ def digest(network: nn.Module) -> str:
     return whole.hexdigest()
 
 
+@checked
 def train(
     training: EncoderTraining,
     *,

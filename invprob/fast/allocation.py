@@ -3,10 +3,13 @@
 import ctypes
 import platform
 
+from invprob.calls import checked
+
 _TRIM, _MAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
 _LIMITS = (2**30, 2**25)  # bytes; older versions refuse more than 32 MiB for M_MMAP_THRESHOLD
 
 
+@checked
 def keep_freed_memory() -> bool:
     """Make this process keep up to 1 GiB of the memory that it frees.
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.draws import uniform
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator, Operator
@@ -88,6 +89,7 @@ class LinearOperatorPhysics(LinearPhysics):  # type: ignore[misc]
         return self.operator.pinv(y)
 
 
+@checked
 def to_deepinv(
     operator: Operator, noise_model: NoiseModel | None = None
 ) -> OperatorPhysics | LinearOperatorPhysics:
@@ -138,6 +140,7 @@ class WrappedLinearPhysics(WrappedPhysics, LinearOperator):
     """A linear deepinv physics as a linear operator. Made by `from_deepinv`."""
 
 
+@checked
 @undisturbed()
 def from_deepinv(physics: Physics, image_shape: Shape | None = None) -> WrappedPhysics:
     """Make an operator from the noiseless part of a deepinv physics.

@@ -7,10 +7,11 @@ hands both to the terms of the stage. The objective is the weighted sum of what 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from invprob.contracts import Contract
 from invprob.errors import ArgumentError
+from invprob.kinds import remedy
 from invprob.operators.base import Operator
 from invprob.types import Images, Measured, PerImage
 
@@ -31,6 +32,7 @@ with what it remembers in buffers, which are then a part of every snapshot.
 Weight = Annotated[float, "weight of the term in the objective, at least 0"]
 
 
+@remedy("DataMisfit() or another one of invprob.losses")
 class Term(Contract, ABC):
     """A weighted part of the objective. An author writes `__init__` and `bind`.
 
@@ -41,6 +43,8 @@ class Term(Contract, ABC):
     Raises:
         ArgumentError: the weight is negative or not finite.
     """
+
+    called: ClassVar[tuple[str, ...]] = ("bind",)
 
     name: str
     weight: float

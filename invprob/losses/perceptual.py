@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 from torch.nn import functional
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.losses.base import BoundTerm, Term, Weight
 from invprob.operators.base import Operator
@@ -121,6 +122,7 @@ class FeatureMisfit(Term):
         return features
 
 
+@checked
 def check_image(measurement_shape: Shape) -> None:
     """Raise `ArgumentError` for measurements that a perceptual network cannot read."""
     if not is_image(measurement_shape):
@@ -130,6 +132,7 @@ def check_image(measurement_shape: Shape) -> None:
         )
 
 
+@checked
 def is_image(measurement_shape: Shape) -> bool:
     """Whether a perceptual network can read a measurement: (3, h, w) of at least 32 pixels."""
     return (

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.losses.base import BoundTerm, Term
 from invprob.operators.base import Operator
@@ -43,6 +44,7 @@ class Stochastic(Term):
         return _FreshNoise(self, compare, Observed(operator))
 
 
+@checked
 def with_fresh_noise(terms: Sequence[Term], noise: Noise) -> list[Term]:
     """The stochastic form of each term; they share the draws of the noise."""
     return [Stochastic(term, noise) for term in terms]
@@ -67,6 +69,7 @@ class _FreshNoise(nn.Module):
         return self.compare(image, noisy.clamp(-1, 1))
 
 
+@checked
 def check_stochastic(measurement_shape: Shape) -> None:
     """Raise `ArgumentError` unless measurements are images, which may be clipped to [-1, 1]."""
     if len(measurement_shape) != 3:

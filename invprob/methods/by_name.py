@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from invprob.ambient import undisturbed
 from invprob.callbacks import Callback
+from invprob.calls import checked
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import check_stochastic, with_fresh_noise
 from invprob.measurements import Measurements
@@ -33,6 +34,7 @@ from invprob.solver.task import Initial
 from invprob.types import Shape
 
 
+@checked
 @undisturbed()
 def make(
     name: str,
@@ -136,6 +138,7 @@ def make(
     return replace(recipe, stages=stages, initial=initial, choices=choices)
 
 
+@checked
 def needs_generator(name: str) -> bool:
     """Return whether a method searches a generator.
 
@@ -150,6 +153,7 @@ def needs_generator(name: str) -> bool:
     return "setting" in inspect.signature(register.method[name]).parameters
 
 
+@checked
 def open_options(name: str) -> list[str]:
     """Return the names of the options that a method leaves to the policy (`registry.Auto`).
 
@@ -162,6 +166,7 @@ def open_options(name: str) -> list[str]:
     return [option.name for option in options_of(register.method[name]) if option.auto]
 
 
+@checked
 @undisturbed()
 def restore(
     measurements: Measurements,

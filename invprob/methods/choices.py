@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+from invprob.calls import checked
+
 DataTerm: TypeAlias = Literal["misfit", "likelihood", "stochastic"]
 Init: TypeAlias = Literal["default", "encoder"]
 
@@ -19,6 +21,7 @@ ASKED: Final = "asked for"
 _NOTHING_TO_SAY = (None, "available")  # values that change nothing
 
 
+@checked
 @dataclass(frozen=True)
 class Asked:
     """What the user asked for.
@@ -67,6 +70,7 @@ class Asked:
     may_stop: bool = False
 
 
+@checked
 @dataclass(frozen=True)
 class Choices:
     """The values that a recipe is made with, and the reason for each.

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from invprob.calls import checked
 from invprob.losses import is_image
 from invprob.methods.adaptation import ADAPTATION
 from invprob.methods.choices import ASKED, Asked, Choices
@@ -46,6 +47,7 @@ TV_FIDELITY = 1.35
 SMOOTHNESS = 9.0
 
 
+@checked
 def choose(problem: Problem, asked: Asked) -> Choices:
     """Make every choice that was left open, each by the first row of `TABLE` that holds.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, TypeAlias
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term
 from invprob.measurements import Measurements
@@ -44,6 +45,7 @@ ON_DATA = (
 )
 
 
+@checked
 @dataclass(frozen=True)
 class Problem:
     """What a method is made for: what was measured of an image, and how to compare with it.
@@ -219,6 +221,7 @@ class Problem:
         return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
 
 
+@checked
 @dataclass(frozen=True)
 class Candidate:
     """A method that another one may choose.
@@ -232,6 +235,7 @@ class Candidate:
     because: str
 
 
+@checked
 @dataclass(frozen=True)
 class Contest:
     """Methods to choose from, and how much of the measurements judges them.
@@ -246,6 +250,7 @@ class Contest:
     share: float | None = None
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Setting(Problem):
     """A problem together with a generator, for the methods that search one.
@@ -274,6 +279,7 @@ class Setting(Problem):
         return statistics_for(self.generator)
 
 
+@checked
 @dataclass(frozen=True)
 class Recipe:
     """What a method makes of a problem: everything a `Task` needs besides the measurements.
@@ -303,6 +309,7 @@ class Recipe:
         """The prior of the last stage, which draws the solution."""
         return self.stages[-1].prior
 
+    @checked
     def task(
         self,
         measurements: Measurements,
@@ -348,6 +355,7 @@ def free_noise(noise_regulariser: float, noise_rate: float = 1.0) -> FreeNoise:
     return FreeNoise(regulariser=noise_regulariser, lr_scale=noise_rate)
 
 
+@checked
 def in_stages(
     stages: Sequence[Stage],
     steps: int,

@@ -18,8 +18,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from invprob.ambient import own_precision, undisturbed
+from invprob.calls import checked
 from invprob.contracts import Contract
 from invprob.errors import ArgumentError, PerceptualError, ShapeError, UnknownNameError
+from invprob.kinds import remedy
 from invprob.perceptual.files import load_weights
 from invprob.perceptual.trunks import NETWORKS, Network
 from invprob.registry import suggest
@@ -34,6 +36,7 @@ _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 
 
+@remedy("find_perceptual('alex')")
 @final
 class PerceptualDistance(Contract, nn.Module):
     """A frozen LPIPS network. `find_perceptual` loads one.
@@ -86,6 +89,7 @@ class PerceptualDistance(Contract, nn.Module):
         """Which weights these are, for the record of a run: network, file name, sha256."""
         return dict(self._record)
 
+    @checked
     @own_precision()
     def features(self, images: Images) -> list[Tensor]:
         """Compute the scaled and weighted features of images, which `apart` compares.
@@ -106,6 +110,7 @@ class PerceptualDistance(Contract, nn.Module):
             described.append(hidden / (norm + _EPSILON) * _root(weight, hidden))
         return described
 
+    @checked
     @own_precision()
     def activations(self, images: Images, layers: Sequence[int]) -> list[Tensor]:
         """Compute the outputs of layers of the trunk.
@@ -129,6 +134,7 @@ class PerceptualDistance(Contract, nn.Module):
                 kept.append(hidden)
         return kept
 
+    @checked
     @own_precision()
     def apart(self, images: Images, described: Sequence[Tensor]) -> PerImage:
         """Compute the distance of images to others of which `features` are known.
@@ -243,6 +249,7 @@ class Absent:
         return self.reason if self.command is None else f"{self.reason}; to get one: {self.command}"
 
 
+@checked
 @undisturbed()
 def find_perceptual(
     choice: str = "auto", weights: str | Path | None = None

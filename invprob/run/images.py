@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from invprob.ambient import own_precision, undisturbed
+from invprob.calls import checked
 from invprob.errors import ArgumentError, FileError, ShapeError
 from invprob.files import atomic_write
 from invprob.pictures import Picture, Plane, read_picture
@@ -46,6 +47,7 @@ class LoadedImage:
     notes: tuple[str, ...] = ()
 
 
+@checked
 def load_image(
     path: str | os.PathLike[str],
     *,
@@ -78,6 +80,7 @@ def load_image(
     return loaded.tensor
 
 
+@checked
 @undisturbed()
 def read_image(
     path: str | os.PathLike[str],
@@ -158,6 +161,7 @@ def _channel(picture: Picture, plane: Plane, white: float, size: int | None, fit
     return tensor if size is None else fit_image(tensor, size, fit)
 
 
+@checked
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     """Write an image as a PNG of 8 bits a channel.
 
@@ -178,6 +182,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
         to_pillow(image).save(temporary, format="PNG")
 
 
+@checked
 @undisturbed()
 def to_pillow(image: Tensor) -> Image.Image:
     """The Pillow image, in mode L or RGB, of an image as `save_image` takes it; raises as that."""
@@ -196,6 +201,7 @@ def to_pillow(image: Tensor) -> Image.Image:
 # ---------------------------------------------------------------------------------------- fitting
 
 
+@checked
 @own_precision()
 def fit_image(image: Images, size: int, fit: str = "crop") -> Images:
     """Bring images to a square, bicubic with antialiasing.

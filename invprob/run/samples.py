@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from invprob.calls import checked
 from invprob.errors import UnknownNameError
 from invprob.registry import suggest
 from invprob.run.images import load_image
@@ -46,6 +47,7 @@ _ABOUT = {
 }
 
 
+@checked
 def samples() -> Mapping[str, Sample]:
     """The pictures by name, the default first."""
     folder = Path(str(files("invprob") / "samples"))
@@ -55,6 +57,7 @@ def samples() -> Mapping[str, Sample]:
     }
 
 
+@checked
 def sample_path(name: str) -> Path:
     """Where a picture of the package lies.
 
@@ -69,6 +72,7 @@ def sample_path(name: str) -> Path:
     return known[name].path
 
 
+@checked
 def load_sample(name: str = DEFAULT, *, size: int | None = None, fit: str = "crop") -> Images:
     """Read a picture of the package, as `load_image` reads a file.
 

@@ -11,6 +11,7 @@ import torch
 
 from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Iterate, Snapshot, first_stop
+from invprob.calls import checked
 from invprob.errors import ArgumentError, ShapeError
 from invprob.losses import DataMisfit, Term
 from invprob.measurements import Measurements
@@ -26,6 +27,7 @@ from invprob.streams import stream
 CHECK_EVERY = 25  # steps between looks at the loss for NaN, each of which waits for the device
 
 
+@checked
 def solve(
     measurements: Measurements,
     operator: Operator,
@@ -81,6 +83,7 @@ def solve(
     return minimise(task, 0, start=start, callbacks=callbacks, snapshot=snapshot)
 
 
+@checked
 @undisturbed()
 def minimise(
     task: Task,

@@ -6,12 +6,14 @@ An `Optimiser` is chosen before a solve. Each stage of the solve calls its `star
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from invprob.contracts import Contract
 from invprob.errors import ArgumentError
+from invprob.kinds import remedy
 from invprob.priors.base import ParamGroup
 from invprob.types import PerImage
 
@@ -57,8 +59,11 @@ class Stepper(ABC):
         """
 
 
+@remedy("Adam(0.01)")
 class Optimiser(Contract, ABC):
     """A choice of how to descend. An author writes `start`."""
+
+    called: ClassVar[tuple[str, ...]] = ("start",)
 
     @abstractmethod
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Snapshot, copied
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit
 from invprob.operators.observed import Observed
@@ -20,6 +21,7 @@ from invprob.types import PerImage
 _GROUPS = ("realised", "code", "past")
 
 
+@checked
 @undisturbed()
 def solve_restarts(
     task: Task, *, callbacks: Sequence[Callback] = (), snapshot: Snapshot | None = None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.callbacks import copied
+from invprob.calls import checked
 from invprob.errors import FileError
 from invprob.files import atomic_write
 from invprob.priors.base import Prior
@@ -21,6 +22,7 @@ from invprob.types import Images
 VERSION = 1
 
 
+@checked
 @dataclass(frozen=True)
 class Outcome:
     """Why a solve ended.
@@ -62,6 +64,7 @@ class Outcome:
         )
 
 
+@checked
 @dataclass(frozen=True)
 class Solution:
     """What a solve found, and how it went.
@@ -92,6 +95,7 @@ class Solution:
     prior: Prior | None = None
     restarts: Tensor | None = None
 
+    @checked
     @undisturbed()
     def render(self, prior: Prior | None = None) -> Images:
         """Draw the images again, bit for bit on the same machine.
@@ -107,6 +111,7 @@ class Solution:
         with torch.no_grad():
             return source.render(self.realised)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write one safetensors file with everything but the prior's weights.
 
@@ -141,6 +146,7 @@ class Solution:
             temporary.write_bytes(content)
 
     @classmethod
+    @checked
     @undisturbed()
     def load(cls, path: str | Path) -> "Solution":
         """Read what `save` wrote.

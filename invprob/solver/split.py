@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from invprob.calls import checked
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.partial import hold_out, left_out
 from invprob.types import Images, PerImage
 
 
+@checked
 @dataclass(frozen=True)
 class Split:
     """Measurements of which a part is hidden.
@@ -31,6 +33,7 @@ class Split:
     hidden: Tensor
 
     @classmethod
+    @checked
     def of(cls, measurements: Measurements, operator: Operator, share: float, seed: int) -> "Split":
         """Hide a share of the operator's units; see `hold_out`.
 
@@ -59,6 +62,7 @@ class Split:
         """How many numbers are hidden of each image, of the first where they differ."""
         return int(self.hidden.expand(self.measurements.values.shape)[0].sum())
 
+    @checked
     @torch.no_grad()
     def misfit(self, image: Images) -> PerImage:
         """The mean square of A x - y over the hidden numbers of each image.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Snapshot
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.solver.loop import minimise
 from invprob.solver.relay import Relay
@@ -19,6 +20,7 @@ from invprob.streams import stream
 Trace: TypeAlias = Mapping[str, Tensor]
 
 
+@checked
 @undisturbed()
 def solve_stages(
     task: Task, *, callbacks: Sequence[Callback] = (), snapshot: Snapshot | None = None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
@@ -154,6 +155,7 @@ class HeldOutMisfit(Rule):
 
 
 @register.stop("discrepancy")
+@checked
 def discrepancy(
     task: Task,
     *,
@@ -185,6 +187,7 @@ def discrepancy(
 
 
 @register.stop("plateau")
+@checked
 def plateau(
     task: Task,
     *,
@@ -206,6 +209,7 @@ def plateau(
 
 
 @register.stop("held-out")
+@checked
 def held_out(
     task: Task,
     *,
@@ -253,6 +257,7 @@ class Misfit:
         return self._observed.mean((self._operator(image) - self._values.to(image)).square())
 
 
+@checked
 @undisturbed()
 def noise_levels(measurements: Measurements, operator: Operator, seed: int = 0) -> PerImage:
     """The standard deviation of the noise that the measurements name, for each image.

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from invprob.callbacks import Callback
+from invprob.calls import checked
+from invprob.kinds import remedy
 from invprob.losses import Term
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
@@ -20,6 +22,7 @@ from invprob.streams import derive
 Initial: TypeAlias = Callable[[Measurements, Operator], Mapping[str, Tensor]]
 
 
+@checked
 @dataclass(frozen=True)
 class Stage:
     """One descent of a task, which has one or more of them.
@@ -43,6 +46,8 @@ class Stage:
     continues: bool = False
 
 
+@remedy("recipe.task(measurements, operator)")
+@checked
 @dataclass(frozen=True)
 class Task:
     """Everything about a solve that stays the same while it runs.
@@ -76,16 +81,19 @@ class Task:
         """The steps of all stages of one restart."""
         return sum(stage.steps for stage in self.stages)
 
+    @checked
     def stage_seed(self, number: int) -> int:
         """The seed of stage `number`, counted from 0; the first stage has the task's own."""
         return derive(self.seed, "stage", number) if number else self.seed
 
+    @checked
     def restart(self, number: int) -> "Task":
         """The task of restart `number`, counted from 0; the first one is the task itself."""
         if number == 0:
             return self
         return dataclasses.replace(self, seed=derive(self.seed, "restart", number))
 
+    @checked
     def with_rule(self, rule: Callable[[], Callback]) -> "Task":
         """The same task, of which each restart is also watched by what `rule` makes for it."""
         return dataclasses.replace(self, rules=lambda: [*self.rules(), rule()])
@@ -98,6 +106,7 @@ class Task:
         return self
 
 
+@checked
 def allot(stages: Sequence[Stage], steps: int | None) -> tuple[Stage, ...]:
     """Split a budget of steps over stages, in the proportions of the stages' own numbers.
 

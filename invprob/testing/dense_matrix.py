@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.operators.base import Operator
 
 _COLUMNS = 256  # basis images measured at once
@@ -20,6 +21,7 @@ NEGLIGIBLE = 1e-10  # singular values below this share of the largest count as z
 SMALL = 1e-3  # below this share of the largest, rounding drowns what a singular value determines
 
 
+@checked
 @undisturbed()
 def dense(operator: Operator) -> Tensor:
     """The matrix of a small linear operator.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.draws import normal, uniform
 from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
@@ -46,6 +47,7 @@ class Verdict:
     detail: str
 
 
+@checked
 @undisturbed()
 def check_operator(operator: Operator) -> None:
     """Examine all laws of an operator's contract.
@@ -70,6 +72,7 @@ def check_operator(operator: Operator) -> None:
         raise ContractError(f"{operator!r} breaks its contract: {reasons}")
 
 
+@checked
 def examine_operator(operator: Operator) -> Iterator[Verdict]:
     """Examine the laws of an operator's contract one after the other; see `check_operator`.
 

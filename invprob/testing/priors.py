@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from invprob.ambient import undisturbed
+from invprob.calls import checked
 from invprob.draws import normal
 from invprob.errors import ContractError
 from invprob.priors.base import Code, Prior
@@ -13,6 +14,7 @@ from invprob.priors.base import Code, Prior
 BATCH = 3
 
 
+@checked
 @undisturbed()
 def check_prior(prior: Prior) -> None:
     """Examine the laws of a prior's contract.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError, ShapeError
+from invprob.kinds import remedy
 from invprob.priors.stylegan.blocks import Memory as Memory
 from invprob.priors.stylegan.blocks import Precision as Precision
 from invprob.priors.stylegan.blocks import run_layers
@@ -21,6 +22,7 @@ from invprob.priors.stylegan.shapes import GeneratorConfig as GeneratorConfig
 from invprob.types import Content, Images, NoiseMap, Shape, Styles, Vectors
 
 
+@remedy("load_generator('faces-128')")
 class Generator(MappingNetwork):
     """A StyleGAN2 generator with skip connections (Karras et al., CVPR 2020).
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError, GeneratorFileError
 from invprob.priors.base import Code, ParamGroup, Prior
 from invprob.priors.generator_files import fingerprint, load_generator
@@ -179,6 +180,7 @@ class StyleGANPrior(Prior[StyleGANCode]):
         return cls(generator)
 
 
+@checked
 def Sphinx(
     generator: Generator,
     *,

@@ -8,12 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
+from invprob.calls import checked
 from invprob.errors import ArgumentError, GeneratorFileError, ShapeError
 from invprob.types import Spec
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
+@checked
 @dataclass(frozen=True)
 class GeneratorConfig:
     """The shape of a StyleGAN2 generator.

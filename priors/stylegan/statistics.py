@@ -14,6 +14,7 @@ from torch import Tensor
 from invprob.ambient import undisturbed
 from invprob.draws import normal
 from invprob.errors import ArgumentError
+from invprob.kinds import remedy
 from invprob.priors.stylegan.fused_layer import SLOPE
 from invprob.priors.stylegan.generator import Generator
 from invprob.types import Vectors
@@ -29,6 +30,7 @@ def after_activation(v: Vectors) -> Vectors:
     return F.leaky_relu(v, SLOPE)
 
 
+@remedy("statistics_for(generator)")
 @dataclass(frozen=True)
 class Statistics:
     """Moments of w and v, in float64.
