@@ -90,6 +90,14 @@ class Measurements:
                 "leave them out of the operator, or mend them first"
             )
 
+    def __repr__(self) -> str:
+        """The facts in one line, without the numbers."""
+        noise = None if self.noise_spec is None else self.noise_spec.get("type")
+        return (
+            f"Measurements(values={tuple(self.values.shape)}, image_shape={self.image_shape}, "
+            f"operator={self.operator_spec.get('type')!r}, noise={noise!r}, seed={self.seed})"
+        )
+
     @staticmethod
     @checked
     @undisturbed()

@@ -47,6 +47,10 @@ class Metric(Contract):
         self._score = score
         functools.update_wrapper(self, score)
 
+    def __repr__(self) -> str:
+        """The name, and what its numbers mean."""
+        return f"Metric({self._score.__name__}, unit={self.unit!r}, better={self.better!r})"
+
     @checked
     @undisturbed()
     def __call__(self, image: Images, truth: Images) -> PerImage:

@@ -54,6 +54,10 @@ class Term(Contract, ABC):
             raise ArgumentError(f"the weight of {name!r} must be finite and >= 0, not {weight}")
         self.name, self.weight = name, weight
 
+    def __repr__(self) -> str:
+        """The class, the name in the trace and the weight."""
+        return f"{type(self).__name__}({self.name!r}, weight={self.weight:g})"
+
     @abstractmethod
     def bind(self, target: Measured, operator: Operator) -> BoundTerm:
         """Prepare what depends on the target alone, once a solve.

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from invprob.ambient import undisturbed
 from invprob.callbacks import Callback
 from invprob.calls import checked
-from invprob.errors import ArgumentError, ShapeError
+from invprob.errors import ArgumentError
 from invprob.losses import check_stochastic, with_fresh_noise
 from invprob.measurements import Measurements
 from invprob.methods.choices import Asked, DataTerm, Init
@@ -27,6 +27,7 @@ from invprob.priors.encoder_files import load_encoder
 from invprob.priors.generator_files import load_generator
 from invprob.priors.stylegan.generator import Generator
 from invprob.registry import build, register, suggest
+from invprob.solver.fit import check_image_shapes
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.rule import Rule
 from invprob.solver.solution import Solution
@@ -307,18 +308,9 @@ def _given(problem: Problem, name: str, generator: Generator | None) -> dict[str
         return {"problem": problem}
     if generator is None:
         raise ArgumentError(f"the method {name!r} searches a generator, and none was given")
-    ours, theirs = tuple(generator.image_shape), problem.image_shape
-    if ours[1:] == theirs[1:] and ours[0] != theirs[0]:
-        raise ShapeError(
-            f"the generator {generator.source} draws {ours[0]} channels, but the "
-            f"measurements are of images of {theirs[0]}; measure colour images, with "
-            "`luminance` in front where only grey is seen (--operator ... --operator luminance)"
-        )
-    if ours != theirs:
-        raise ShapeError(
-            f"the generator {generator.source} draws {ours}, but the measurements "
-            f"are of images of shape {theirs}; measure at the generator's size"
-        )
+    check_image_shapes(
+        tuple(generator.image_shape), problem.image_shape, "generator", generator.source
+    )
     fields = {item.name: getattr(problem, item.name) for item in dataclasses.fields(problem)}
     return {"setting": Setting(**fields, generator=generator)}
 

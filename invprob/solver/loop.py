@@ -12,12 +12,13 @@ import torch
 from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Iterate, Snapshot, first_stop
 from invprob.calls import checked
-from invprob.errors import ArgumentError, ShapeError
+from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit, Term
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.priors.base import Code, Prior
 from invprob.schedules import Schedule, cosine_trapezoid
+from invprob.solver.fit import check_image_shapes
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Outcome, Solution
 from invprob.solver.state import State
@@ -199,9 +200,5 @@ def _solution(state: State, outcome: Outcome) -> Solution:
 def _check_fit(task: Task, number: int) -> None:
     """Raise `ShapeError` or `MeasurementError` unless operator, prior and measurements fit."""
     operator, prior = task.operator, task.stages[number].prior
-    if tuple(operator.image_shape) != tuple(prior.image_shape):
-        raise ShapeError(
-            f"the operator measures images of shape {tuple(operator.image_shape)}, but the prior "
-            f"draws {tuple(prior.image_shape)}; build one for the other's shape"
-        )
+    check_image_shapes(tuple(prior.image_shape), tuple(operator.image_shape), "prior")
     task.measurements.check(operator)

@@ -95,6 +95,14 @@ class Solution:
     prior: Prior | None = None
     restarts: Tensor | None = None
 
+    def __repr__(self) -> str:
+        """The facts in one line, without the numbers."""
+        kind = self.prior_spec.get("type")
+        return (
+            f"Solution(image={tuple(self.image.shape)}, outcome={self.outcome.sentence!r}, "
+            f"seed={self.seed}, prior={kind!r})"
+        )
+
     @checked
     @undisturbed()
     def render(self, prior: Prior | None = None) -> Images:

@@ -220,6 +220,10 @@ def test_unknown_methods_and_wrong_sizes_are_refused() -> None:
         make("sphinx", generator, (3, 64, 64))
     with pytest.raises(ShapeError, match=r"draws 3 channels.* of images of 1;.*luminance"):
         make("sphinx", generator, (1, 32, 32))
+    grey = Identity((1, 32, 32))
+    measured = invprob.measure(torch.zeros(1, 1, 32, 32), grey)
+    with pytest.raises(ShapeError, match=r"compose .* operator @ Luminance\(\(3, 32, 32\)\)"):
+        invprob.solve(measured, grey, Pixels((3, 32, 32)), steps=1)
 
 
 def test_restore_is_make_and_solve(tmp_path) -> None:  # type: ignore[no-untyped-def]

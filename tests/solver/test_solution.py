@@ -4,7 +4,10 @@ from pathlib import Path
 
 import torch
 
+import invprob
 from invprob import Solution
+from invprob.losses import DataMisfit
+from invprob.operators import GaussianNoise, Identity
 from invprob.solver.solution import Outcome
 
 
@@ -50,3 +53,18 @@ def test_what_only_compares_as_equal_is_kept_apart(tmp_path: Path) -> None:
             assert found.shape == expected.shape
             assert torch.equal(found.signbit(), expected.signbit())
             assert torch.equal(found, expected)
+
+
+def test_a_solution_is_shown_in_one_line_of_facts() -> None:
+    """The tensors of a solution would fill pages."""
+    shown = repr(solution(torch.randn(1, 1000), torch.randn(1, 1000)))
+    assert shown == (
+        "Solution(image=(1, 3, 4, 4), outcome='all 1 steps were taken', seed=0, prior='pixels')"
+    )
+    made = invprob.measure(torch.zeros(2, 3, 8, 8), Identity((3, 8, 8)), GaussianNoise(sigma=0.1))
+    assert repr(made) == (
+        "Measurements(values=(2, 3, 8, 8), image_shape=(3, 8, 8), operator='identity', "
+        "noise='gaussian', seed=0)"
+    )
+    assert repr(DataMisfit(0.5)) == "DataMisfit('misfit', weight=0.5)"
+    assert repr(invprob.metrics.psnr) == "Metric(psnr, unit='dB', better='higher')"
