@@ -40,7 +40,7 @@ class MeasurementError(InvprobError, ValueError):
 
 
 class MeasurementWarning(UserWarning):
-    """Measurements look as if they were not what the operator makes of an image."""
+    """Images, measurements or noise do not look like what an operator makes of an image."""
 
 
 class RunError(InvprobError, RuntimeError):

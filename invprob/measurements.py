@@ -6,7 +6,6 @@ safetensors with one tensor, `values`, and JSON, so reading it runs no code.
 
 import json
 import os
-import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +24,7 @@ from invprob.errors import (
     UnknownNameError,
 )
 from invprob.files import atomic_write
+from invprob.image_range import doubt_images, doubt_measurements, doubt_noise
 from invprob.kinds import remedy
 from invprob.measurement_file import KEY, metadata, named, read
 from invprob.operators.base import Operator
@@ -32,6 +32,7 @@ from invprob.operators.noise import Noise
 from invprob.operators.observed import Observed
 from invprob.streams import stream
 from invprob.types import Images, Measured, PerImage, Shape, Spec
+from invprob.warned import warn_caller
 
 VERSION = 1
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -126,7 +127,8 @@ class Measurements:
         Raises:
             MeasurementError: the array does not hold real finite numbers, or not those of the
                 operator's measurement shape.
-            MeasurementWarning: as a warning, where the operator doubts them (`Operator.doubts`).
+            MeasurementWarning: as a warning, where the operator doubts them (`Operator.doubts`),
+                and where they or the noise are much larger than images in [-1, 1] allow.
         """
         values = _real(array)
         shape = operator.measurement_shape
@@ -135,8 +137,9 @@ class Measurements:
         _check_shape(values, operator)
         values = Observed(operator).target(values.to(torch.float32), operator)
         taken = _of(values, operator, noise, seed, record)
-        for doubt in operator.doubts(taken.values):
-            warnings.warn(doubt, MeasurementWarning, stacklevel=3)  # past the decorator
+        _warn(*operator.doubts(taken.values), doubt_measurements(taken.values, operator, noise))
+        if noise is not None:
+            _warn(doubt_noise(noise, taken.values, operator))
         return taken
 
     @undisturbed()
@@ -257,6 +260,8 @@ class Measurements:
         Raises:
             FileError: there is no such file, or it is of another kind.
             MeasurementError: what it holds does not fit together.
+            MeasurementWarning: as a warning, where the values are much larger than images in
+                [-1, 1] allow.
         """
         content = read(path)
         with named(path):
@@ -294,7 +299,9 @@ class Measurements:
                     f"its images are {loaded.image_shape}, its operator reads "
                     f"{operator.image_shape}; measure again"
                 )
-            return loaded
+            doubt = doubt_measurements(values, operator, loaded.noise())
+        _warn(None if doubt is None else f"{os.fspath(path)!r}: {doubt}")
+        return loaded
 
 
 @checked
@@ -324,12 +331,14 @@ def measure(
         ShapeError: the images are not of the operator's image shape.
         ArgumentError: the noise makes no sense of such measurements.
         MeasurementError: some values are not finite.
+        MeasurementWarning: as a warning, where images or noise are far out of the range [-1, 1].
     """
     with torch.no_grad():
-        clean = operator(image)
-        values = clean
+        values = clean = operator(image)
+        _warn(doubt_images(image))
         if noise is not None:
             noise.check(clean)
+            _warn(doubt_noise(noise, clean, operator))
             values = Observed(operator).only(noise(clean, stream(seed, "noise")), clean)
     return _of(values, operator, noise, seed, record)
 
@@ -362,6 +371,12 @@ def _of(
         seed=seed,
         record=dict(record or {}),
     )
+
+
+def _warn(*doubts: str | None) -> None:
+    for doubt in doubts:
+        if doubt is not None:
+            warn_caller(doubt, MeasurementWarning)
 
 
 def _real(array: Tensor | ArrayLike) -> Tensor:

@@ -7,19 +7,32 @@ import torch
 
 
 @contextmanager
-def _double_by_default() -> Iterator[None]:
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     try:
         yield
     finally:
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def _all_at_once() -> Iterator[None]:
+    with (
+        torch.device("meta"),
+        _default_dtype(torch.float64),
+        torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.inference_mode(),
+    ):
+        yield
+
+
 AMBIENT: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "default device": lambda: torch.device("meta"),
-    "default dtype": _double_by_default,
+    "default dtype": lambda: _default_dtype(torch.float64),
+    "half dtype": lambda: _default_dtype(torch.float16),
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "all at once": _all_at_once,
 }

@@ -6,7 +6,7 @@ from typing import Any
 import networks
 import pytest
 import torch
-from ambient_settings import SETTINGS
+from ambient import AMBIENT
 from random_trunks import loaded, random_state, saved
 from torch import Tensor
 
@@ -31,7 +31,7 @@ SHAPE = (3, 32, 32)
 GENERATOR = networks.random_generator()
 METHODS = [name for name in register.method if name not in ("auto", "bdinvert")]
 
-each_setting = pytest.mark.parametrize("setting", SETTINGS)
+each_setting = pytest.mark.parametrize("setting", AMBIENT)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def _encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoded, "load_encoder", networks.LinearEncoder)
 
 
-def ambient() -> tuple[Any, ...]:
+def state() -> tuple[Any, ...]:
     """All that a setting changes, and the generator that draws without being told."""
     return (
         torch.is_grad_enabled(),
@@ -74,16 +74,16 @@ def usable(tensor: Tensor) -> bool:
 
 @pytest.mark.parametrize(
     ("method", "setting"),
-    [*((name, "everything") for name in METHODS), *(("sphinx-adapted", name) for name in SETTINGS)],
+    [*((name, "all at once") for name in METHODS), *(("sphinx-adapted", name) for name in AMBIENT)],
 )
 def test_restore_finds_the_same_image(method: str, setting: str) -> None:
     measurements = measured()
     plain = invprob.restore(measurements, method, GENERATOR, steps=3)
-    with SETTINGS[setting]():
-        before = ambient()
+    with AMBIENT[setting]():
+        before = state()
         found = invprob.restore(measurements, method, GENERATOR, steps=3)
         drawn = found.render()
-        assert ambient() == before
+        assert state() == before
     assert torch.equal(found.image, plain.image) and torch.equal(drawn, plain.image)
     assert usable(found.image) and usable(drawn)
     assert all(usable(losses) for losses in found.trace.values())
@@ -107,7 +107,7 @@ def test_restore_with_all_that_it_takes(
         return invprob.Solution.load(tmp_path / "solution")
 
     plain = whole()
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         found = whole()
         drawn = found.render()
     assert torch.equal(found.image, plain.image) and torch.equal(drawn, plain.image)
@@ -123,7 +123,7 @@ def test_measuring_gives_the_same_values(setting: str) -> None:
         return [made.values, taken.values]
 
     plain = values()
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         found = values()
     for one, other in zip(found, plain, strict=True):
         assert torch.equal(one, other) and one.dtype == other.dtype and usable(one)
@@ -145,14 +145,14 @@ def test_solve_takes_what_was_made_under_the_setting(setting: str) -> None:
         return invprob.solve(made, operator, Pixels(SHAPE, 0.1), optimiser=Adam(0.1), steps=5)
 
     plain = solution()
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         found = solution()
     assert torch.equal(found.image, plain.image) and usable(found.image)
 
 
 @each_setting
 def test_what_was_made_under_the_setting_serves_without_it(setting: str) -> None:
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         generator = load_generator("faces-128")
         operator = PartialCirculant((3, 128, 128), ratio=0.01)
         made = invprob.measure(load_sample("face", size=128), operator)
@@ -177,14 +177,14 @@ def test_scores_are_the_same(setting: str, network: PerceptualDistance) -> None:
         return [*by_metric, network(image, other), snr(image, other)]
 
     plain = scores()
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         found = scores()
     assert all(torch.equal(one, by) for one, by in zip(found, plain, strict=True))
 
 
 @each_setting
 def test_pictures_are_the_same(setting: str, tmp_path: Path) -> None:
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         invprob.save_image(truth(), tmp_path / "one.png")
         found = invprob.load_image(tmp_path / "one.png", size=24)
     invprob.save_image(truth(), tmp_path / "two.png")
@@ -201,7 +201,7 @@ def test_encoders_learn_the_same(setting: str) -> None:
         return [training.step(), training.step()]
 
     plain = losses()
-    with SETTINGS[setting]():
+    with AMBIENT[setting]():
         assert losses() == plain
 
 
@@ -214,14 +214,14 @@ def test_a_distance_follows_the_caller_s_gradients(network: PerceptualDistance) 
 
 @each_setting
 def test_the_setting_returns_after_an_error(setting: str) -> None:
-    with SETTINGS[setting]():
-        before = ambient()
+    with AMBIENT[setting]():
+        before = state()
         for context in (undisturbed, own_precision):
             with pytest.raises(KeyError), context():
                 raise KeyError
         with pytest.raises(invprob.InvprobError):
             invprob.restore(measured(), "sphinx", GENERATOR, restarts=0)
-        assert ambient() == before
+        assert state() == before
 
 
 def test_identity_is_measured_as_it_is() -> None:

@@ -20,7 +20,7 @@ from invprob.operators import (
     UniformNoise,
 )
 from invprob.options import Auto, options_of
-from invprob.priors import StyleGANPrior, save_generator
+from invprob.priors import Pixels, StyleGANPrior, save_generator
 from invprob.priors.parts import (
     FreeNoise,
     LearnedConstant,
