@@ -20,7 +20,6 @@ from invprob.calls import checked
 from invprob.errors import (
     ArgumentError,
     MeasurementError,
-    MeasurementWarning,
     UnknownNameError,
 )
 from invprob.files import atomic_write
@@ -32,7 +31,7 @@ from invprob.operators.noise import Noise
 from invprob.operators.observed import Observed
 from invprob.streams import stream
 from invprob.types import Images, Measured, PerImage, Shape, Spec
-from invprob.warned import warn_caller
+from invprob.warned import warn_of
 
 VERSION = 1
 _FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -137,9 +136,9 @@ class Measurements:
         _check_shape(values, operator)
         values = Observed(operator).target(values.to(torch.float32), operator)
         taken = _of(values, operator, noise, seed, record)
-        _warn(*operator.doubts(taken.values), doubt_measurements(taken.values, operator, noise))
+        warn_of(*operator.doubts(taken.values), doubt_measurements(taken.values, operator, noise))
         if noise is not None:
-            _warn(doubt_noise(noise, taken.values, operator))
+            warn_of(doubt_noise(noise, taken.values, operator))
         return taken
 
     @undisturbed()
@@ -300,7 +299,7 @@ class Measurements:
                     f"{operator.image_shape}; measure again"
                 )
             doubt = doubt_measurements(values, operator, loaded.noise())
-        _warn(None if doubt is None else f"{os.fspath(path)!r}: {doubt}")
+        warn_of(None if doubt is None else f"{os.fspath(path)!r}: {doubt}")
         return loaded
 
 
@@ -335,10 +334,10 @@ def measure(
     """
     with torch.no_grad():
         values = clean = operator(image)
-        _warn(doubt_images(image))
+        warn_of(doubt_images(image))
         if noise is not None:
             noise.check(clean)
-            _warn(doubt_noise(noise, clean, operator))
+            warn_of(doubt_noise(noise, clean, operator))
             values = Observed(operator).only(noise(clean, stream(seed, "noise")), clean)
     return _of(values, operator, noise, seed, record)
 
@@ -371,12 +370,6 @@ def _of(
         seed=seed,
         record=dict(record or {}),
     )
-
-
-def _warn(*doubts: str | None) -> None:
-    for doubt in doubts:
-        if doubt is not None:
-            warn_caller(doubt, MeasurementWarning)
 
 
 def _real(array: Tensor | ArrayLike) -> Tensor:

@@ -3,20 +3,23 @@
 import sys
 import warnings
 
+from invprob.errors import MeasurementWarning
 
-def warn_caller(text: str, category: type[Warning]) -> None:
-    """Warn of what the caller of this package has given.
+
+def warn_of(*doubts: str | None) -> None:
+    """Warn of what looks wrong with what the caller of this package has given.
 
     Args:
-        text: what was seen and what to write, in one line.
-        category: the kind of the warning.
+        doubts: for each doubt what was seen and what to write, in one line; None for no doubt.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_inside(str(frame.f_globals.get("__name__"))):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, category, stacklevel=level)
+    for doubt in doubts:
+        if doubt is not None:
+            warnings.warn(doubt, MeasurementWarning, stacklevel=level)
 
 
 def _is_inside(module: str) -> bool:
-    # Decorators of the standard library call a function of this package from their own module.
+    # Decorators of the standard library call a function of this package from their own modules.
     return module.partition(".")[0] in ("invprob", "contextlib", "functools")

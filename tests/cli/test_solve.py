@@ -15,10 +15,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import invprob
-from invprob.errors import RunError
+from invprob.errors import MeasurementWarning, RunError
 from invprob.measurements import Measurements
+from invprob.operators import PartialCirculant
 from invprob.run.config import RunConfig
 from invprob.run.opening import open_folder
+from invprob.run.samples import load_sample
 
 CIRCULANT = ("--operator", "circulant", "--ratio", "0.1", "--steps", "6")
 FILES = {
@@ -265,6 +267,20 @@ def test_imported_measurements_solve_alike(call, place: Path) -> None:
     assert torch.equal(
         load_file("y/solution.safetensors")["image"], load_file("z/solution.safetensors")["image"]
     )
+
+
+def test_measurements_in_other_units_are_warned_of(call, place: Path) -> None:
+    operator = PartialCirculant((3, 32, 32), ratio=0.1, seed=5)
+    image = load_sample("face", size=32)
+    np.save("y.npy", operator((image + 1) * 127.5).numpy())
+    line = (
+        *("--operator", "circulant", "--ratio", "0.1", "--operator-seed", "5", "--size", 32),
+        *("--out", "z.st"),
+    )
+    with pytest.warns(MeasurementWarning, match="times as large as those of any image"):
+        assert call("import-measurements", "y.npy", *line).status == 0
+    with pytest.warns(MeasurementWarning, match="z.st.*times as large as those of any image"):
+        call("solve", "--measurements", "z.st", "--method", "pinv", "--out", "z")
 
 
 def test_each_image_can_have_an_operator_of_its_own(call, refuse, place: Path) -> None:
