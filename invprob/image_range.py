@@ -4,6 +4,7 @@ Images and measurements in 0 ... 255, or a noise level in decibels, would be tak
 end in a wrong picture. So they are doubted, in one line that says how much too large they are.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -30,7 +31,8 @@ def doubt_images(image: Images) -> str | None:
     Returns:
         What was seen and what to write, in one line. None: they may be in the range.
     """
-    if not image.numel() or float(image.double().square().mean()) <= TOO_LARGE**2:
+    size = float(image.double().square().mean().sqrt()) if image.numel() else 0.0
+    if size <= TOO_LARGE or not math.isfinite(size):  # what is not finite is refused elsewhere
         return None
     return (
         f"the images reach from {float(image.min()):.3g} to {float(image.max()):.3g}, far outside "
@@ -91,10 +93,12 @@ def doubt_noise(noise: Noise, values: Measured, operator: Operator) -> str | Non
     Returns:
         What was seen and what to write, in one line. None: something is seen besides the noise.
     """
-    added = float((noise(values, stream(0, "image range")) - values)[:1].double().norm())
-    if added <= TOO_LARGE * float(values[:1].double().norm()):
+    first = slice(0, 1)
+    added = float((noise(values[first], stream(0, "image range")) - values[first]).double().norm())
+    size = float(values[first].double().norm())
+    if added <= TOO_LARGE * size or not math.isfinite(added):
         return None
-    probes = _probes(operator.for_images(slice(0, 1)), None)
+    probes = _probes(operator.for_images(first), None)
     reach = max(float(probe.double().norm()) for probe in probes)
     if added <= TOO_LARGE * reach:
         return None
