@@ -13,6 +13,7 @@ from torch import Tensor
 from invprob.draws import integers
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.noise import Noise
+from invprob.operators.observed import Observed
 from invprob.streams import stream
 from invprob.types import Images, Measured, Shape
 
@@ -61,7 +62,8 @@ def doubt_measurements(
     values = values.double()
     largest = int(values.flatten(1).norm(dim=1).argmax())  # all have the same units
     rows = slice(largest, largest + 1)
-    own, y = operator.for_images(rows), values[rows]
+    own = operator.for_images(rows)
+    y = Observed(own).shown(values[rows])
     size = float(y.norm())
     reach = 0.0
     for probe in _probes(own, noise):
@@ -93,12 +95,14 @@ def doubt_noise(noise: Noise, values: Measured, operator: Operator) -> str | Non
     Returns:
         What was seen and what to write, in one line. None: something is seen besides the noise.
     """
-    first = slice(0, 1)
-    added = float((noise(values[first], stream(0, "image range")) - values[first]).double().norm())
-    size = float(values[first].double().norm())
+    own = operator.for_images(slice(0, 1))
+    observed, first = Observed(own), values[:1]
+    noisy = noise(first, stream(0, "image range"))
+    added = float(observed.shown(noisy - first).double().norm())
+    size = float(observed.shown(first).double().norm())
     if added <= TOO_LARGE * size or not math.isfinite(added):
         return None
-    probes = _probes(operator.for_images(first), None)
+    probes = _probes(own, None)
     reach = max(float(probe.double().norm()) for probe in probes)
     if added <= TOO_LARGE * reach:
         return None
@@ -112,9 +116,12 @@ def doubt_noise(noise: Noise, values: Measured, operator: Operator) -> str | Non
 
 def _probes(operator: Operator, noise: Noise | None) -> Iterator[Measured]:
     """Measurements of images that are as bright and as rich in contrast as they may be."""
+    observed = Observed(operator)
     for image in _bright_images(operator.image_shape):
         measurement = operator(image.to(_like(operator)))
-        yield measurement if noise is None else noise(measurement, stream(0, "image range"))
+        if noise is not None:
+            measurement = noise(measurement, stream(0, "image range"))
+        yield observed.shown(measurement)
 
 
 def _bright_images(shape: Shape) -> Iterator[Images]:

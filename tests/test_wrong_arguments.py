@@ -62,7 +62,6 @@ INSIDE = (
     "solver.loop.step",
     "solver.optimisers.unit_rows",
     "solver.stages.join_traces",
-    "solver.stopping.misfit",
 )
 NAMES = {
     name: entry

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.calls import checked
+from invprob.contracts import Contract
 from invprob.errors import ArgumentError
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
@@ -240,7 +241,7 @@ def held_out(
     )
 
 
-class Misfit:
+class Misfit(Contract):
     """The mean square of A x - y over what is observed of each image.
 
     Args:
