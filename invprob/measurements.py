@@ -380,10 +380,8 @@ def _real(array: Tensor | ArrayLike) -> Tensor:
             raise MeasurementError(f"measurements must be one array of numbers: {error}") from error
         if numbers.dtype.kind not in "buifc":
             raise MeasurementError(f"measurements must be numbers, got {numbers.dtype} elements")
-        if numbers.dtype.kind == "c":
-            array = torch.from_numpy(numbers.astype(np.complex128))
-        else:
-            array = torch.from_numpy(numbers.astype(np.float64))
+        double = np.complex128 if numbers.dtype.kind == "c" else np.float64
+        array = torch.from_numpy(numbers.astype(double))
     if array.is_complex():
         raise MeasurementError(
             "measurements must be real; give complex ones a last axis of 2, by "
