@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
+from invprob.fast.linear_map import linear_map
 from invprob.indices import indices
 from invprob.kinds import shown
 from invprob.operators.base import LinearOperator
@@ -104,14 +105,11 @@ class CT(LinearOperator):
 
     def forward(self, image: Images) -> Measured:
         """Sum the samples of each line, view by view."""
-        sinogram: Measured = _Projection.apply(image, self)
-        return sinogram
+        return linear_map(image, self._project, self.adjoint)
 
     def adjoint(self, measurement: Measured) -> Images:
         """Smear each value over the pixels of its line, view by view."""
-        self.check_measurement(measurement)
-        image: Images = _BackProjection.apply(measurement, self)
-        return image
+        return linear_map(measurement, self._smear, self.forward)
 
     def fbp(self, measurement: Measured) -> Images:
         """Reconstruct by filtered back-projection, which is faster than `pinv` and less exact.
@@ -127,7 +125,6 @@ class CT(LinearOperator):
         Returns:
             Images, (batch, channels, height, width).
         """
-        self.check_measurement(measurement)
         channels, height, width = self.image_shape
         image = measurement.new_zeros(len(measurement), channels, height * width)
         if len(measurement) == 0:
@@ -226,47 +223,21 @@ class CT(LinearOperator):
         shares: list[float] = (left.flatten(1).norm(dim=1) / norms).tolist()
         return shares
 
-
-class _Rays(NamedTuple):
-    """One view: each line reads two pixels in every row (or column, where it is not upright)."""
-
-    upright: bool
-    before: Tensor  # (steps, detectors) int64, the first pixel in a row that `_surrounded` gives
-    share: Tensor  # (steps, detectors), what the second pixel weighs; the first weighs the rest
-    length: float  # of a line between two rows
-
-
-class _Projection(torch.autograd.Function):
-    """Line integrals, whose derivative is back-projection."""
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor, operator: CT) -> Tensor:
-        ctx.operator = operator
-        sinogram = image.new_empty(len(image), *operator.measurement_shape)
+    def _project(self, image: Images) -> Measured:
+        sinogram = image.new_empty(len(image), *self.measurement_shape)
         rows, columns = _surrounded(image), _surrounded(image.transpose(2, 3))
-        for view, rays in enumerate(operator.rays(image)):
+        for view, rays in enumerate(self.rays(image)):
             source = rows if rays.upright else columns
             index = rays.before.expand(*source.shape[:2], -1, -1)
             samples = torch.lerp(source.gather(3, index), source.gather(3, index + 1), rays.share)
             sinogram[:, :, view] = samples.sum(2) * rays.length
         return sinogram
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        image: Tensor = _BackProjection.apply(gradients[0], ctx.operator)
-        return image, None
-
-
-class _BackProjection(torch.autograd.Function):
-    """The transpose of line integrals, whose derivative is line integrals."""
-
-    @staticmethod
-    def forward(ctx: Any, measurement: Tensor, operator: CT) -> Tensor:
-        ctx.operator = operator
-        channels, height, width = operator.image_shape
+    def _smear(self, measurement: Measured) -> Images:
+        channels, height, width = self.image_shape
         rows = _surrounded(measurement.new_zeros(len(measurement), channels, height, width))
         columns = _surrounded(measurement.new_zeros(len(measurement), channels, width, height))
-        for view, rays in enumerate(operator.rays(measurement)):
+        for view, rays in enumerate(self.rays(measurement)):
             target = rows if rays.upright else columns
             values = measurement[:, :, view].unsqueeze(2) * rays.length
             second = values * rays.share
@@ -275,10 +246,14 @@ class _BackProjection(torch.autograd.Function):
             target.scatter_add_(3, index + 1, second)
         return rows[..., 1:-2] + columns[..., 1:-2].transpose(2, 3)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        sinogram: Tensor = _Projection.apply(gradients[0], ctx.operator)
-        return sinogram, None
+
+class _Rays(NamedTuple):
+    """One view: each line reads two pixels in every row (or column, where it is not upright)."""
+
+    upright: bool
+    before: Tensor  # (steps, detectors) int64, the first pixel in a row that `_surrounded` gives
+    share: Tensor  # (steps, detectors), what the second pixel weighs; the first weighs the rest
+    length: float  # of a line between two rows
 
 
 def _surrounded(image: Tensor) -> Tensor:

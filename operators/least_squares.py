@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def least_squares(
     goal = tolerance**2 * gamma
     for _ in range(iterations):
         active = gamma > goal
-        if not bool(active.any()):
+        if not _any_at_work(active):
             break
         q = apply(p)
         # A finished image takes no further step, so that it does not depend on its neighbours.
@@ -52,6 +52,29 @@ def largest_singular_value(normal: Map, start: Images, iterations: int, toleranc
             if abs(value - previous) <= tolerance * value:
                 break
     return value
+
+
+def _any_at_work(active: Tensor) -> bool:
+    """Whether any image is at work, those of all calls together under `torch.func.vmap`."""
+    return bool(_Any.apply(active))
+
+
+class _Any(torch.autograd.Function):
+    """`Tensor.any`, with one result for all calls that `vmap` makes at once."""
+
+    @staticmethod
+    def forward(flags: Tensor) -> Tensor:
+        return flags.any()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        info: Any, in_dims: tuple[Any, ...], flags: Tensor
+    ) -> tuple[Tensor, None]:
+        return _Any.apply(flags), None
 
 
 def _squared(tensor: Tensor) -> PerImage:

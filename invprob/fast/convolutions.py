@@ -6,16 +6,15 @@ each call and keeps what it derives from it.
 
 from abc import abstractmethod
 from functools import partial
-from typing import Any, final
+from typing import final
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from invprob.fast import packed, winograd
 from invprob.fast.derived import Derived
 from invprob.fast.filters import smooth
+from invprob.fast.linear_map import affine_map, linear_map
 from invprob.fast.modulated import Gradients, Modulated, Wanted, per_channel, through_scale
 from invprob.types import Shape
 
@@ -53,28 +52,14 @@ class Way(Modulated):
 
     def differentiable(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """conv(x) + bias, with a gradient to x alone."""
-        # PyTorch gives `Function.apply` no types.
-        y: Tensor = _Convolved.apply(x, weight, bias, self)  # type: ignore[no-untyped-call]
-        return y
+        forward = partial(self.forward, weight=weight, bias=bias)
+        return affine_map(x, forward, partial(self._linear, weight), partial(self._back, weight))
 
+    def _linear(self, weight: Tensor, x: Tensor) -> Tensor:
+        return linear_map(x, partial(self.forward, weight=weight), partial(self._back, weight))
 
-class _Convolved(torch.autograd.Function):
-    """A way's convolution for autograd."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, way: Way) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.way = way
-        return way.forward(x, weight, bias=bias)
-
-    @staticmethod
-    # PyTorch gives this decorator no types.
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        (weight,) = ctx.saved_tensors
-        return ctx.way.adjoint(gradients[0], weight), None, None, None
+    def _back(self, weight: Tensor, y: Tensor) -> Tensor:
+        return linear_map(y, partial(self.adjoint, weight=weight), partial(self._linear, weight))
 
 
 @final

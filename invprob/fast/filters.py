@@ -1,11 +1,12 @@
 """The low-pass filter of StyleGAN2's up-sampling, for features and for images."""
 
 import functools
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from invprob.fast.linear_map import linear_map
 
 BY_MATRIX = 32  # pixels a side up to which two matrix products are faster than shifted slices
 
@@ -45,9 +46,7 @@ def upsample(image: Tensor) -> Tensor:
     if max(height, width) <= BY_MATRIX:
         down, across = (_doubling(size, image.dtype, image.device) for size in (height, width))
         return down @ (image @ across.T)
-    # PyTorch gives `Function.apply` no types.
-    result: Tensor = _Doubled.apply(image)  # type: ignore[no-untyped-call]
-    return result
+    return linear_map(image, _doubled, _halved)
 
 
 @functools.lru_cache(maxsize=32)
@@ -60,23 +59,16 @@ def _doubling(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.stack(both, 1).flatten(0, 1)
 
 
-class _Doubled(torch.autograd.Function):
-    """`upsample` and its adjoint by shifted slices."""
-
-    @staticmethod
-    def forward(ctx: Any, image: Tensor) -> Tensor:
-        for axis in (2, 3):
-            size = image.shape[axis]
-            doubled = torch.stack((image, image), axis + 1).mul_(0.75)
-            before, after = doubled.unbind(axis + 1)
-            before.narrow(axis, 1, size - 1).add_(image.narrow(axis, 0, size - 1), alpha=0.25)
-            after.narrow(axis, 0, size - 1).add_(image.narrow(axis, 1, size - 1), alpha=0.25)
-            image = doubled.flatten(axis, axis + 1)
-        return image
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _halved(gradients[0])
+def _doubled(image: Tensor) -> Tensor:
+    """`upsample` by shifted slices."""
+    for axis in (2, 3):
+        size = image.shape[axis]
+        doubled = torch.stack((image, image), axis + 1).mul_(0.75)
+        before, after = doubled.unbind(axis + 1)
+        before.narrow(axis, 1, size - 1).add_(image.narrow(axis, 0, size - 1), alpha=0.25)
+        after.narrow(axis, 0, size - 1).add_(image.narrow(axis, 1, size - 1), alpha=0.25)
+        image = doubled.flatten(axis, axis + 1)
+    return image
 
 
 def _halved(image: Tensor) -> Tensor:
