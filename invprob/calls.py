@@ -16,8 +16,9 @@ from typing import Any, TypeVar, cast
 
 from invprob.docstrings import hints_of
 from invprob.errors import ArgumentError, CallError
-from invprob.kinds import MISFIT, kind_of, shown
+from invprob.kinds import MISFIT, is_sequence, kind_of, shown
 from invprob.options import parameters_of
+from invprob.plain import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,12 +37,14 @@ class Parameters:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.signature = inspect.signature(function)
         self._options = {option.name: option for option in parameters_of(function)}
-        self._kinds = {
-            name: kind_of(hint)
+        hints = {
+            name: hint
             for name, hint in hints_of(function).items()
             if name in self.signature.parameters
             and self.signature.parameters[name].kind not in _VARIADIC
         }
+        self._kinds = {name: kind_of(hint) for name, hint in hints.items()}
+        self._sequences = {name for name, hint in hints.items() if is_sequence(hint)}
 
     def read(
         self, name: str, args: tuple[Any, ...], keywords: Mapping[str, Any]
@@ -69,11 +72,13 @@ class Parameters:
         return found
 
     def _fitting(self, name: str, key: str, value: Any) -> Any:
-        if key in self._options:
-            try:
+        try:
+            if key in self._options:
                 return self._options[key].read(value)
-            except ArgumentError as error:
-                raise CallError(f"{name}: {error}") from None
+            if key in self._sequences:
+                value = plain(key, value)
+        except ArgumentError as error:
+            raise CallError(f"{name}: {error}") from None
         if key not in self._kinds:
             return value
         kind = self._kinds[key]

@@ -129,6 +129,16 @@ def kind_of(hint: Any) -> Kind:
     return _of_class(cls) if isinstance(cls, type) else ANYTHING
 
 
+def is_sequence(hint: Any) -> bool:
+    """Whether an annotation is a list, a tuple or a sequence, or one of them or None."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return is_sequence(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(map(is_sequence, arguments))
+    return origin in (list, tuple, Iterable, Sequence)
+
+
 def _of_class(cls: Any) -> Kind:
     from jaxtyping import AbstractArray  # only here: naming things needs no arrays
 

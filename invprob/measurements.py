@@ -29,7 +29,8 @@ from invprob.measurement_file import KEY, metadata, named, read
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.operators.observed import Observed
-from invprob.streams import stream
+from invprob.plain import plain
+from invprob.streams import stream, whole_seed
 from invprob.types import Images, Measured, PerImage, Shape, Spec
 from invprob.warned import warn_of
 
@@ -367,8 +368,8 @@ def _of(
         operator_spec=operator.spec(),
         fingerprint=operator.fingerprint(),
         noise_spec=None if noise is None else noise.spec(),
-        seed=seed,
-        record=dict(record or {}),
+        seed=whole_seed(seed),
+        record=plain("record", dict(record or {})),
     )
 
 

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from invprob.docstrings import hints_of, text_of
 from invprob.errors import ArgumentError, suggest
-from invprob.kinds import MISFIT, PLAIN, shown
+from invprob.kinds import MISFIT, PLAIN, is_sequence, shown
+from invprob.plain import as_array, plain
 
 AUTO: Final = "auto"  # the value of an option that is left to the program
 
@@ -48,9 +49,10 @@ class Option:
         help: the text of its annotation.
         choices: the values that a `Literal` allows; empty where any value of the type will do.
         nullable: whether it may be None.
-        listed: whether it is a word on the command line ("0 1; 1 0", a file's name), or lists and
-            arrays in code and in a spec, as in `matrix: str | Sequence[Sequence[float]]`. The
-            constructor reads both.
+        listed: whether it is a word on the command line ("0 1; 1 0", a file's name), or lists in
+            code and in a spec, as in `matrix: str | Sequence[Sequence[float]]`. The constructor
+            reads both.
+        array: whether it may be a NumPy array, because its annotation names one.
         auto: whether it may be "auto", which somebody replaces before the function is called.
     """
 
@@ -63,6 +65,7 @@ class Option:
     nullable: bool = False
     listed: bool = False
     auto: bool = False
+    array: bool = False
 
     def read(self, value: Any) -> Any:
         """Check a value.
@@ -71,11 +74,12 @@ class Option:
             value: what a caller, a file or a command line gives.
 
         Returns:
-            The value in the option's type, such as 2.0 for the int 2.
+            The value in the option's type, such as 2.0 for the int 2 and for NumPy's float32(2).
 
         Raises:
             ArgumentError: the value has another type, or is none of the choices.
         """
+        value = (as_array if self.array else plain)(self.name, value)
         if self.auto and isinstance(value, str) and value == AUTO:
             return value
         if value is None and self.nullable:
@@ -152,8 +156,13 @@ def checked_settings(
         if parameter.default is parameter.empty and key not in settings:
             raise ArgumentError(f"the {what} needs a value for {key!r}")
     options = {option.name: option for option in parameters_of(entry)}
+    hints = hints_of(entry)
     return {
-        key: options[key].read(value) if key in options else value
+        key: options[key].read(value)
+        if key in options
+        else plain(key, value)
+        if is_sequence(hints.get(key))
+        else value
         for key, value in settings.items()
     }
 
@@ -170,12 +179,14 @@ def _option(parameter: inspect.Parameter, hint: Any) -> Option | None:
         required, default = False, AUTO
     if typing.get_origin(hint) is typing.Annotated:
         hint = hint.__origin__
-    nullable = listed = False
+    nullable = listed = array = False
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         members = typing.get_args(hint)
         nullable = type(None) in members
         rest = [member for member in members if member is not type(None)]
         listed = str in rest and any(typing.get_origin(member) is Sequence for member in rest)
+        kinds = [typing.get_origin(member) for member in rest]
+        array = "ndarray" in [getattr(kind, "__name__", "") for kind in kinds]
         if len(rest) != 1 and not listed:
             return None
         hint = str if listed else rest[0]
@@ -186,4 +197,6 @@ def _option(parameter: inspect.Parameter, hint: Any) -> Option | None:
         choices = (AUTO, *choices) if auto else choices
     if hint not in PLAIN:
         return None
-    return Option(parameter.name, hint, default, required, text, choices, nullable, listed, auto)
+    return Option(
+        parameter.name, hint, default, required, text, choices, nullable, listed, auto, array
+    )

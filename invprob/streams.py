@@ -6,8 +6,30 @@ none elsewhere, and a resumed run draws what an uninterrupted one would have dra
 
 import hashlib
 import json
+from typing import Any
 
 import torch
+
+from invprob.errors import ArgumentError
+from invprob.plain import plain
+
+
+def whole_seed(seed: Any) -> int:
+    """A seed as a Python number, which can be written to a file.
+
+    Args:
+        seed: a whole number, perhaps one of NumPy, such as `numpy.arange` gives.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentError: it is no whole number from 0 to 2**63 - 1.
+    """
+    seed = plain("seed", seed)
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed!r}")
+    return seed
 
 
 def derive(seed: int, name: str, step: int | None = None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 
 from invprob.errors import ArgumentError
+from invprob.streams import whole_seed
 from invprob.types import Shape
 
 
@@ -23,9 +24,7 @@ def seeded(seed: int) -> torch.Generator:
     Raises:
         ArgumentError: the seed is outside the range.
     """
-    if not 0 <= seed < 2**63:
-        raise ArgumentError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed}")
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(whole_seed(seed))
 
 
 def checked_shape(name: str, shape: Iterable[int]) -> Shape:

@@ -27,7 +27,7 @@ class Affine(Resampled):
     value is 0, mid-grey. Measurements have the shape of the image.
 
     Raises:
-        ArgumentError: the matrix is not 2 x 3, finite and invertible.
+        ArgumentError: the matrix is not 2 x 3 or 2 x 2, finite and invertible.
     """
 
     def __init__(
@@ -35,15 +35,18 @@ class Affine(Resampled):
         image_shape: Shape,
         matrix: Annotated[
             str | Sequence[Sequence[float]],
-            "two rows of three numbers: where points go, in pixels, such as '1 0.2 0; 0 1 3'",
+            "two rows of three numbers: where points go, in pixels, such as '1 0.2 0; 0 1 3'; "
+            "without the third column nothing is shifted",
         ],
         sampling: Sampling = "bilinear",
     ) -> None:
         rows = read_matrix("matrix", matrix)
+        if (len(rows), len(rows[0])) == (2, 2):
+            rows = tuple((*row, 0.0) for row in rows)
         if (len(rows), len(rows[0])) != (2, 3):
             raise ArgumentError(
-                "matrix must have two rows of three, such as '1 0.2 0; 0 1 3', got "
-                f"{len(rows)} x {len(rows[0])}"
+                "matrix must have two rows of three, such as '1 0.2 0; 0 1 3', or of two, which "
+                f"shift nothing, got {len(rows)} x {len(rows[0])}"
             )
         self.rows, self.sampling = rows, sampling
         (xx, xy), (yx, yy) = _inverse([row[:2] for row in rows])

@@ -17,7 +17,7 @@ from invprob.operators.base import Operator
 from invprob.priors.base import Prior
 from invprob.schedules import Schedule
 from invprob.solver.optimisers import Optimiser
-from invprob.streams import derive
+from invprob.streams import derive, whole_seed
 
 Initial: TypeAlias = Callable[[Measurements, Operator], Mapping[str, Tensor]]
 
@@ -70,6 +70,9 @@ class Task:
     initial: Initial | None = None
     restarts: int = 1
     rules: Callable[[], Sequence[Callback]] = tuple
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", whole_seed(self.seed))
 
     @property
     def batch(self) -> int:
