@@ -7,25 +7,28 @@ files, and for a linear operator the adjoint, the pseudo-inverse and the norm.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, overload
 
 import torch
 from torch import Tensor, nn
 
 from invprob.draws import normal
-from invprob.errors import ArgumentError, ContractError, ShapeError
+from invprob.errors import ArgumentError, ContractError
+from invprob.fast.linear_map import linear_map
 from invprob.kinds import remedy, shown
-from invprob.operators.checks import checked_shape
+from invprob.operators.checks import checked_shape, seeded
+from invprob.operators.door import Guarded, without_autocast
 from invprob.operators.fingerprint import digest
 from invprob.operators.least_squares import largest_singular_value, least_squares
-from invprob.operators.transpose import Transpose
+from invprob.operators.transpose import by_autograd
 from invprob.registry import build
 from invprob.specs import Recorded
 from invprob.types import Images, Measured, Shape, Spec
 
 
 @remedy("RandomMask((3, 128, 128), ratio=0.3) or another one of invprob.operators")
-class Operator(Recorded, nn.Module, ABC):
+class Operator(Recorded, Guarded, nn.Module, ABC):
     """A deterministic, differentiable map from images to measurements, without noise.
 
     A whole operator::
@@ -71,9 +74,6 @@ class Operator(Recorded, nn.Module, ABC):
     exact: ClassVar[tuple[str, ...]] = ()
     fingerprinted: ClassVar[tuple[str, ...] | None] = None
     pointwise: ClassVar[bool] = False
-
-    image_shape: Shape
-    measurement_shape: Shape
 
     def __init__(self, image_shape: Shape, measurement_shape: Shape) -> None:
         super().__init__()
@@ -193,9 +193,9 @@ class Operator(Recorded, nn.Module, ABC):
     # What every operator can do.
 
     def __call__(self, image: Images) -> Measured:
-        """Apply `forward`; raises `ShapeError` unless the image is (batch, *image_shape)."""
-        _check_fit(image, self.image_shape, self, "reads images")
-        measurement: Measured = super().__call__(image)
+        """Apply `forward`, after `check_image`."""
+        self.check_image(image)
+        measurement: Measured = without_autocast(image, partial(super().__call__, image))
         return measurement
 
     def __matmul__(self, inner: "Operator") -> "Operator":
@@ -304,8 +304,7 @@ class LinearOperator(Operator):
         """The transpose A'y, for which <Ax, y> = <x, A'y>.
 
         By default it is found by autograd, in the measurement's dtype and on its device. It can be
-        differentiated. An override begins with `self.check_measurement(measurement)`;
-        `check_operator` compares it with the default.
+        differentiated. `check_operator` compares an override with the default.
 
         Args:
             measurement: (batch, *measurement_shape).
@@ -313,22 +312,7 @@ class LinearOperator(Operator):
         Returns:
             Images, (batch, *image_shape), not clipped to [-1, 1].
         """
-        self.check_measurement(measurement)
-        image: Images = Transpose.apply(measurement, self)
-        return image
-
-    def check_measurement(self, measurement: Measured) -> None:
-        """Check the shape of what is passed to the adjoint.
-
-        Args:
-            measurement: any tensor.
-
-        Raises:
-            ShapeError: it is not (batch, *measurement_shape).
-        """
-        _check_fit(
-            measurement, self.measurement_shape, self, "has an adjoint that reads measurements"
-        )
+        return linear_map(measurement, partial(by_autograd, self, self.image_shape), self)
 
     @property
     def H(self) -> "LinearOperator":
@@ -361,8 +345,8 @@ class LinearOperator(Operator):
     ) -> Images:
         """The pseudo-inverse A⁺y: of the images with the least ||Ax - y|| the one of least norm.
 
-        By default it is found by conjugate gradients on A'Ax = A'y (CGLS). An operator with a
-        closed form takes no notice of the two options.
+        By default it is found by conjugate gradients on A'Ax = A'y (CGLS), for half precisions in
+        float32. An operator with a closed form takes no notice of the two options.
 
         Args:
             measurement: (batch, *measurement_shape).
@@ -390,13 +374,5 @@ class LinearOperator(Operator):
         """
         double = copy.deepcopy(self).to(torch.float64)
         device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
-        rng = torch.Generator().manual_seed(seed)
-        start = normal((1, *self.image_shape), rng, torch.float64)
+        start = normal((1, *self.image_shape), seeded(seed), torch.float64)
         return largest_singular_value(double.normal, start.to(device), iterations, tolerance)
-
-
-def _check_fit(tensor: Tensor, shape: Shape, reader: Operator, reads: str) -> None:
-    if tuple(tensor.shape[1:]) != shape or tensor.ndim == 0:
-        raise ShapeError(
-            f"{reader!r} {reads} of shape (batch, {str(shape)[1:]}, got {tuple(tensor.shape)}"
-        )

@@ -145,7 +145,6 @@ class CT(LinearOperator):
     def doubts(self, measurement: Measured) -> tuple[str, ...]:
         """Whether a square sinogram is explained much better once its two axes are exchanged."""
         _, views, cells = self.measurement_shape
-        self.check_measurement(measurement)
         if views != cells or len(measurement) == 0:
             return ()
         first = measurement[0].to("cpu", torch.float64).mean(0)

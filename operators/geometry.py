@@ -3,6 +3,7 @@
 import math
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor, nn
 
 from invprob.errors import ArgumentError
@@ -163,7 +164,6 @@ class Flip(LinearOperator):
 
     def adjoint(self, measurement: Measured) -> Images:
         """Reverse the axes again."""
-        self.check_measurement(measurement)
         return measurement.flip(self._axes)
 
     def pinv(
@@ -222,11 +222,11 @@ class Crop(LinearOperator):
     def forward(self, image: Images) -> Measured:
         """Cut the rectangle out."""
         _, height, width = self.measurement_shape
-        return image[..., self.top : self.top + height, self.left : self.left + width]
+        part = image[..., self.top : self.top + height, self.left : self.left + width]
+        return part.clone(memory_format=torch.contiguous_format)
 
     def adjoint(self, measurement: Measured) -> Images:
         """Surround the rectangle with zeros."""
-        self.check_measurement(measurement)
         (_, rows, columns), (_, height, width) = self.image_shape, self.measurement_shape
         right, bottom = columns - self.left - width, rows - self.top - height
         padded: Images = nn.functional.pad(measurement, (self.left, right, self.top, bottom))

@@ -23,18 +23,18 @@ class Identity(LinearOperator):
         super().__init__(image_shape, image_shape)
 
     def forward(self, image: Images) -> Measured:
-        """Return the image."""
-        return image
+        """A copy of the image."""
+        return image.clone()
 
     def adjoint(self, measurement: Measured) -> Images:
-        """Return the measurement."""
-        return measurement
+        """A copy of the measurement."""
+        return measurement.clone()
 
     def pinv(
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
     ) -> Images:
-        """Return the measurement."""
-        return measurement
+        """A copy of the measurement."""
+        return measurement.clone()
 
     def units(self) -> Tensor:
         """Pixels, all channels together."""

@@ -19,9 +19,10 @@ def least_squares(
 
     Source: Björck, Numerical Methods for Least Squares Problems, 1996, section 7.4. The names
     are those of the textbook: x, r = y - Ax, s = A'r, p, q = Ap, γ = ||s||². Each image of the
-    batch has its own step sizes, and stops when ||s|| is `tolerance` times ||A'y||.
+    batch has its own step sizes, and stops when ||s|| is `tolerance` times ||A'y||. Half
+    precisions, in which ||s||² leaves its range, work in float32.
     """
-    r = measurement
+    r = measurement.to(torch.promote_types(measurement.dtype, torch.float32))
     s = adjoint(r)
     x = torch.zeros_like(s)
     p = s
@@ -39,7 +40,7 @@ def least_squares(
         s = adjoint(r)
         previous, gamma = gamma, torch.where(active, _squared(s), gamma)
         p = s + _scaled(_ratio(gamma, previous), p)
-    return x
+    return x.to(measurement.dtype)
 
 
 def largest_singular_value(normal: Map, start: Images, iterations: int, tolerance: float) -> float:

@@ -11,6 +11,7 @@ from invprob.calls import checked
 from invprob.draws import normal, uniform
 from invprob.errors import ArgumentError, ContractError
 from invprob.kinds import remedy, shown
+from invprob.operators.door import check_numbers
 from invprob.registry import build, register
 from invprob.specs import Recorded
 from invprob.types import Measured, PerImage, Spec
@@ -24,7 +25,7 @@ class Noise(Recorded, nn.Module, ABC):
 
     An author writes `forward`. A noise with a likelihood also writes `negative_log_likelihood` and
     sets `likelihood`. One whose `forward` has no useful gradient writes `surrogate`. One that makes
-    sense of some measurements only writes `check`. A whole noise::
+    sense of some measurements only writes `check`. Draw by `invprob.draws`. A whole noise::
 
         @invprob.register.noise("offset")
         class OffsetNoise(invprob.Noise):
@@ -35,7 +36,7 @@ class Noise(Recorded, nn.Module, ABC):
                 self.sigma = sigma
 
             def forward(self, measurement: Tensor, rng: torch.Generator) -> Tensor:
-                return measurement + self.sigma * torch.randn((), generator=rng).to(measurement)
+                return measurement + self.sigma * normal((), rng).to(measurement)
 
     Attributes:
         likelihood: "smooth" where the gradient of the likelihood leads to the clean measurement,
@@ -100,7 +101,8 @@ class Noise(Recorded, nn.Module, ABC):
         """
 
     def __call__(self, measurement: Measured, rng: torch.Generator) -> Measured:
-        """Apply `forward`."""
+        """Apply `forward`; raises `ArgumentError` for other than real floating-point numbers."""
+        check_numbers(measurement, "measurement", self)
         noisy: Measured = super().__call__(measurement, rng)
         return noisy
 

@@ -54,6 +54,7 @@ class Partial(Structure):
         Args:
             measurement: (batch, *measurement_shape).
         """
+        self.check_measurement(measurement)
         return measurement * self._cast.of(self.kept, measurement)
 
     @property
@@ -110,7 +111,6 @@ class LinearPartial(Partial, LinearOperator):
 
     def adjoint(self, measurement: Measured) -> Images:
         """The operator's adjoint of what is kept."""
-        self.check_measurement(measurement)
         whole = self.whole()
         assert isinstance(whole, LinearOperator)
         return whole.adjoint(self.without(measurement))

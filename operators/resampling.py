@@ -47,7 +47,6 @@ class _Separable(LinearOperator, ABC):
 
     def adjoint(self, measurement: Measured) -> Images:
         """R' y C."""
-        self.check_measurement(measurement)
         dtype = measurement.dtype
         image: Images = self.down.to(dtype).T @ (measurement @ self.across.to(dtype))
         return image
@@ -56,7 +55,6 @@ class _Separable(LinearOperator, ABC):
         self, measurement: Measured, *, iterations: int = 200, tolerance: float = 1e-6
     ) -> Images:
         """R⁺ y C⁺'."""
-        self.check_measurement(measurement)
         down, across = (torch.linalg.pinv(matrix) for matrix in (self.down, self.across))
         image: Images = down.to(measurement.dtype) @ (measurement @ across.to(measurement.dtype).T)
         return image

@@ -75,7 +75,6 @@ class Resampled(LinearOperator, ABC):
 
     def adjoint(self, measurement: Measured) -> Images:
         """Give each input pixel its weighted share of the output pixels that read it."""
-        self.check_measurement(measurement)
         flat = measurement.flatten(2)
         weights = self.weights.to(measurement.dtype)
         image = torch.zeros_like(flat)

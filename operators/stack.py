@@ -79,13 +79,10 @@ class Stack(Composite):
             What each operator measured, in its own shape.
 
         Raises:
-            ShapeError: the measurement has another shape.
+            ArgumentError: the measurement is no tensor of floating-point numbers.
+            ShapeError: it has another shape.
         """
-        if tuple(measurement.shape[1:]) != self.measurement_shape or measurement.ndim == 0:
-            raise ShapeError(
-                f"{self!r} makes measurements of shape (batch, {self.measurement_shape[0]}), "
-                f"got {tuple(measurement.shape)}"
-            )
+        self.check_measurement(measurement)
         shapes = [part.measurement_shape for part in self.parts()]
         pieces = measurement.split([math.prod(shape) for shape in shapes], 1)
         return [

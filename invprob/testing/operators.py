@@ -17,18 +17,28 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.calls import checked
-from invprob.draws import normal, uniform
 from invprob.errors import ContractError, ShapeError, UnknownNameError
 from invprob.operators.base import LinearOperator, Operator
-from invprob.operators.external import External
 from invprob.operators.structure import Composite
 from invprob.operators.units import NEVER, depends
 from invprob.testing.dense_matrix import Decomposition
 from invprob.testing.dense_matrix import dense as dense
+from invprob.testing.inputs import (
+    EXACT,
+    NotExamined,
+    demand,
+    double_of,
+    foreign,
+    gradient_of,
+    images_of,
+    linear_of,
+    measurements_of,
+    small,
+)
 from invprob.testing.observation import observation
 from invprob.testing.priors import check_prior as check_prior
+from invprob.testing.tensors import dtypes, functional, memory, precisions
 
-EXACT = 1e-10  # relative, in float64
 DENSE_LIMIT = 4096  # image elements, above which the dense matrix takes too long
 
 
@@ -54,11 +64,13 @@ def check_operator(operator: Operator) -> None:
 
     Every operator: shapes and dtypes are those declared; two calls agree; images of a batch do not
     mix; copies, checkpoints and specs give the same operator; what is not observed is the same
-    whatever the image; units, if it offers some, label every number, and each depends on the image.
-    A linear one: A(2x - 3z) = 2Ax - 3Az, <Ax, y> = <x, A'y>, `adjoint` is the transpose by autograd
-    and can be differentiated, `norm` and `pinv` agree with the dense matrix. Any other: the
-    gradient is that of the values, or, where a `surrogate` stands in, steps along its gradient
-    help.
+    whatever the image; units, if it offers some, label every number, and each depends on the image;
+    what is no tensor of floating-point numbers is refused; half precisions give the same up to
+    their digits, or are refused; results share no memory with what was read; `vmap`, `jvp` and
+    `vjp` of `torch.func` agree. A linear one: A(2x - 3z) = 2Ax - 3Az, <Ax, y> = <x, A'y>, `adjoint`
+    is the transpose by autograd and can be differentiated, `norm` and `pinv` agree with the dense
+    matrix. Any other: the gradient is that of the values, or, where a `surrogate` stands in, steps
+    along its gradient help.
 
     Args:
         operator: an operator, best with images of at most 1,024 elements.
@@ -87,7 +99,7 @@ def examine_operator(operator: Operator) -> Iterator[Verdict]:
     for name, law in laws.items():
         try:
             detail = law(operator)
-        except _NotExamined as reason:
+        except NotExamined as reason:
             yield Verdict(name, None, str(reason))
         except ContractError as broken:
             yield Verdict(name, False, str(broken))
@@ -97,36 +109,32 @@ def examine_operator(operator: Operator) -> Iterator[Verdict]:
             yield Verdict(name, True, detail)
 
 
-class _NotExamined(Exception):
-    """A law cannot be examined for this operator."""
-
-
 def _shapes(operator: Operator) -> str:
     """Shapes and dtypes are as declared, for an empty batch too; other shapes are refused."""
-    double = _double(operator)
+    double = double_of(operator)
     for batch in (0, 1, 2):
-        image = _images(operator, batch)
+        image = images_of(operator, batch)
         before = image.clone()
         measured = double(image)
-        _demand(
+        demand(
             tuple(measured.shape) == (batch, *operator.measurement_shape),
             f"{batch} images give {tuple(measured.shape)}, not {operator.measurement_shape} each",
         )
-        _demand(measured.dtype == image.dtype, f"float64 images give {measured.dtype}")
-        _demand(torch.equal(image, before), "the image is changed in place")
+        demand(measured.dtype == image.dtype, f"float64 images give {measured.dtype}")
+        demand(torch.equal(image, before), "the image is changed in place")
         if isinstance(double, LinearOperator):
-            back = double.adjoint(_measurements(operator, batch))
-            _demand(
+            back = double.adjoint(measurements_of(operator, batch))
+            demand(
                 tuple(back.shape) == (batch, *operator.image_shape),
                 f"the adjoint of {batch} measurements gives {tuple(back.shape)}",
             )
-            _demand(back.dtype == image.dtype, f"the adjoint gives {back.dtype} for float64")
+            demand(back.dtype == image.dtype, f"the adjoint gives {back.dtype} for float64")
     plain = copy.deepcopy(operator).to("cpu", torch.float32)
-    single = plain(_images(operator, 1).to(torch.float32))
-    _demand(single.dtype == torch.float32, f"float32 images give {single.dtype}")
+    single = plain(images_of(operator, 1).to(torch.float32))
+    demand(single.dtype == torch.float32, f"float32 images give {single.dtype}")
     if isinstance(plain, LinearOperator):
         back = plain.adjoint(single)
-        _demand(back.dtype == torch.float32, f"the adjoint gives {back.dtype} for float32")
+        demand(back.dtype == torch.float32, f"the adjoint gives {back.dtype} for float32")
     shape = (1, *operator.image_shape[:-1], operator.image_shape[-1] + 1)
     wrong = torch.zeros(shape, dtype=torch.float32, device="cpu")
     try:
@@ -138,19 +146,19 @@ def _shapes(operator: Operator) -> str:
 
 def _determinism(operator: Operator) -> str:
     """Two calls give the same, and leave the global random generator alone."""
-    double, image = _double(operator), _images(operator)
+    double, image = double_of(operator), images_of(operator)
     state = torch.get_rng_state()
-    _demand(torch.equal(double(image), double(image)), "two calls differ")
-    _demand(torch.equal(state, torch.get_rng_state()), "a call draws from the global generator")
+    demand(torch.equal(double(image), double(image)), "two calls differ")
+    demand(torch.equal(state, torch.get_rng_state()), "a call draws from the global generator")
     return "two calls agree"
 
 
 def _batch(operator: Operator) -> str:
     """An image of a batch is measured as it would be alone."""
-    double, image = _double(operator), _images(operator)
+    double, image = double_of(operator), images_of(operator)
     _independent("an image measured", double, image)
     if isinstance(double, LinearOperator):
-        _independent("the adjoint of a measurement", double.adjoint, _measurements(operator))
+        _independent("the adjoint of a measurement", double.adjoint, measurements_of(operator))
     elif _stands_in(operator):
         _independent("the surrogate of an image", double.surrogate, image)
     return "images do not mix"
@@ -158,22 +166,22 @@ def _batch(operator: Operator) -> str:
 
 def _copying(operator: Operator) -> str:
     """Copies, pickles, checkpoints and `.to(dtype)` keep the operator and its fingerprint."""
-    double, image = _double(operator), _images(operator)
+    double, image = double_of(operator), images_of(operator)
     expected, fingerprint = double(image), operator.fingerprint() if _named(operator) else ""
     copies = {"deepcopy": copy.deepcopy(operator), ".to(float64)": double}
     copies["state_dict"] = _reloaded(operator)
-    foreign = _foreign(operator)  # the parts of other packages have laws of their own
+    outside = foreign(operator)  # the parts of other packages have laws of their own
     kept = [value for part in operator.modules() for value in vars(part).values()]
-    _demand(
-        foreign or not any(isinstance(value, torch.Generator) for value in kept),
+    demand(
+        outside or not any(isinstance(value, torch.Generator) for value in kept),
         "it keeps a torch.Generator; keep the integer seed, and the tensors drawn",
     )
     local = any("<locals>" in type(part).__qualname__ for part in operator.modules())
-    if not (local or foreign):
+    if not (local or outside):
         copies["pickle"] = pickle.loads(pickle.dumps(operator))
     for how, copied in copies.items():
-        _demand(torch.equal(_double(copied)(image), expected), f"{how} measures differently")
-        _demand(not _named(copied) or copied.fingerprint() == fingerprint, f"{how}: fingerprint")
+        demand(torch.equal(double_of(copied)(image), expected), f"{how} measures differently")
+        demand(not _named(copied) or copied.fingerprint() == fingerprint, f"{how}: fingerprint")
     return ", ".join(copies)
 
 
@@ -182,13 +190,15 @@ def _spec(operator: Operator) -> str:
     try:
         spec = operator.spec()
     except UnknownNameError as error:
-        raise _NotExamined(str(error)) from error
-    if _foreign(operator):
-        raise _NotExamined("it wraps what another package made, which no file can rebuild")
+        raise NotExamined(str(error)) from error
+    if foreign(operator):
+        raise NotExamined("it wraps what another package made, which no file can rebuild")
     rebuilt = Operator.from_spec(json.loads(json.dumps(spec)))
-    image = _images(operator)
-    _demand(rebuilt.fingerprint() == operator.fingerprint(), "the rebuilt fingerprint differs")
-    _demand(torch.equal(_double(rebuilt)(image), _double(operator)(image)), "it rebuilds another")
+    image = images_of(operator)
+    demand(rebuilt.fingerprint() == operator.fingerprint(), "the rebuilt fingerprint differs")
+    demand(
+        torch.equal(double_of(rebuilt)(image), double_of(operator)(image)), "it rebuilds another"
+    )
     return operator.fingerprint()[:12]
 
 
@@ -196,18 +206,18 @@ def _units(operator: Operator) -> str:
     """Each number has a label, those of one unit can be left out, and each unit says something."""
     units = operator.units()
     if units is None:
-        raise _NotExamined("it offers no units, so that --method auto cannot judge by them")
-    _demand(
+        raise NotExamined("it offers no units, so that --method auto cannot judge by them")
+    demand(
         units.dtype == torch.int64 and tuple(units.shape) == operator.measurement_shape,
         f"units are {units.dtype} of shape {tuple(units.shape)}, not int64 of shape "
         f"{operator.measurement_shape}",
     )
-    _demand(int(units.min()) >= NEVER, f"there is a label of {int(units.min())}, below {NEVER}")
+    demand(int(units.min()) >= NEVER, f"there is a label of {int(units.min())}, below {NEVER}")
     plain = copy.deepcopy(operator).to("cpu", torch.float32)
     offered, varies = units != NEVER, depends(plain)
     labels = units[offered].unique()
     silent = labels[~torch.isin(labels, units[offered & varies])]
-    _demand(
+    demand(
         len(silent) == 0,
         f"{len(silent)} of {len(labels)} units do not depend on the image; label them {NEVER}",
     )
@@ -216,80 +226,80 @@ def _units(operator: Operator) -> str:
 
 def _linearity(operator: Operator) -> str:
     """A(2x - 3z) = 2Ax - 3Az."""
-    _demand(operator.linear, "a LinearOperator says that it is not linear")
-    double, x, z = _double(operator), _images(operator), _images(operator, seed=1)
+    demand(operator.linear, "a LinearOperator says that it is not linear")
+    double, x, z = double_of(operator), images_of(operator), images_of(operator, seed=1)
     error = (double(2 * x - 3 * z) - 2 * double(x) + 3 * double(z)).norm()
-    return _small(error, double(x).norm(), EXACT)
+    return small(error, double(x).norm(), EXACT)
 
 
 def _adjoint(operator: Operator) -> str:
     """<Ax, y> = <x, A'y>."""
-    double, x, y = _linear(operator), _images(operator), _measurements(operator)
+    double, x, y = linear_of(operator), images_of(operator), measurements_of(operator)
     measured = double(x)
-    _demand(torch.equal(double.H.H(x), measured), "A.H.H is not A")
+    demand(torch.equal(double.H.H(x), measured), "A.H.H is not A")
     error = ((measured * y).sum() - (x * double.adjoint(y)).sum()).abs()
-    return _small(error, measured.norm() * y.norm(), EXACT)
+    return small(error, measured.norm() * y.norm(), EXACT)
 
 
 def _vjp(operator: Operator) -> str:
     """The gradient of <Ax, y> in x is A'y."""
-    double, y = _linear(operator), _measurements(operator)
-    gradient = _gradient(double, _images(operator), y)
-    return _small((gradient - double.adjoint(y)).norm(), gradient.norm(), EXACT)
+    double, y = linear_of(operator), measurements_of(operator)
+    gradient = gradient_of(double, images_of(operator), y)
+    return small((gradient - double.adjoint(y)).norm(), gradient.norm(), EXACT)
 
 
 def _adjoint_gradient(operator: Operator) -> str:
     """The gradient of <x, A'y> in y is Ax."""
-    double, x = _linear(operator), _images(operator)
-    gradient = _gradient(double.adjoint, _measurements(operator), x)
-    return _small((gradient - double(x)).norm(), gradient.norm(), EXACT)
+    double, x = linear_of(operator), images_of(operator)
+    gradient = gradient_of(double.adjoint, measurements_of(operator), x)
+    return small((gradient - double(x)).norm(), gradient.norm(), EXACT)
 
 
 def _norm(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
     """The norm is the largest singular value of the dense matrix."""
-    reference, value = oracle().norm, _linear(operator).norm()
-    return _small(value - reference, reference, 1e-3)
+    reference, value = oracle().norm, linear_of(operator).norm()
+    return small(value - reference, reference, 1e-3)
 
 
 def _pinv(operator: Operator, oracle: Callable[[], Decomposition]) -> str:
     """The pseudo-inverse is that of the dense matrix, as far as it is well determined."""
     decomposed, shape = oracle(), operator.measurement_shape
-    flat = decomposed.well_determined(_measurements(operator).flatten(1))
-    image = _linear(operator).pinv(flat.view(-1, *shape), iterations=8000, tolerance=1e-12)
+    flat = decomposed.well_determined(measurements_of(operator).flatten(1))
+    image = linear_of(operator).pinv(flat.view(-1, *shape), iterations=8000, tolerance=1e-12)
     reference = decomposed.pinv(flat)
-    return _small((image.flatten(1) - reference).norm(), reference.norm(), 1e-4)
+    return small((image.flatten(1) - reference).norm(), reference.norm(), 1e-4)
 
 
 def _differentiable(operator: Operator) -> str:
     """The gradient of <A(x), y> is its slope by central differences, in three directions."""
-    _demand(not operator.linear, "it says that it is linear, but is no LinearOperator")
-    double, x, y = _double(operator), _images(operator), _measurements(operator)
-    gradient = _gradient(double.surrogate, x, y)
-    _demand(bool(gradient.isfinite().all()), "the gradient is not finite")
+    demand(not operator.linear, "it says that it is linear, but is no LinearOperator")
+    double, x, y = double_of(operator), images_of(operator), measurements_of(operator)
+    gradient = gradient_of(double.surrogate, x, y)
+    demand(bool(gradient.isfinite().all()), "the gradient is not finite")
     if _stands_in(operator):
         return _ascends(double, x, y, gradient)
     step, detail = 1e-6, ""
     for seed in range(3):
-        direction = _images(operator, seed=10 + seed)
+        direction = images_of(operator, seed=10 + seed)
         ahead, behind = double(x + step * direction), double(x - step * direction)
         slope = ((ahead - behind) * y).sum() / (2 * step)
         scale = (ahead - behind).norm() * y.norm() / (2 * step)
         # Where almost nothing changes, the difference of two rounded numbers has this error itself.
         rounding = 2**-50 * (ahead.norm() + behind.norm()) * y.norm() / (2 * step)
         error = (slope - (gradient * direction).sum()).abs()
-        detail = _small((error - rounding).clamp(min=0), scale, 1e-6)
+        detail = small((error - rounding).clamp(min=0), scale, 1e-6)
     return detail
 
 
 def _ascends(operator: Operator, x: Tensor, y: Tensor, gradient: Tensor) -> str:
     """Steps along the surrogate's gradient change the measurement as they should."""
-    _demand(bool(gradient.any()), "the surrogate's gradient is zero")
+    demand(bool(gradient.any()), "the surrogate's gradient is zero")
     measured = operator.surrogate(x)
-    _demand(measured.shape == operator(x).shape, f"the surrogate gives {tuple(measured.shape)}")
-    _demand(torch.equal(measured, operator.surrogate(x)), "two calls of the surrogate differ")
+    demand(measured.shape == operator(x).shape, f"the surrogate gives {tuple(measured.shape)}")
+    demand(torch.equal(measured, operator.surrogate(x)), "two calls of the surrogate differ")
     step = 0.3 * gradient / gradient.square().mean().sqrt()
     rise = float(((operator(x + step) - operator(x - step)) * y).sum())
-    _demand(rise > 0, f"steps along the surrogate's gradient change <A x, y> by {rise:.1e}")
+    demand(rise > 0, f"steps along the surrogate's gradient change <A x, y> by {rise:.1e}")
     return "steps along the surrogate's gradient raise what they should"
 
 
@@ -301,6 +311,10 @@ _LAWS: dict[str, Callable[[Operator], str]] = {
     "spec": _spec,
     "observed": observation,
     "units": _units,
+    "dtypes": dtypes,
+    "precisions": precisions,
+    "memory": memory,
+    "torch.func": functional,
 }
 _CURVED_LAWS: dict[str, Callable[[Operator], str]] = {"gradient": _differentiable}
 
@@ -318,55 +332,16 @@ def _linear_laws(operator: Operator) -> dict[str, Callable[[Operator], str]]:
     }
 
 
-def _demand(kept: bool, otherwise: str) -> None:
-    if not kept:
-        raise ContractError(otherwise)
-
-
-def _small(error: Tensor | float, scale: Tensor | float, tolerance: float) -> str:
-    """Demand that an error is small beside a scale, or beside 1 where the scale is zero."""
-    relative = abs(float(error)) / (float(scale) or 1.0)
-    _demand(relative < tolerance, f"relative error {relative:.1e}, allowed {tolerance:.0e}")
-    return f"relative error {relative:.1e}"
-
-
-def _images(operator: Operator, batch: int = 2, seed: int = 0) -> Tensor:
-    """Images strictly inside [-1, 1], where operators on images are defined."""
-    rng = torch.Generator().manual_seed(seed)
-    return 1.8 * uniform((batch, *operator.image_shape), rng, torch.float64) - 0.9
-
-
-def _measurements(operator: Operator, batch: int = 2) -> Tensor:
-    rng = torch.Generator().manual_seed(100)
-    return normal((batch, *operator.measurement_shape), rng, torch.float64)
-
-
-def _double(operator: Operator) -> Operator:
-    return copy.deepcopy(operator).to("cpu", torch.float64)
-
-
-def _linear(operator: Operator) -> LinearOperator:
-    double = _double(operator)
-    assert isinstance(double, LinearOperator)
-    return double
-
-
-def _gradient(function: Callable[[Tensor], Tensor], at: Tensor, weights: Tensor) -> Tensor:
-    at = at.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad((function(at) * weights).sum(), at)
-    return gradient
-
-
 def _decomposed(operator: Operator) -> Decomposition:
     elements = math.prod(operator.image_shape)
     if elements > DENSE_LIMIT:
-        raise _NotExamined(f"{elements} image elements; the dense matrix stops at {DENSE_LIMIT}")
+        raise NotExamined(f"{elements} image elements; the dense matrix stops at {DENSE_LIMIT}")
     return Decomposition(dense(operator))
 
 
 def _independent(what: str, function: Callable[[Tensor], Tensor], batch: Tensor) -> None:
     together, alone = function(batch)[1:], function(batch[1:])
-    _demand(
+    demand(
         torch.allclose(together, alone, rtol=EXACT, atol=1e-12),
         f"{what} in a batch and alone differ by {float((together - alone).abs().max()):.1e}",
     )
@@ -388,11 +363,6 @@ def _reloaded(operator: Operator) -> Operator:
     copied.load_state_dict({name: torch.zeros_like(value) for name, value in state.items()})
     copied.load_state_dict(state)
     return copied
-
-
-def _foreign(operator: Operator) -> bool:
-    """Whether the operator, or a part of it, wraps what another package made."""
-    return any(isinstance(part, External) for part in operator.modules())
 
 
 def _named(operator: Operator) -> bool:
