@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from invprob.docstrings import hints_of
 from invprob.errors import ArgumentError, CallError
-from invprob.kinds import MISFIT, is_sequence, kind_of, shown
+from invprob.kinds import MISFIT, holds_numbers, kind_of, shown
 from invprob.options import parameters_of
 from invprob.plain import plain
 
@@ -44,7 +44,7 @@ class Parameters:
             and self.signature.parameters[name].kind not in _VARIADIC
         }
         self._kinds = {name: kind_of(hint) for name, hint in hints.items()}
-        self._sequences = {name for name, hint in hints.items() if is_sequence(hint)}
+        self._numbers = {name for name, hint in hints.items() if holds_numbers(hint)}
 
     def read(
         self, name: str, args: tuple[Any, ...], keywords: Mapping[str, Any]
@@ -75,7 +75,7 @@ class Parameters:
         try:
             if key in self._options:
                 return self._options[key].read(value)
-            if key in self._sequences:
+            if key in self._numbers:
                 value = plain(key, value)
         except ArgumentError as error:
             raise CallError(f"{name}: {error}") from None

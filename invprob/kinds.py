@@ -129,14 +129,16 @@ def kind_of(hint: Any) -> Kind:
     return _of_class(cls) if isinstance(cls, type) else ANYTHING
 
 
-def is_sequence(hint: Any) -> bool:
-    """Whether an annotation is a list, a tuple or a sequence, or one of them or None."""
+def holds_numbers(hint: Any) -> bool:
+    """Whether an annotation is a list, a tuple or a sequence of numbers, perhaps in rows."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return is_sequence(arguments[0])
+        return holds_numbers(arguments[0])
     if origin in (typing.Union, types.UnionType):
-        return any(map(is_sequence, arguments))
-    return origin in (list, tuple, Iterable, Sequence)
+        return any(map(holds_numbers, arguments))
+    if origin not in (list, tuple, Iterable, Sequence):
+        return False
+    return all(one in (int, float, ...) or holds_numbers(one) for one in arguments)
 
 
 def _of_class(cls: Any) -> Kind:

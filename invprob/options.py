@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from invprob.docstrings import hints_of, text_of
 from invprob.errors import ArgumentError, suggest
-from invprob.kinds import MISFIT, PLAIN, is_sequence, shown
+from invprob.kinds import MISFIT, PLAIN, holds_numbers, shown
 from invprob.plain import as_array, plain
 
 AUTO: Final = "auto"  # the value of an option that is left to the program
@@ -161,7 +161,7 @@ def checked_settings(
         key: options[key].read(value)
         if key in options
         else plain(key, value)
-        if is_sequence(hints.get(key))
+        if holds_numbers(hints.get(key))
         else value
         for key, value in settings.items()
     }

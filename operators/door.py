@@ -74,9 +74,8 @@ def check_tensor(value: object, what: What, shape: Shape, operator: object) -> N
     found = tuple(check_numbers(value, what, operator).shape)
     if not found or found[1:] != shape:
         does = "reads" if what == "image" else "has an adjoint that reads"
-        raise ShapeError(
-            f"{operator!r} {does} {what}s of shape (batch, {str(shape)[1:]}, got {found}"
-        )
+        expected = ", ".join(map(str, ("batch", *shape)))
+        raise ShapeError(f"{operator!r} {does} {what}s of shape ({expected}), got {found}")
 
 
 class Guarded:

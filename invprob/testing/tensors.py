@@ -25,6 +25,7 @@ from invprob.testing.inputs import (
 )
 
 HALVES = {torch.float16: 2e-2, torch.bfloat16: 1e-1}  # allowed relative error
+OUTSIDE = "it wraps what another package made"
 OTHERS = (torch.bool, torch.uint8, torch.int64, torch.complex64)
 
 
@@ -40,6 +41,8 @@ def dtypes(operator: Operator) -> str:
 
 def precisions(operator: Operator) -> str:
     """float16 and bfloat16 give the same up to their digits, or are refused."""
+    if foreign(operator):
+        raise NotExamined(OUTSIDE)
     kept = []
     for dtype, allowed in HALVES.items():
         for method, read, value in _doors(operator, dtype):
@@ -70,7 +73,7 @@ def memory(operator: Operator) -> str:
 def functional(operator: Operator) -> str:
     """`torch.func`: vmap is a loop, jvp is the derivative, and vjp its transpose."""
     if foreign(operator):
-        raise NotExamined("it wraps what another package made")
+        raise NotExamined(OUTSIDE)
     double, x, along = double_of(operator), images_of(operator), images_of(operator, seed=1)
     _vmap("a call", double, x, along)
     y = measurements_of(operator)
@@ -93,7 +96,8 @@ def _doors(
     operator: Operator, dtype: torch.dtype
 ) -> Iterator[tuple[str, Callable[[Any], Tensor], Tensor]]:
     """Each method that reads images or measurements, and something for it to read."""
-    plain = copy.deepcopy(operator).to("cpu", torch.float32)
+    exact = torch.promote_types(dtype, torch.float32)
+    plain = copy.deepcopy(operator).to("cpu", exact)
     images = images_of(operator).to(dtype)
     yield "a call", plain, images
     yield "the surrogate", plain.surrogate, images
