@@ -80,4 +80,5 @@ def as_array(name: str, value: Any) -> Any:
             f"{name} is a tensor that requires a gradient, which an option does not get; write "
             "tensor.detach()"
         )
-    return (value.double() if value.is_floating_point() else value).cpu().numpy()
+    number = value.double() if value.is_floating_point() else value
+    return number.cpu().resolve_conj().resolve_neg().numpy()

@@ -41,7 +41,7 @@ class GaussianBlur(Convolved):
         self.sigma = positive("sigma", sigma)
         radius = int(4 * self.sigma + 0.5)
         largest = (min(height, width) - 1) // 2
-        remedy = f"sigma {sigma} makes too large a kernel; use one below {(largest + 0.5) / 4:.3g}"
+        remedy = f"sigma {sigma:g} makes too large a kernel; use one below {(largest + 0.5) / 4:.3g}"
         reach = min(radius, largest + 1)  # a kernel that does not fit is refused, so cut it here
         steps = torch.arange(-reach, reach + 1, dtype=torch.float64, device="cpu")
         profile = torch.exp(-((steps / self.sigma) ** 2) / 2)
@@ -88,7 +88,7 @@ class MotionBlur(Convolved):
     ) -> None:
         _, height, width = pixel_axes(image_shape)
         self.length, self.degrees = positive("length", length), finite("degrees", degrees)
-        remedy = f"length {length} makes too large a kernel; use a shorter motion"
+        remedy = f"length {length:g} makes too large a kernel; use a shorter motion"
         # A kernel that does not fit is refused below; a longer one need not be computed.
         kernel = motion_kernel(min(self.length, 1.5 * (height + width)), self.degrees)
         super().__init__(image_shape, kernel, border, remedy)

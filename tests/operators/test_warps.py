@@ -228,7 +228,7 @@ def test_crops_cut_and_surround() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Affine((1, 8, 8), "1 0; 0 1"), "two rows of three"),
+        (lambda: Affine((1, 8, 8), "1 0 0 0; 0 1 0 0"), "two rows of three"),
         (lambda: Affine((1, 8, 8), "1 0 0; 1 0 0"), "matrix must be invertible"),
         (lambda: Affine((1, 8, 8), "0 0 0; 0 0 0"), "matrix must be invertible"),
         (lambda: Affine((1, 8, 8), "1 0 nan; 0 1 0"), "matrix must hold finite numbers only"),
