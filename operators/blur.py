@@ -41,7 +41,8 @@ class GaussianBlur(Convolved):
         self.sigma = positive("sigma", sigma)
         radius = int(4 * self.sigma + 0.5)
         largest = (min(height, width) - 1) // 2
-        remedy = f"sigma {sigma:g} makes too large a kernel; use one below {(largest + 0.5) / 4:.3g}"
+        below = (largest + 0.5) / 4
+        remedy = f"sigma {sigma:g} makes too large a kernel; use one below {below:.3g}"
         reach = min(radius, largest + 1)  # a kernel that does not fit is refused, so cut it here
         steps = torch.arange(-reach, reach + 1, dtype=torch.float64, device="cpu")
         profile = torch.exp(-((steps / self.sigma) ** 2) / 2)
