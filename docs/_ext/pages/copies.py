@@ -12,6 +12,7 @@ def write_pages(target: Path) -> None:
     """Copy notes and figures at their own relative places, so that links among them hold."""
     for note in [
         "CONTRIBUTING.md",
+        "findings/README.md",
         "examples/SETTINGS.md",
         "examples/sweeps/README.md",
         *(str(path.relative_to(ROOT)) for path in (ROOT / "examples/results").glob("*.md")),
