@@ -21,6 +21,7 @@ from invprob.operators.checks import checked_shape, seeded
 from invprob.operators.door import Guarded, without_autocast
 from invprob.operators.fingerprint import digest
 from invprob.operators.least_squares import largest_singular_value, least_squares
+from invprob.operators.placement import device_of
 from invprob.operators.transpose import by_autograd
 from invprob.registry import build
 from invprob.specs import Recorded
@@ -373,6 +374,6 @@ class LinearOperator(Operator):
             The norm.
         """
         double = copy.deepcopy(self).to(torch.float64)
-        device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
+        device = device_of(self, torch.device("cpu"))
         start = normal((1, *self.image_shape), seeded(seed), torch.float64)
         return largest_singular_value(double.normal, start.to(device), iterations, tolerance)

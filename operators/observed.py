@@ -13,6 +13,7 @@ from invprob.ambient import undisturbed
 from invprob.draws import uniform
 from invprob.fast.derived import Derived
 from invprob.operators.base import Operator
+from invprob.operators.placement import device_of
 from invprob.types import Measured, PerImage
 
 _ROUNDING = 1e-12  # change, as a share of the largest, that float64 arithmetic makes of nothing
@@ -76,7 +77,7 @@ class Observed:
         """
         if self._whole:
             return values
-        device = next((buffer.device for buffer in operator.buffers()), values.device)
+        device = device_of(operator, values.device)
         grey = values.new_zeros(len(values), *operator.image_shape, device=device)
         with torch.no_grad():
             blank = operator(grey).to(values)

@@ -11,6 +11,7 @@ from invprob.measurements import Measurements
 from invprob.methods.policy import explains_choices
 from invprob.methods.problem import Problem, Rate, Recipe, Steps
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.placement import device_of
 from invprob.options import Auto
 from invprob.priors.deep_image_prior import DeepImagePrior
 from invprob.priors.pixels import Pixels
@@ -175,8 +176,8 @@ def _exact_pseudo_inverse(measurements: Measurements, operator: Operator) -> dic
             "the pseudo-inverse needs a linear operator, which this one is not; take "
             "--method tv-descent"
         )
-    device = next((value.device for value in operator.buffers()), measurements.values.device)
-    return {"image": operator.pinv(measurements.values.to(device))}
+    values = measurements.values
+    return {"image": operator.pinv(values.to(device_of(operator, values.device)))}
 
 
 def _pseudo_inverse(measurements: Measurements, operator: Operator) -> dict[str, Images]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from invprob.errors import EncoderError
 from invprob.measurements import Measurements
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.placement import device_of
 from invprob.priors.encoders import Encoder
 from invprob.types import Images
 
@@ -57,7 +58,7 @@ def visible(measurements: Measurements, operator: Operator) -> Images:
     Raises:
         EncoderError: the operator is not linear, and its measurements are not images.
     """
-    values = measurements.values.to(_device(operator))
+    values = measurements.values.to(device_of(operator, torch.device("cpu")))
     if tuple(operator.measurement_shape) == tuple(operator.image_shape):
         return values.clamp(-1, 1)
     if isinstance(operator, LinearOperator):
@@ -67,7 +68,3 @@ def visible(measurements: Measurements, operator: Operator) -> Images:
         f"are not images of shape {operator.image_shape}, so an encoder has nothing to look at; "
         "use the method's own start (--init default)"
     )
-
-
-def _device(operator: Operator) -> torch.device:
-    return next((buffer.device for buffer in operator.buffers()), torch.device("cpu"))

@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from invprob.priors.checkpoints.reading import RawCheckpoint
-from invprob.priors.checkpoints.table import Layout, Row, Shapes, mapping_shape
+from invprob.priors.checkpoints.table import Layout, Row, Shapes, structure
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.shapes import GeneratorConfig
 
@@ -22,20 +22,12 @@ class Bare(Layout):
         shapes = Shapes(raw.stand_ins)
         depth = len(shapes.numbers("mapping_layers.{}.weight"))
         blocks = len(shapes.numbers("to_rgb.{}.weight"))
-        label_width = labels = 0
-        if "label_embedding.weight" in raw.tensors:
-            label_width, labels = shapes.of("label_embedding.weight", 2)
+        label_width, labels = shapes.embedding("label_embedding.weight")
         first = shapes.of("mapping_layers.0.weight", 2)
         last = shapes.of(f"mapping_layers.{depth - 1}.weight", 2)
         names = [f"layers.{2 * block}.weight" for block in range(blocks)]
-        return GeneratorConfig(
-            resolution=2 << blocks,
-            channels=tuple(shapes.of(name, 4)[0] for name in names),
-            mapping_layers=depth,
-            labels=labels,
-            label_width=label_width,
-            **mapping_shape(first, last, label_width),
-        )
+        channels = [shapes.of(name, 4)[0] for name in names]
+        return structure(channels, depth, first, last, labels=labels, label_width=label_width)
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
         """A row for each tensor of such a network."""

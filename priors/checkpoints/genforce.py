@@ -15,7 +15,7 @@ from invprob.priors.checkpoints.table import (
     Shapes,
     fan_in,
     inputs_of,
-    mapping_shape,
+    structure,
 )
 from invprob.priors.stylegan.shapes import GeneratorConfig
 
@@ -48,12 +48,7 @@ class Genforce(Layout):
         names = [f"synthesis.layer{2 * block}.weight" for block in range(blocks)]
         first = shapes.of("mapping.dense0.weight", 2)
         last = shapes.of(f"mapping.dense{depth - 1}.weight", 2)
-        return GeneratorConfig(
-            resolution=2 << blocks,
-            channels=tuple(shapes.of(name, 4)[0] for name in names),
-            mapping_layers=depth,
-            **mapping_shape(first, last, 0),
-        )
+        return structure([shapes.of(name, 4)[0] for name in names], depth, first, last)
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
         """Kernels are (outputs, inputs, 3, 3), to be scaled by 1 / sqrt(9 inputs)."""

@@ -16,7 +16,7 @@ from invprob.priors.checkpoints.table import (
     Shapes,
     attribute,
     fan_in,
-    mapping_shape,
+    structure,
 )
 from invprob.priors.stylegan.shapes import GeneratorConfig
 
@@ -36,20 +36,18 @@ class Nvidia(Layout):
         if depth == 0 or blocks == 0:
             name = "synthesis.b4.conv1" if depth else "mapping.fc0"
             raise GeneratorFileError(f"{name}.weight is missing")
-        label_width = labels = 0
-        if "mapping.embed.weight" in raw.tensors:
-            label_width, labels = shapes.of("mapping.embed.weight", 2)
+        label_width, labels = shapes.embedding("mapping.embed.weight")
         first = shapes.of("mapping.fc0.weight", 2)
         last = shapes.of(f"mapping.fc{depth - 1}.weight", 2)
         names = [f"synthesis.b{4 << block}.conv1.weight" for block in range(blocks)]
-        return GeneratorConfig(
-            resolution=2 << blocks,
-            channels=tuple(shapes.of(name, 4)[0] for name in names),
-            mapping_layers=depth,
+        return structure(
+            [shapes.of(name, 4)[0] for name in names],
+            depth,
+            first,
+            last,
             labels=labels,
             label_width=label_width,
             clamp=_clamp(raw, blocks),
-            **mapping_shape(first, last, label_width),
         )
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:

@@ -15,7 +15,7 @@ from invprob.priors.checkpoints.table import (
     Shapes,
     fan_in,
     inputs_of,
-    mapping_shape,
+    structure,
 )
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.shapes import GeneratorConfig
@@ -36,12 +36,8 @@ class Rosinality(Layout):
             raise GeneratorFileError("style.1.weight is missing")
         first, last = shapes.of("style.1.weight", 2), shapes.of(f"style.{depth}.weight", 2)
         seconds = [f"convs.{2 * block - 1}.conv.weight" for block in range(1, blocks)]
-        return GeneratorConfig(
-            resolution=2 << blocks,
-            channels=tuple(shapes.of(name, 5)[1] for name in ("conv1.conv.weight", *seconds)),
-            mapping_layers=depth,
-            **mapping_shape(first, last, 0),
-        )
+        names = ["conv1.conv.weight", *seconds]
+        return structure([shapes.of(name, 5)[1] for name in names], depth, first, last)
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:
         """The table is the same for every file."""

@@ -3,7 +3,7 @@
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,13 @@ class Shapes:
             raise GeneratorFileError(f"{name} is {shape}, not of {axes} axes")
         return shape
 
+    def embedding(self, name: str) -> tuple[int, int]:
+        """The two axes of the embedding of labels; (0, 0) where there is none."""
+        if name not in self.tensors:
+            return 0, 0
+        first, second = self.of(name, 2)
+        return first, second
+
     def numbers(self, pattern: str) -> list[int]:
         """The numbers that stand in names in place of `{}`, ascending."""
         expression = re.compile(re.escape(pattern).replace(r"\{\}", r"(\d{1,4})"))
@@ -135,9 +142,38 @@ class Shapes:
         return sorted(int(match[1]) for match in found if match)
 
 
-def mapping_shape(first: tuple[int, ...], last: tuple[int, ...], label: int) -> dict[str, int]:
-    """The widths of a mapping network from its first and last weight, (outputs, inputs) each."""
-    return {"z_width": first[1] - label, "hidden_width": first[0], "style_width": last[0]}
+def structure(
+    channels: Sequence[int],
+    depth: int,
+    first: tuple[int, ...],
+    last: tuple[int, ...],
+    *,
+    labels: int = 0,
+    label_width: int = 0,
+    clamp: float | None = None,
+) -> GeneratorConfig:
+    """The structure of a network, from what the shapes of its tensors say.
+
+    Args:
+        channels: The channels of each block.
+        depth: The number of layers of the mapping network.
+        first: The shape of the first of their weights, (outputs, inputs).
+        last: That of the last.
+        labels: The number of classes; 0 for a network without labels.
+        label_width: The width of what a label becomes before the mapping network.
+        clamp: The bound of features, if there is one.
+    """
+    return GeneratorConfig(
+        resolution=2 << len(channels),
+        channels=tuple(channels),
+        mapping_layers=depth,
+        z_width=first[1] - label_width,
+        hidden_width=first[0],
+        style_width=last[0],
+        labels=labels,
+        label_width=label_width,
+        clamp=clamp,
+    )
 
 
 def inputs_of(config: GeneratorConfig, layer: int) -> int:

@@ -19,7 +19,7 @@ from invprob.priors.checkpoints.table import (
     attribute,
     fan_in,
     inputs_of,
-    mapping_shape,
+    structure,
 )
 from invprob.priors.stylegan.shapes import GeneratorConfig
 
@@ -49,22 +49,20 @@ class TensorFlow(Layout):
         if depth == 0 or blocks == 0:
             name = "synthesis/4x4/ToRGB" if depth else "mapping/Dense0"
             raise GeneratorFileError(f"{name}/weight is missing")
-        label_width = labels = 0
-        if "mapping/LabelEmbed/weight" in raw.tensors:
-            labels, label_width = shapes.of("mapping/LabelEmbed/weight", 2)
+        labels, label_width = shapes.embedding("mapping/LabelEmbed/weight")
         first = shapes.of("mapping/Dense0/weight", 2)
         last = shapes.of(f"mapping/Dense{depth - 1}/weight", 2)
         names = ["synthesis/4x4/Conv/weight"]
         names += [f"{_scope(block)}/Conv1/weight" for block in range(1, blocks)]
         bound = attribute(raw, "", "conv_clamp", None)
-        return GeneratorConfig(
-            resolution=2 << blocks,
-            channels=tuple(shapes.of(name, 4)[3] for name in names),
-            mapping_layers=depth,
+        return structure(
+            [shapes.of(name, 4)[3] for name in names],
+            depth,
+            first[::-1],
+            last[::-1],
             labels=labels,
             label_width=label_width,
             clamp=None if bound is None else float(bound),
-            **mapping_shape(first[::-1], last[::-1], label_width),
         )
 
     def rows(self, raw: RawCheckpoint, config: GeneratorConfig) -> list[Row]:

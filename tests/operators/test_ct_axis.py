@@ -1,6 +1,7 @@
 """Where the rotation axis lies: closed geometry, scikit-image's convention, and files."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +168,6 @@ def test_files_keep_the_axis_and_old_ones_stay_valid() -> None:
         ({"origin": "0 99"}, "leave the image beside"),
     ],
 )
-def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        CT((1, 8, 8), degrees=[90.0], **options)  # type: ignore[arg-type]
+        CT((1, 8, 8), degrees=[90.0], **options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_given_lines_are_columns_of_numpys_transform(height: int, numbers: list[
 def test_every_form_of_a_mask_names_the_same_columns(width: int, tmp_path: Path) -> None:
     shown = [width // 2] if width < 3 else [0, width // 2, width - 1]
     mask = np.isin(np.arange(width), shown)
-    forms: list[object] = [
+    forms: list[Any] = [
         shown,
         np.array(shown),
         np.array(shown, float)[:, None],
@@ -77,7 +78,7 @@ def test_every_form_of_a_mask_names_the_same_columns(width: int, tmp_path: Path)
             forms += [tmp_path / f"{index}.npy", str(tmp_path / f"{index}.npy")]
     for form in forms:
         for build in (MRI, MulticoilMRI):
-            assert build((1, 5, width), lines=form).lines.tolist() == shown, form  # type: ignore[arg-type]
+            assert build((1, 5, width), lines=form).lines.tolist() == shown, form
 
 
 def test_the_centre_of_drawn_lines_against_fastmris_rule() -> None:
@@ -106,9 +107,9 @@ def test_the_centre_of_drawn_lines_against_fastmris_rule() -> None:
         lambda maps: maps.tolist(),
     ],
 )
-def test_every_form_of_coil_maps_is_the_same_operator(form: Callable[..., object]) -> None:
+def test_every_form_of_coil_maps_is_the_same_operator(form: Callable[..., Any]) -> None:
     maps = _maps(3, 6, 5).astype(np.complex64).astype(np.complex128)
-    operator = MulticoilMRI((1, 6, 5), sensitivities=form(maps))  # type: ignore[arg-type]
+    operator = MulticoilMRI((1, 6, 5), sensitivities=form(maps))
     np.testing.assert_array_equal(_complex(operator.sensitivities), maps)
     assert operator.measurement_shape[0] == 3
 
@@ -203,16 +204,17 @@ def test_specs_without_given_lines_are_those_of_before() -> None:
         ([[1, 2], [3]], "rows of one length"),
     ],
 )
-def test_bad_lines_are_named(lines: object, message: str) -> None:
+def test_bad_lines_are_named(lines: Any, message: str) -> None:
     for build in (MRI, MulticoilMRI):
         with pytest.raises(ArgumentError, match=message):
-            build((1, 8, WIDTH), lines=lines)  # type: ignore[arg-type]
+            build((1, 8, WIDTH), lines=lines)
 
 
 def test_lines_are_either_drawn_or_given() -> None:
-    for options in ({"acceleration": 2.0}, {"centre_fraction": 0.1}):
+    drawn: list[dict[str, Any]] = [{"acceleration": 2.0}, {"centre_fraction": 0.1}]
+    for options in drawn:
         with pytest.raises(ArgumentError, match="leave acceleration and centre_fraction out"):
-            MRI((1, 8, 8), lines=[1], **options)  # type: ignore[arg-type]
+            MRI((1, 8, 8), lines=[1], **options)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +229,9 @@ def test_lines_are_either_drawn_or_given() -> None:
         ("maps.npy", "there is no such file"),
     ],
 )
-def test_bad_maps_are_named(maps: object, message: str) -> None:
+def test_bad_maps_are_named(maps: Any, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        MulticoilMRI((1, 8, WIDTH), sensitivities=maps)  # type: ignore[arg-type]
+        MulticoilMRI((1, 8, WIDTH), sensitivities=maps)
 
 
 def test_maps_that_no_file_could_hold_are_refused() -> None:

@@ -70,6 +70,12 @@ def _mixed(image: Tensor) -> Tensor:
     return -image.float() if image.dtype == torch.float16 else -image
 
 
+def _uncast(image: Tensor) -> Tensor:
+    """Weights that were never cast to the dtype of what is read."""
+    double = image.dtype == torch.float64
+    return image @ torch.eye(image.shape[-1], dtype=torch.float64 if double else torch.float32)
+
+
 @pytest.mark.parametrize(
     ("operator", "law", "detail"),
     [
@@ -78,9 +84,10 @@ def _mixed(image: Tensor) -> Tensor:
         (Shared(), "memory", "the pseudo-inverse gives a view"),
         (Planted(_coarse), "precisions", "relative error 2.0e+00"),
         (Planted(_mixed), "precisions", "a call gives torch.float32 for torch.float16"),
+        (Planted(_uncast), "precisions", "a call in torch.float16: expected"),
         (Planted(_Halved.apply), "torch.func", "setup_context"),
     ],
-    ids=["integers", "view", "view of the pseudo-inverse", "halves", "mixed", "old form"],
+    ids=["integers", "view", "view of the pseudo-inverse", "halves", "mixed", "uncast", "old form"],
 )
 def test_planted_bugs_are_caught(operator: Operator, law: str, detail: str) -> None:
     assert detail in _broken(operator)[law]
