@@ -149,27 +149,27 @@ def _damaged(name: str, error: Exception) -> FileError:
 
 def _decode(path: str, image: Image.Image) -> Picture:
     """Decode the first frame of an open file."""
-    name = repr(path)
+    name, mode, clear = repr(path), image.mode, image.info.get("transparency")
     try:
         coding = _coding(image)
-        if coding.trouble:
-            raise FileError(f"{name} {coding.trouble}")
-        mode, clear = image.mode, image.info.get("transparency")
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if mode[0] in "IF":
-            planes, alpha = _wide(image, clear, unsigned=coding.unsigned)
-        elif mode == "L" and isinstance(clear, int):
-            values = np.asarray(image)
-            planes, alpha = [values], _opaque(values != coding.step * clear)
-        else:
-            planes, alpha = _bytes(image)
-        if coding.inverted and mode in ("1", "L"):  # which Pillow has turned round already
-            planes = [255 - plane for plane in planes]
-    except (FileError, MemoryError):
+        if not coding.trouble:
+            image.load()
+            image = ImageOps.exif_transpose(image)
+    except MemoryError:
         raise
     except Exception as error:  # damaged data make Pillow and its decoders raise nearly anything
         raise _damaged(name, error) from error
+    if coding.trouble:
+        raise FileError(f"{name} {coding.trouble}")
+    if mode[0] in "IF":
+        planes, alpha = _wide(image, clear, unsigned=coding.unsigned)
+    elif mode == "L" and isinstance(clear, int):
+        values = np.asarray(image)
+        planes, alpha = [values], _opaque(values != coding.step * clear)
+    else:
+        planes, alpha = _bytes(image)
+    if coding.inverted and mode in ("1", "L"):  # which Pillow has turned round already
+        planes = [255 - plane for plane in planes]
     return Picture(path, tuple(planes), coding.white, coding.inverted, alpha, coding.fixed, mode)
 
 
