@@ -171,3 +171,27 @@ def test_files_keep_the_axis_and_old_ones_stay_valid() -> None:
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         CT((1, 8, 8), degrees=[90.0], **options)
+
+
+@pytest.mark.parametrize(
+    ("side", "origin"), [(63, (-0.5, -0.5)), (64, (0.5, 0.5)), (128, (0.0, 0.0))]
+)
+def test_sinograms_of_deepinv_are_ours_with_an_origin(
+    side: int, origin: tuple[float, float]
+) -> None:
+    """It pads the image by a whole number of pixels, which moves it where that number is odd."""
+    deepinv = pytest.importorskip("deepinv")
+    down, right = np.mgrid[:side, :side] - (side - 1) / 2
+    blobs = np.exp(-((right - 8) ** 2 + (down + 5) ** 2) / 30)
+    blobs += np.exp(-((right + 9) ** 2 + (down - 9) ** 2) / 50)
+    image = torch.from_numpy(blobs).float()[None, None]
+    angles = torch.arange(0, 180, 15.0)
+    physics = deepinv.physics.Tomography(
+        angles=angles, img_width=side, circle=False, normalize=False
+    )
+    theirs = physics(image)[0, 0].T  # (views, detectors)
+    operator = CT(
+        (1, side, side), degrees=angles.tolist(), detectors=theirs.shape[1], origin=origin
+    )
+    apart = (operator(image)[0, 0] - theirs).abs().max() / theirs.max()
+    assert apart < 0.005  # half a pixel would be 0.1
