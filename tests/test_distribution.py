@@ -134,15 +134,23 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Path(own.stdout.strip(), "dependencies.pth").write_text("\n".join(others) + "\n", "utf-8")
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     command += ["--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=_without_python())
     assert done.returncode == 0, done.stderr
     return folder
 
 
+def _without_python() -> dict[str, str]:
+    """The environment variables, but for those that lead Python to the checkout."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def _run(environment: Path, folder: Path, *words: str) -> str:
     """What a command of the environment prints, run in a folder and without the checkout."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    clean |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200"}
+    clean = _without_python() | {
+        "HOME": str(folder),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "COLUMNS": "200",
+    }
     command = [str(environment / "bin" / words[0]), *words[1:]]
     done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
