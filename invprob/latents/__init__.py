@@ -1,0 +1,10 @@
+"""What to do with a solution: edit it, interpolate, perturb it, find directions."""
+
+from invprob.latents.direction import Direction as Direction
+from invprob.latents.direction import ScaleDirection as ScaleDirection
+from invprob.latents.direction import StyleDirection as StyleDirection
+from invprob.latents.direction import together as together
+from invprob.latents.edit import Strip as Strip
+from invprob.latents.edit import edit as edit
+from invprob.latents.interpolate import interpolate as interpolate
+from invprob.latents.latents import Latents as Latents
