@@ -205,7 +205,8 @@ def _row_of_modulation(count: int) -> list[int]:
 
     Two of every three are synthesis layers, and after each even one comes a ToRGB.
     """
-    rows, layer = [], 0
+    rows: list[int] = []
+    layer = 0
     while len(rows) < count:
         rows.append(layer)
         if layer % 2 == 0:

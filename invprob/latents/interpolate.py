@@ -8,7 +8,7 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.calls import checked
-from invprob.errors import ArgumentError
+from invprob.errors import ArgumentError, ShapeError
 from invprob.latents.edit import Strip
 from invprob.latents.latents import Latents, check_alike, joined
 from invprob.types import Images
@@ -38,7 +38,8 @@ def spherical(one: Tensor, other: Tensor, share: float) -> Tensor:
     )
     unit = first * flat / lengths[0] + second * far / lengths[1]
     length = share * lengths[0] + (1 - share) * lengths[1]
-    return (length * unit).view_as(one).to(one)
+    mixed: Tensor = length * unit
+    return mixed.view_as(one).to(one)
 
 
 @checked
@@ -71,6 +72,10 @@ def interpolate(
         ShapeError: they have different numbers of images.
     """
     check_alike(one, other)
+    if one.batch != other.batch:
+        raise ShapeError(
+            f"one and other must have as many images each, not {one.batch} and {other.batch}"
+        )
     alpha = [float(share) for share in shares]
     if not alpha or not bool(
         torch.tensor(alpha, dtype=torch.float64, device="cpu").isfinite().all()

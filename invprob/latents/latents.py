@@ -99,6 +99,10 @@ class Latents:
         rows = list(images)
         return self.changed(lambda _, tensor: tensor[rows])
 
+    def without_retouch(self) -> "Latents":
+        """The latents without what free pixels added."""
+        return replace(self, retouch=None)
+
     @undisturbed()
     @torch.no_grad()
     def draw(self) -> Images:

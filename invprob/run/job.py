@@ -54,11 +54,7 @@ class Job:
     @property
     def names(self) -> tuple[str, ...]:
         """What each image is called."""
-        known = self.measurements.record.get("names")
-        if isinstance(known, list) and len(known) == self.count:
-            return distinct([str(name) for name in known])
-        stem = Path(self.config.measurements or "image").stem
-        return distinct([stem] * self.count)
+        return image_names(self.measurements, self.config)
 
     @property
     def name(self) -> str:
@@ -137,6 +133,14 @@ class Job:
         about = environment.describe(self.device, self.generator, self.operator, self.network)
         used = needs_generator(self.config.method.name)
         return {**about, "generator_used": used, "notes": [*self.remarks, *self.recipe.notes]}
+
+
+def image_names(measurements: Measurements, config: RunConfig) -> tuple[str, ...]:
+    """What each image of a run is called: as its measurements record it, else as their file."""
+    count, known = len(measurements.values), measurements.record.get("names")
+    if isinstance(known, list) and len(known) == count:
+        return distinct([str(name) for name in known])
+    return distinct([Path(config.measurements or "image").stem] * count)
 
 
 def build_job(config: RunConfig, display: Display, began: RunFolder | None = None) -> Job:

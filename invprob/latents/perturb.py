@@ -1,0 +1,138 @@
+"""Noise on the latents of a solution, at a signal-to-noise ratio (SPHInX, Fig. 1)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from invprob.ambient import undisturbed
+from invprob.calls import checked
+from invprob.draws import normal
+from invprob.errors import ArgumentError
+from invprob.latents.distance import Distance
+from invprob.latents.latents import Latents, joined
+from invprob.metrics import psnr
+from invprob.streams import stream
+from invprob.types import Images
+
+Perturbed = Literal["style", "all"]
+
+
+@checked
+@undisturbed()
+def perturb(
+    latents: Latents, snr: float, rng: torch.Generator, *, which: Perturbed = "style"
+) -> Latents:
+    """Add Gaussian noise n to latents x, so that 10 log10(|x|² / |n|²) is exactly `snr`.
+
+    Each tensor of each image has that ratio by itself.
+
+    Args:
+        latents: those of a solution.
+        snr: signal-to-noise ratio in dB.
+        rng: source of the noise.
+        which: "style" perturbs style rows, or scales where there are none; "all" perturbs content,
+            features and noise maps as well. Weights and free pixels stay.
+
+    Raises:
+        ArgumentError: `snr` is not finite.
+    """
+    if not math.isfinite(snr):
+        raise ArgumentError(f"snr must be a finite number of dB, not {snr}")
+    chosen = ("styles", "scales.") if which == "style" else _ALL
+
+    def noisy(name: str, tensor: Tensor) -> Tensor:
+        if not name.startswith(chosen):
+            return tensor
+        noise = normal(tensor.shape, rng).to(tensor)
+        power, own = (one.flatten(1).double().square().sum(1) for one in (tensor, noise))
+        gain = (power / own * 10 ** (-snr / 10)).sqrt().to(tensor)
+        return tensor + gain.view(-1, *[1] * (tensor.ndim - 1)) * noise
+
+    return latents.changed(noisy)
+
+
+_ALL = ("styles", "scales.", "content", "features.", "noise.")
+
+
+@checked
+@dataclass(frozen=True, eq=False)
+class Robustness:
+    """What noise on the latents does to one image.
+
+    Args:
+        snr: the signal-to-noise ratios, in dB.
+        distance: how far each perturbed image lies from the solution's, (ratios, draws).
+        psnr: the same in dB.
+        truth: PSNR of each perturbed image to the truth in dB, likewise; None where it is unknown.
+        examples: the first draw for each ratio, (ratios, channel, height, width).
+        latents: those of the examples.
+    """
+
+    snr: tuple[float, ...]
+    distance: Tensor
+    psnr: Tensor
+    truth: Tensor | None
+    examples: Images
+    latents: Latents
+
+
+@checked
+@undisturbed()
+def robustness(
+    latents: Latents,
+    images: Images,
+    snr: Sequence[float],
+    distance: Distance,
+    *,
+    draws: int = 16,
+    seed: int = 0,
+    which: Perturbed = "style",
+    truth: Images | None = None,
+) -> Robustness:
+    """Perturb the latents of one image many times for each ratio, and compare what is drawn.
+
+    All ratios see the same draws.
+
+    Args:
+        latents: of one image.
+        images: the image, (1, channel, height, width).
+        snr: signal-to-noise ratios in dB.
+        distance: between images.
+        draws: how many times each ratio is tried.
+        seed: what the draws are derived from.
+        which: what is perturbed, see `perturb`.
+        truth: the true image, likewise; None: it is not known.
+
+    Raises:
+        ArgumentError: there is no ratio, one is not finite, or `draws` is less than 1.
+    """
+    if not snr:
+        raise ArgumentError("snr must be one ratio in dB or more, not none")
+    if draws < 1:
+        raise ArgumentError(f"draws must be at least 1, not {draws}")
+    apart, near, right, examples, first = [], [], [], [], []
+    for ratio in snr:
+        tried = [
+            perturb(latents, ratio, stream(seed, "perturb", draw), which=which)
+            for draw in range(draws)
+        ]
+        drawn = joined(tried).draw()
+        own = images.expand_as(drawn)
+        apart.append(distance(drawn, own))
+        near.append(psnr(drawn, own))
+        if truth is not None:
+            right.append(psnr(drawn, truth.expand_as(drawn)))
+        examples.append(drawn[:1])
+        first.append(tried[0])
+    return Robustness(
+        snr=tuple(map(float, snr)),
+        distance=torch.stack(apart),
+        psnr=torch.stack(near),
+        truth=torch.stack(right) if right else None,
+        examples=torch.cat(examples),
+        latents=joined(first),
+    )
