@@ -1,9 +1,9 @@
 """A direction D in latents: w+ = w* + αD (SPHInX, section 4.2)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -23,10 +23,20 @@ class Direction(ABC):
     Attributes:
         name: what it is called.
         unit: what a strength of 1 is, in words.
+        facts: what else is known of it, as JSON values.
     """
 
     name: str
     unit: str
+    facts: Mapping[str, Any]
+
+    @abstractmethod
+    def check(self, generator: Generator) -> None:
+        """Check that the direction has the depth and the width of a generator.
+
+        Raises:
+            ShapeError: it is of a generator of another width or depth.
+        """
 
     @abstractmethod
     def move(
@@ -65,16 +75,16 @@ class StyleDirection(Direction):
         name: what it is called.
         rows: what is added to each style row, (layers, width); 0 in rows that it leaves alone.
         unit: what a strength of 1 is, in words.
+        facts: what else is known of it, as JSON values.
     """
 
     name: str
     rows: Tensor
     unit: str = "the length of the vector"
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def move(
-        self, generator: Generator, inputs: SynthesisInputs, strengths: Tensor
-    ) -> SynthesisInputs:
-        """w+ + αD; of scales (W++) what αD makes of them, as they are linear in w."""
+    def check(self, generator: Generator) -> None:
+        """Check that it has a row of the right width for each of the generator's."""
         expected = (generator.num_layers, generator.style_width)
         if tuple(self.rows.shape) != expected:
             raise ShapeError(
@@ -82,6 +92,12 @@ class StyleDirection(Direction):
                 f"{self.rows.shape[-1]}, but the generator {generator.source!r} has {expected[0]} "
                 f"of width {expected[1]}; take a direction of this generator"
             )
+
+    def move(
+        self, generator: Generator, inputs: SynthesisInputs, strengths: Tensor
+    ) -> SynthesisInputs:
+        """w+ + αD; of scales (W++) what αD makes of them, as they are linear in w."""
+        self.check(generator)
         rows = self.rows.to(generator.mean_w)
         steps = strengths.to(rows).view(-1, 1, 1) * rows
         if inputs.styles is not None:
@@ -113,24 +129,29 @@ class ScaleDirection(Direction):
         scales: what is added to the scales of each modulated convolution, (inputs,) each, in the
             order of `Generator.modulations`.
         unit: what a strength of 1 is, in words.
+        facts: what else is known of it, as JSON values.
     """
 
     name: str
     scales: Sequence[Tensor]
     unit: str = "the length of the vector"
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def move(
-        self, generator: Generator, inputs: SynthesisInputs, strengths: Tensor
-    ) -> SynthesisInputs:
-        """s + αD. The images have scales from then on, in place of style rows."""
-        modulations = generator.modulations()
-        expected = [module.weight.shape[1] for _, module in modulations]
+    def check(self, generator: Generator) -> None:
+        """Check that it has a scale for each of the generator's."""
+        expected = [module.weight.shape[1] for _, module in generator.modulations()]
         found = [scale.numel() for scale in self.scales]
         if found != expected:
             raise ShapeError(
                 f"the direction {self.name!r} has scales of {found}, but the generator "
                 f"{generator.source!r} has {expected}; take a direction of this generator"
             )
+
+    def move(
+        self, generator: Generator, inputs: SynthesisInputs, strengths: Tensor
+    ) -> SynthesisInputs:
+        """s + αD. The images have scales from then on, in place of style rows."""
+        self.check(generator)
         column = strengths.view(-1, 1)
         scales = [
             own + column.to(own) * step.to(own)
@@ -165,11 +186,18 @@ class Together(Direction):
         name: what it is called.
         parts: the directions.
         unit: what a strength of 1 is, in words.
+        facts: what else is known of it, as JSON values.
     """
 
     name: str
     parts: Sequence[Direction]
     unit: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, generator: Generator) -> None:
+        """Check each part."""
+        for part in self.parts:
+            part.check(generator)
 
     def move(
         self, generator: Generator, inputs: SynthesisInputs, strengths: Tensor

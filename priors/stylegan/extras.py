@@ -128,7 +128,7 @@ def load_extras(name: str | Path, generator: Generator) -> Extras:
             f"{path} does not exist: no statistics or directions come with {str(name)!r}"
         )
     own = fingerprint(generator)
-    return read_extras(path, generator, (own, _fingerprint_of_whole(name, generator, own)))
+    return read_extras(path, generator, (own, fingerprint_of_whole(name, generator, own)))
 
 
 def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> Extras:
@@ -167,8 +167,14 @@ def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> 
     return Extras(statistics, MappingProxyType({d.name: d for d in within if d.rows}))
 
 
-def _fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> str:
-    """The fingerprint of the file's generator where `generator` is its truncation, else `own`."""
+def fingerprint_of_whole(name: str | Path, generator: Generator, own: str) -> str:
+    """The fingerprint of the whole generator that one was truncated from.
+
+    Args:
+        name: registered name or file of the whole generator.
+        generator: what may be a truncation of it.
+        own: the fingerprint of `generator`, which is returned where it is none.
+    """
     if not generator.dropped:
         return own
     whole = load_generator(name)
