@@ -11,13 +11,12 @@ from typing import Annotated
 
 import torch
 import typer
-from torch import Tensor
 from training.data import write_sheet
 
-from invprob.errors import InvprobError, UnknownNameError
+from invprob.errors import InvprobError
+from invprob.latents import Latents, edit, find_direction, interpolate
 from invprob.priors import load_generator
-from invprob.priors.stylegan.extras import load_extras
-from invprob.registry import suggest
+from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.streams import stream
 
 NAMES = "smile,age,sex,yaw,pitch,light_azimuth,hair_brightness,darkness,mouth_open"
@@ -36,14 +35,7 @@ def main(
     """Write one picture."""
     try:
         generator = load_generator(prior)
-        directions = load_extras(prior, generator).directions
-        wanted = [name for name in names.split(",") if name]
-        for name in wanted:
-            if name not in directions:
-                raise UnknownNameError(
-                    f"{prior} has no direction {name!r}.{suggest(name, directions)} "
-                    f"Known: {', '.join(directions) or 'none'}."
-                )
+        wanted = [find_direction(name, generator) for name in names.split(",") if name]
     except InvprobError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -51,14 +43,13 @@ def main(
     z = torch.randn(count, generator.style_width, generator=stream(seed, "edits"))
     w = generator.mean_w.lerp(generator.mapping(z), truncation)
     styles = w[:, None].expand(-1, generator.num_layers, -1)
-    rows: list[Tensor] = []
-    for name, start in zip(wanted, styles, strict=False):
-        amounts = torch.linspace(-reach, reach, columns).tolist()
-        rows += [directions[name].apply(start[None], amount) for amount in amounts]
-    for one, other in styles[len(wanted) :].split(2):
-        rows += [one.lerp(other, share)[None] for share in torch.linspace(0, 1, columns).tolist()]
-    images = [generator.synthesis(part) for part in torch.cat(rows).split(columns)]
-    write_sheet(torch.cat(images), out, columns)
+    samples = [Latents(generator, SynthesisInputs(styles=one[None])) for one in styles]
+    strengths = torch.linspace(-reach, reach, columns).tolist()
+    shares = torch.linspace(1, 0, columns).tolist()
+    rows = [edit(one, way, strengths) for one, way in zip(samples, wanted, strict=False)]
+    ends = samples[len(wanted) :]
+    rows += [interpolate(*pair, shares) for pair in zip(ends[::2], ends[1::2], strict=True)]
+    write_sheet(torch.cat([row.images for row in rows]), out, columns)
     print(out)
 
 

@@ -25,7 +25,7 @@ from training.supervision import FaceCodes
 from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 from invprob.priors import Generator, load_generator
 from invprob.priors.generator_files import find_generator
-from invprob.priors.stylegan.extras import Direction, Extras, extras_path, save_extras
+from invprob.priors.stylegan.extras import Extras, FactorDirection, extras_path, save_extras
 from invprob.priors.stylegan.statistics import sample_statistics
 from invprob.streams import stream
 
@@ -79,7 +79,7 @@ def main(
     directions = directions_of(generator, codes, draws)[list(columns.values())]
     rows = tuple(range(generator.num_layers))
     w = generator.mapping(torch.randn(samples, generator.style_width, generator=stream(0, "edit")))
-    found: dict[str, Direction] = {}
+    found: dict[str, FactorDirection] = {}
     print("direction  moved  others  R² of the predictor on held-out renders")
     for name, vector, certainty in zip(names, directions, known, strict=True):
         change = (
@@ -87,7 +87,7 @@ def main(
             - predictor.predict(predictor.describe(drawn(generator, w - vector)))
         ) / 2
         moved, others = effects(change, names, name)
-        found[name] = Direction(name, vector, rows, round(moved, 3), round(others, 3))
+        found[name] = FactorDirection(name, vector, rows, round(moved, 3), round(others, 3))
         print(f"{name}  {moved:.2f}  {others:.2f}  {certainty:.2f}", flush=True)
     statistics = sample_statistics(generator, stream(0, "statistics"), count=draws)
     path = extras_path(find_generator(prior)) if out is None else out

@@ -60,6 +60,10 @@ METRICS = Common(
     },
     "One number for each image, of shape (batch,).",
 )
+DIRECTIONS = Common(
+    {"generator": "the network whose latents it moves"},
+    "The direction, of the depth and the width of the generator.",
+)
 
 
 def completed(entry: Callable[..., Any], common: Common) -> str | None:

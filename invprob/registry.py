@@ -6,8 +6,9 @@
 Looking at a register loads the built-ins first, and then plugins. An installed package offers
 plugins through an entry-point group for each kind: `invprob.operators`, `invprob.noise`,
 `invprob.priors`, `invprob.generators`, `invprob.methods`, `invprob.stops`, `invprob.losses`,
-`invprob.metrics`. An entry names a class, or a module whose import registers something. A group is
-loaded when a name is not among the built-ins, or when all names are listed.
+`invprob.metrics`, `invprob.directions`. An entry names a class or a function, or a module whose
+import registers something. A group is loaded when a name is not among the built-ins, or when all
+names are listed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from invprob.calls import checked
 from invprob.docstrings import (
+    DIRECTIONS,
     LOSSES,
     METHODS,
     METRICS,
@@ -46,9 +48,11 @@ from invprob.options import options_of as options_of
 from invprob.options import parameters_of as parameters_of
 
 if TYPE_CHECKING:
+    from invprob.latents.direction import Direction
     from invprob.operators.base import Operator
     from invprob.operators.noise import Noise
     from invprob.priors.base import Prior
+    from invprob.priors.stylegan.generator import Generator
 
 T = TypeVar("T")
 Entry = TypeVar("Entry")
@@ -198,6 +202,9 @@ class Registers:
         self.loss: Register[Any] = Register("loss", "invprob.losses", "invprob.losses", LOSSES)
         self.metric: Register[Callable[..., Any]] = Register(
             "metric", "invprob.metrics", "invprob.metrics", METRICS
+        )
+        self.direction: Register[Callable[[Generator], Direction]] = Register(
+            "direction", "invprob.latents", "invprob.directions", DIRECTIONS
         )
 
     @checked

@@ -9,7 +9,7 @@ import torch
 
 from invprob.registry import register
 
-KINDS = ("operator", "noise", "prior", "generator", "method", "loss", "metric")
+KINDS = ("operator", "noise", "prior", "generator", "method", "loss", "metric", "direction")
 
 
 @pytest.fixture(autouse=True)

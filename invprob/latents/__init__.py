@@ -8,5 +8,7 @@ from invprob.latents.direction_files import load_directions as load_directions
 from invprob.latents.direction_files import save_directions as save_directions
 from invprob.latents.edit import Strip as Strip
 from invprob.latents.edit import edit as edit
+from invprob.latents.find import find_direction as find_direction
+from invprob.latents.find import known_directions as known_directions
 from invprob.latents.interpolate import interpolate as interpolate
 from invprob.latents.latents import Latents as Latents

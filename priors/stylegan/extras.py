@@ -24,14 +24,13 @@ from invprob.priors.generator_files import find_generator, fingerprint, load_gen
 from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.statistics import Statistics, sample_statistics, statistics_from
 from invprob.streams import stream
-from invprob.types import Styles
 
 VERSION = 1
 MOMENTS = ("mean_w", "std_w", "mean", "covariance")
 
 
 @dataclass(frozen=True)
-class Direction:
+class FactorDirection:
     """An edit in W, which moves one factor of the images, such as the smile.
 
     Attributes:
@@ -50,12 +49,6 @@ class Direction:
     moved: float
     others: float
 
-    def apply(self, styles: Styles, amount: float) -> Styles:
-        """Style rows (batch, layers, width), edited by `amount` standard deviations."""
-        step = torch.zeros(styles.shape[1:], dtype=styles.dtype, device=styles.device)
-        step[list(self.rows)] = self.vector.to(step)
-        return styles + amount * step
-
 
 @dataclass(frozen=True)
 class Extras:
@@ -67,12 +60,18 @@ class Extras:
     """
 
     statistics: Statistics
-    directions: Mapping[str, Direction] = field(default_factory=lambda: MappingProxyType({}))
+    directions: Mapping[str, FactorDirection] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def extras_path(generator_file: Path) -> Path:
     """The path of a generator file's companion."""
     return generator_file.with_name(f"{generator_file.stem}-extras.npz")
+
+
+def has_extras(generator: Generator) -> bool:
+    """Whether a companion lies beside the file that a generator was loaded from."""
+    source = generator.source
+    return source != "memory" and extras_path(find_generator(source)).exists()
 
 
 @undisturbed()
@@ -156,7 +155,7 @@ def read_extras(path: Path, generator: Generator, made_for: Collection[str]) -> 
         moments = {name: arrays[name].double() for name in MOMENTS}
         statistics = statistics_from(count=int(arrays["count"]), **moments)
         directions = [
-            Direction(row["name"], vector, tuple(row["rows"]), row["moved"], row["others"])
+            FactorDirection(row["name"], vector, tuple(row["rows"]), row["moved"], row["others"])
             for row, vector in zip(about["directions"], arrays.get("directions", ()), strict=True)
         ]
     except (KeyError, TypeError, ValueError) as error:
@@ -198,7 +197,7 @@ def statistics_for(
     Raises:
         GeneratorFileError: the companion is damaged or was made for other weights.
     """
-    if generator.source != "memory" and extras_path(find_generator(generator.source)).exists():
+    if has_extras(generator):
         return load_extras(generator.source, generator).statistics
     own = fingerprint(generator)
     kept = cache_folder() / "statistics" / f"{own}.npz"

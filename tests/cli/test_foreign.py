@@ -14,7 +14,13 @@ from networks import random_generator
 from invprob.priors import load_generator
 from invprob.priors.checkpoints.reading import read_checkpoint
 from invprob.priors.generator_files import fingerprint, save_generator
-from invprob.priors.stylegan.extras import Direction, Extras, extras_path, load_extras, save_extras
+from invprob.priors.stylegan.extras import (
+    Extras,
+    FactorDirection,
+    extras_path,
+    load_extras,
+    save_extras,
+)
 from invprob.priors.stylegan.statistics import sample_statistics
 
 PLAN = Plan(channels=(8, 6, 5, 4), style_width=8, depth=2)
@@ -108,7 +114,7 @@ def test_directions_and_a_cut_are_converted_along(call, place: Path) -> None:
     path = place.parent / "edited.safetensors"
     save_generator(generator, path)
     rng = torch.Generator().manual_seed(0)
-    smile = Direction("smile", torch.arange(16.0), (1, 2, 7), 1.0, 0.0)
+    smile = FactorDirection("smile", torch.arange(16.0), (1, 2, 7), 1.0, 0.0)
     extras = Extras(sample_statistics(generator, rng, count=100), {"smile": smile})
     save_extras(extras, generator, extras_path(path))
     done = call(

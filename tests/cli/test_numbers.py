@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from invprob.cli.numbers import read_rows, read_strengths
+from invprob.cli.numbers import read_numbers, read_rows, read_strengths
 from invprob.errors import ArgumentError
 
 
@@ -71,6 +71,12 @@ def test_zero_is_added_between_steps_alone() -> None:
 def test_what_is_no_list_of_strengths(text: str) -> None:
     with pytest.raises(ArgumentError, match=r"strengths must be numbers such as -2,0,2 or a range"):
         read_strengths(text)
+
+
+def test_numbers_have_the_name_that_they_are_given() -> None:
+    assert read_numbers("40 30,-2.5", "snr") == (40, 30, -2.5)
+    with pytest.raises(ArgumentError, match=r"^snr must be numbers such as -2,0,2, got '4 dB'$"):
+        read_numbers("4 dB", "snr")
 
 
 @pytest.mark.parametrize("text", ["1..1", "-2..2:1", "-2..2:0", "-2..2:9999"])

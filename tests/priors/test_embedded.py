@@ -4,9 +4,12 @@ import pytest
 import torch
 
 from invprob.files import sha256_of
+from invprob.latents import find_direction
 from invprob.priors import load_generator
 from invprob.priors.generator_files import card_of, find_generator
 from invprob.priors.stylegan.extras import extras_path, load_extras
+from invprob.priors.stylegan.inputs import SynthesisInputs
+from invprob.priors.stylegan.synthesis import synthesise
 from invprob.registry import register
 
 NAMES = sorted(register.generator)
@@ -54,9 +57,12 @@ def test_directions_do_what_their_figures_say(name: str) -> None:
         assert direction.rows == tuple(range(generator.num_layers))
     z = torch.randn(8, generator.style_width, generator=torch.Generator().manual_seed(3))
     styles = generator.mapping(z)[:, None].expand(-1, generator.num_layers, -1)
+    inputs = SynthesisInputs(styles=styles)
 
-    def drawn(direction: str, amount: float) -> torch.Tensor:
-        return generator.synthesis(directions[direction].apply(styles, amount)).clamp(-1, 1)
+    def drawn(name: str, amount: float) -> torch.Tensor:
+        direction = find_direction(name, generator)
+        moved = direction.move(generator, inputs, torch.full((8,), amount))
+        return synthesise(generator, moved).clamp(-1, 1)
 
     brighter = drawn("exposure", 1.5).mean() - drawn("exposure", -1.5).mean()
     assert brighter > 0.05

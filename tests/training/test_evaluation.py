@@ -15,7 +15,13 @@ from training.labels import LabelPredictor, effects, explained
 from invprob.files import sha256_of
 from invprob.perceptual.distance import PerceptualDistance, find_perceptual
 from invprob.priors import load_generator, save_generator
-from invprob.priors.stylegan.extras import Direction, Extras, extras_path, load_extras, save_extras
+from invprob.priors.stylegan.extras import (
+    Extras,
+    FactorDirection,
+    extras_path,
+    load_extras,
+    save_extras,
+)
 from invprob.priors.stylegan.generator import GeneratorConfig
 from invprob.priors.stylegan.statistics import sample_statistics
 
@@ -144,7 +150,7 @@ def test_directions_are_found_and_lie_beside_the_generator(tmp_path: Path) -> No
 def test_edits_are_drawn_and_unknown_ones_refused(small: Path, tmp_path: Path) -> None:
     generator = load_generator(small)
     extras = load_extras(small, generator)
-    step = Direction("wide", torch.ones(16), tuple(range(8)), 1.0, 0.0)
+    step = FactorDirection("wide", torch.ones(16), tuple(range(8)), 1.0, 0.0)
     save_extras(Extras(extras.statistics, {"wide": step}), generator, extras_path(small))
     out = tmp_path / "edits.png"
     run(

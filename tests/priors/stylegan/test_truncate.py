@@ -11,7 +11,13 @@ from invprob.errors import ArgumentError
 from invprob.priors import GeneratorConfig, StyleGANPrior, load_generator, save_generator
 from invprob.priors.base import Prior
 from invprob.priors.generator_files import fingerprint
-from invprob.priors.stylegan.extras import Direction, Extras, extras_path, load_extras, save_extras
+from invprob.priors.stylegan.extras import (
+    Extras,
+    FactorDirection,
+    extras_path,
+    load_extras,
+    save_extras,
+)
 from invprob.priors.stylegan.statistics import sample_statistics
 
 CONFIG = GeneratorConfig(64, (7, 6, 5, 4, 3), style_width=8, mapping_layers=2, z_width=5, clamp=2.0)
@@ -62,9 +68,9 @@ def test_priors_and_extras_follow(tmp_path: Path) -> None:
     save_generator(whole, path)
     rng = torch.Generator().manual_seed(0)
     directions = {
-        "low": Direction("low", torch.ones(8), (0, 1, 2), 1.0, 0.0),
-        "both": Direction("both", torch.ones(8), (4, 5, 6, 9), 1.0, 0.0),
-        "fine": Direction("fine", torch.ones(8), (8, 9), 1.0, 0.0),
+        "low": FactorDirection("low", torch.ones(8), (0, 1, 2), 1.0, 0.0),
+        "both": FactorDirection("both", torch.ones(8), (4, 5, 6, 9), 1.0, 0.0),
+        "fine": FactorDirection("fine", torch.ones(8), (8, 9), 1.0, 0.0),
     }
     extras = Extras(sample_statistics(whole, rng, count=200), directions)
     save_extras(extras, whole, extras_path(path))
