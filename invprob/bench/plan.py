@@ -77,6 +77,8 @@ def make_plan(sweep: Sweep) -> Plan:
         "perceptual": None if isinstance(network, Absent) else network.record(),
     }
     runs = tuple(_runs(sweep, pictures, scale, known_by))
+    for study in sweep.studies:
+        study.check(list(dict.fromkeys(run.at["image"] for run in runs)))
     absent = _check(sweep, runs, generator, network)
     runs = tuple(run for run in runs if run.at["method"] not in absent)
     if not runs:

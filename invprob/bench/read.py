@@ -13,6 +13,8 @@ from invprob.bench.entries import (
     read_settings,
 )
 from invprob.bench.located import Source, Table
+from invprob.bench.studies import Study
+from invprob.bench.study_entries import read_study
 from invprob.bench.sweep import AXES, CHOSEN, NOTHING, Choice, Exclusion, Scale, Sweep
 from invprob.errors import ArgumentError
 from invprob.registry import load_plugin
@@ -57,6 +59,7 @@ def read_sweep(path: Path) -> Sweep:
         "purpose": root.word("purpose"),
         "processes": root.count("processes"),
         "group_by": root.words("group_by"),
+        "studies": tuple(map(read_study, root.tables("studies"))),
     }
     given = {key: value for key, value in read.items() if value is not None}
     sweep = Sweep(
@@ -64,7 +67,8 @@ def read_sweep(path: Path) -> Sweep:
         source=str(path), **given,
     )  # fmt: skip
     root.check_known("group_by", sweep.group_by, AXES, "axis")
-    labels = {axis: _distinct(sweep.choices(axis), axis) for axis in CHOSEN}
+    labels = {axis: _distinct(sweep.choices(axis), f"{axis}s") for axis in CHOSEN}
+    _distinct(sweep.studies, "studies")
     labels["set"] = [one.label for one in pictures]
     exclude = tuple(_exclusion(table, labels) for table in root.tables("exclude"))
     scales = root.table("scale")
@@ -80,13 +84,13 @@ def _seeds(table: Table) -> tuple[int, ...] | None:
     return seeds
 
 
-def _distinct(choices: Sequence[Choice], axis: str) -> list[str]:
-    """The labels of an axis; raises `ArgumentError` where two entries share one."""
+def _distinct(choices: Sequence[Choice | Study], entries: str) -> list[str]:
+    """The labels of entries; raises `ArgumentError` where two share one."""
     labels: list[str] = []
     for choice in choices:
         if choice.label in labels:
             raise ArgumentError(
-                f"{choice.place}: two {axis}s have the label {choice.label!r}; give one of them "
+                f"{choice.place}: two {entries} have the label {choice.label!r}; give one of them "
                 'another, label = "..."'
             )
         labels.append(choice.label)

@@ -34,6 +34,8 @@ class Record:
         threads: CPU threads.
         pace: Seconds a step, measured beforehand where a time budget set the number of steps.
         sessions: How often it was begun or continued.
+        studies: What each study found, by its label: numbers by the titles of columns. Where it
+            could not be made there is the reason, a sentence.
     """
 
     id: str
@@ -49,6 +51,9 @@ class Record:
     threads: int | None = None
     pace: float | None = None
     sessions: int = 1
+    studies: Mapping[str, Mapping[str, float | None] | str] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def good(self) -> bool:

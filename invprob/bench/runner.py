@@ -12,8 +12,9 @@ from invprob.bench.plots import write_plots
 from invprob.bench.pool import cores, work_through
 from invprob.bench.progress import SilentSweep, State, SweepDisplay
 from invprob.bench.records import Record, load_records, save_record
+from invprob.bench.studying import FOLDER, make_studies
 from invprob.bench.sweep import Sweep
-from invprob.bench.tables import write_tables
+from invprob.bench.tables import TABLES, write_tables
 from invprob.bench.worker import Assignment, Result
 from invprob.errors import FileError, RunError
 from invprob.files import atomic_write, file_error
@@ -98,6 +99,7 @@ class _Session:
         interrupted = False
         try:
             self._work()
+            make_studies(self._plan, self._records, self._out, self._save, self._display.message)
         except KeyboardInterrupt:
             interrupted = True
             self._note_interrupted()
@@ -216,7 +218,7 @@ def _ended(record: Record, result: Result) -> Record:
 
 def _make(out: Path) -> None:
     """Make the folders; raises `RunError` if `out` holds something else."""
-    known = {COPY, "records", "runs", "plots", "lock", "table.md", "table.csv", "runs.csv"}
+    known = {COPY, FOLDER, "records", "runs", "plots", "lock", *TABLES}
     try:
         if out.is_dir() and (foreign := {one.name for one in out.iterdir()} - known):
             raise RunError(

@@ -6,11 +6,14 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invprob.errors import ArgumentError
 from invprob.registry import suggest
 from invprob.run.config import SETTINGS, Named
+
+if TYPE_CHECKING:
+    from invprob.bench.studies import Study
 
 AXES = ("set", "image", "transform", "operator", "noise", "method", "seed")
 CHOSEN = ("transform", "operator", "noise", "method")  # axes whose entries have labels in the file
@@ -124,6 +127,7 @@ class Sweep:
     processes: int | None = None
     group_by: tuple[str, ...] = ("method", "operator", "noise")
     exclude: tuple[Exclusion, ...] = ()
+    studies: tuple["Study", ...] = ()
     scales: Mapping[str, Scale] = field(default_factory=dict)
     scale: str | None = None
     source: str = ""

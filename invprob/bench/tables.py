@@ -8,25 +8,31 @@ from typing import Any
 
 import torch
 
+from invprob.bench.markdown import plain, ruled
 from invprob.bench.plan import Plan
 from invprob.bench.records import Record
 from invprob.bench.standing import UNKNOWN, cells_of, families_of, family_rows, method_rows
+from invprob.bench.study_tables import study_rows, study_sections
 from invprob.bench.summary import COLUMNS, Column, Group, Spread, groups
 from invprob.bench.sweep import AXES, Sweep
 from invprob.files import atomic_write
 from invprob.version import __version__
 
+TABLES = ("table.md", "table.csv", "runs.csv", "studies.csv")
 SPREAD = ("count", "mean", "median", "q1", "q3", "deviation")
 
 
 def write_tables(plan: Plan, records: Mapping[str, Record], out: Path) -> list[Path]:
-    """Write the three tables, and return their paths."""
+    """Write the tables, and return their paths; `studies.csv` where there are studies."""
     axes = plan.sweep.group_by
     found = groups(plan, records, axes)
-    paths = [out / "table.md", out / "table.csv", out / "runs.csv"]
+    paths = [out / name for name in TABLES[:3]]
     _write(paths[0], as_markdown(plan, records, found))
     _write(paths[1], as_csv(_group_rows(plan, found)))
     _write(paths[2], as_csv(_run_rows(plan, records)))
+    if plan.sweep.studies:
+        paths.append(out / TABLES[3])
+        _write(paths[3], as_csv(study_rows(plan, records)))
     return paths
 
 
@@ -102,14 +108,15 @@ def as_markdown(plan: Plan, records: Mapping[str, Record], found: Sequence[Group
     lines += _table(sweep.group_by, found, plan.network)
     lines += ["", *_notes(plan, found), ""]
     lines += _standing(sweep, found)
+    lines += study_sections(plan, records)
     known = [record for run in plan.runs if (record := records.get(run.id)) is not None]
     failed = [one for one in known if one.status in ("failed", "diverged")]
     if failed:
         lines += ["## Failed runs", ""]
-        lines += [f"- `{record.id}`: {_plain(record.error or record.status)}" for record in failed]
+        lines += [f"- `{record.id}`: {plain(record.error or record.status)}" for record in failed]
         lines += [""]
     if plan.skipped:
-        lines += ["## Left out", "", *(f"- {_plain(reason)}" for reason in plan.skipped), ""]
+        lines += ["## Left out", "", *(f"- {plain(reason)}" for reason in plan.skipped), ""]
     return "\n".join(lines)
 
 
@@ -134,14 +141,14 @@ def _settings(plan: Plan) -> list[str]:
         if run.at["image"] not in names:
             names.append(run.at["image"])
     listed = "; ".join(f"{label}: {', '.join(names)}" for label, names in pictures.items())
-    network = plan.network or f"none ({_plain(plan.no_network.reason if plan.no_network else '')})"
+    network = plan.network or f"none ({plain(plan.no_network.reason if plan.no_network else '')})"
     generator = str(plan.runs[0].definition["generator"])
     return [
         f"`{command_of(sweep)}`",
         "",
         f"- prior `{Path(sweep.setting('prior')).stem}` (fingerprint {generator[:12]}…)",
         f"- steps: {steps}",
-        f"- images: {_plain(listed)}",
+        f"- images: {plain(listed)}",
         f"- seeds: {', '.join(map(str, sweep.seeds))}",
         f"- perceptual network: {network}",
         f"- invprob {__version__}, PyTorch {torch.__version__}",
@@ -156,13 +163,7 @@ def _table(axes: Sequence[str], found: Sequence[Group], network: str | None) -> 
         of = "" if group.finished == group.runs else f" of {group.runs}"
         row = [*(group.labels[axis] for axis in axes), f"{group.finished}{of}"]
         rows.append(row + [cell for one in shown for cell in _cells(group.spreads[one.name], one)])
-    return _ruled(rows)
-
-
-def _ruled(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table whose first row is its header."""
-    header, *rest = [f"| {' | '.join(map(_plain, row))} |" for row in rows]
-    return [header, f"| {' | '.join(['---'] * len(rows[0]))} |", *rest]
+    return ruled(rows)
 
 
 def _standing(sweep: Sweep, found: Sequence[Group]) -> list[str]:
@@ -177,12 +178,12 @@ def _standing(sweep: Sweep, found: Sequence[Group]) -> list[str]:
         "with a run that did not finish has no place in that cell. Cells with runs still to be "
         "made are not counted.",
         "",
-        *_ruled(method_rows(cells)),
+        *ruled(method_rows(cells)),
         "",
     ]
     families = families_of(sweep)
     if len(families) > 1:
-        lines += [*_ruled(family_rows(cells, families)), ""]
+        lines += [*ruled(family_rows(cells, families)), ""]
     return lines
 
 
@@ -228,10 +229,6 @@ def _notes(plan: Plan, found: Sequence[Group]) -> list[str]:
     if failed:
         notes += ["", f"{failed} of {len(plan.runs)} runs failed and are not in the statistics."]
     return notes
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _write(path: Path, text: str) -> None:

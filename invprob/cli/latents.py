@@ -212,7 +212,7 @@ def perturb(
     and the quartiles over the draws are printed: the distance to the solution's own image, LPIPS
     where there is a network, and PSNR to the truth where a run knows it.
     """
-    from invprob.cli.numbers import read_numbers
+    from invprob.cli.numbers import read_strengths
     from invprob.report.perturbations import draw_perturbations
     from invprob.run.solutions import find_solution
 
@@ -221,7 +221,7 @@ def perturb(
     figure = draw_perturbations(
         [find_solution(path) for path in solutions],
         image,
-        read_numbers(snr, "snr"),
+        read_strengths(snr),
         _distance(given),
         draws=draws,
         seed=given.get("seed", RunConfig.seed),
