@@ -56,9 +56,7 @@ def _interpolate(table: Table, about: Mapping[str, Any]) -> Study:
         raise table.wrong("steps", f"must be at least 2, the two ends, got {steps}")
     which = table.words("which") or ("latents", "heads")
     table.check_known("which", which, get_args(Mixed), "kind of path")
-    return InterpolateStudy(
-        **about, to=to, steps=steps, which=cast(tuple[Mixed, ...], which)
-    )
+    return InterpolateStudy(**about, to=to, steps=steps, which=cast(tuple[Mixed, ...], which))
 
 
 _READERS: Mapping[str, Callable[[Table, Mapping[str, Any]], Study]] = {

@@ -1,6 +1,7 @@
 """What an edit of an image keeps, and how much it does, beside the generator's own images."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from invprob.priors.stylegan.generator import Generator
 from invprob.priors.stylegan.inputs import SynthesisInputs
 from invprob.types import Images
 
-SAMPLES = 16  # of the generator, which say where a direction acts
+SAMPLES = 8  # of the generator, which say where a direction acts
 WITHIN = 0.8  # share of the squared change that lies inside the region
 TRUNCATION = 0.7  # of the samples
 
@@ -25,15 +26,15 @@ TRUNCATION = 0.7  # of the samples
 @checked
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Where a direction changes images of the generator.
+    """Where a direction changes images of the generator, and how much.
 
     Args:
         mask: (height, width), true for the pixels that hold 80 % of the mean squared change.
-        change: the root mean square change of such images for a strength of 1.
+        changes: the root mean square change of such images for each strength.
     """
 
     mask: Tensor
-    change: float
+    changes: tuple[float, ...]
 
     @property
     def share(self) -> float:
@@ -44,28 +45,33 @@ class Region:
 @checked
 @undisturbed()
 @torch.no_grad()
-def region_of(generator: Generator, direction: Direction, rng: torch.Generator) -> Region:
-    """Where a direction acts: the change of the generator's own images from -1 to 1.
+def region_of(
+    generator: Generator, direction: Direction, strengths: Sequence[float], rng: torch.Generator
+) -> Region:
+    """Where a direction acts: the change of images that the generator draws at random.
 
     So the region does not depend on the solution that is edited.
 
     Args:
         generator: the network.
         direction: the direction.
+        strengths: how far the images are moved.
         rng: source of the images.
     """
     z = normal((SAMPLES, generator.z_width), rng).to(generator.mean_w)
     w = generator.mean_w.lerp(generator.mapping(z), TRUNCATION)
     styles = w[:, None].expand(-1, generator.num_layers, -1)
     own = Latents(generator, SynthesisInputs(styles=styles))
-    strip = edit(own, direction, (-1.0, 1.0))
-    low, high = strip.images[0::2].clamp(-1, 1), strip.images[1::2].clamp(-1, 1)
-    change = ((high - low) / 2).square().mean((0, 1))
+    before = own.draw()
+    edited = edit(own, direction, strengths, before).images.clamp(-1, 1)
+    gap = edited - before.clamp(-1, 1).repeat_interleave(len(strengths), 0)
+    squares = gap.square().mean(1).unflatten(0, (SAMPLES, len(strengths))).mean(0)
+    change = squares.mean(0)
     ordered, places = change.flatten().sort(descending=True)
-    before = ordered.cumsum(0) - ordered
-    inside = before < WITHIN * ordered.sum()
+    inside = ordered.cumsum(0) - ordered < WITHIN * ordered.sum()
     mask = torch.zeros_like(ordered, dtype=torch.bool).scatter(0, places, inside)
-    return Region(mask.view_as(change), float(change.mean().sqrt()))
+    changes = squares.flatten(1).mean(1).sqrt().tolist()
+    return Region(mask.view_as(change), tuple(changes))
 
 
 @checked
@@ -78,7 +84,7 @@ class Kept:
             nothing lies outside.
         distance: how far the edited image lies from the one before; see `Distance`.
         effect: the root mean square change, relative to that of the generator's own images for the
-            same strength; None for a strength of 0.
+            same strength; None where these do not change, as for a strength of 0.
     """
 
     outside: float | None
@@ -97,7 +103,7 @@ def kept(
         images: the images before, (batch, channel, height, width).
         strip: what `edit` made of them.
         number: of the image.
-        region: where the direction acts, `region_of(generator, direction, rng)`.
+        region: where the direction acts for the same strengths, see `region_of`.
         distance: between images.
 
     Returns:
@@ -109,9 +115,8 @@ def kept(
     outer = ~region.mask
     apart = distance(edited, before)
     rows = []
-    for strength, squares, far in zip(strip.positions, change, apart, strict=True):
+    for expected, squares, far in zip(region.changes, change, apart, strict=True):
         error = float(squares[outer].mean()) if bool(outer.any()) else 0.0
-        expected = abs(strength) * region.change
         rows.append(
             Kept(
                 outside=10 * math.log10(4 / error) if error else None,

@@ -48,12 +48,12 @@ def draw_edits(
     strips, rows, lines, records = [], [], [], []
     for direction in directions:
         strip = edit(latents, direction, strengths, images)
-        region = region_of(latents.generator, direction, stream(seed, "region"))
+        region = region_of(latents.generator, direction, strengths, stream(seed, "region"))
         strips.append(strip)
         for number, name in enumerate(names):
             values = kept(images, strip, number, region, distance)
             texts = [
-                [f"{strength:+g}", *_texts(value)]
+                [signed(strength), *_texts(value)]
                 for strength, value in zip(strip.positions, values, strict=True)
             ]
             rows.append(StripRow(f"{name}: {direction.name}", strip.of_image(number), texts))
@@ -92,6 +92,11 @@ def draw_edits(
     )
 
 
+def signed(strength: float) -> str:
+    """A strength with its sign; 0 has none."""
+    return f"{strength:+g}" if strength else "0"
+
+
 def _texts(value: Kept) -> list[str]:
     """What stands under an edited image; nothing under the solution itself."""
     if value.effect is None:
@@ -113,7 +118,7 @@ def _lines(
         if value.effect is not None:
             outside = "–" if value.outside is None else f"{value.outside:.1f} dB"
             lines.append(
-                f"  {strength:+g}: outside the region {outside} · {distance.label} "
+                f"  {signed(strength)}: outside the region {outside} · {distance.label} "
                 f"{value.distance:.3f} · change {value.effect:.2f} of the generator's own"
             )
     effects = [value.effect for value in values if value.effect is not None]

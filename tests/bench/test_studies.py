@@ -156,6 +156,6 @@ def test_mistakes_are_found_before_anything_runs(
     write, in_process: list[str], tmp_path: Path, text: str, said: str
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(ArgumentError, match="sweep.toml, line") as caught:
+    with pytest.raises(ArgumentError, match=r"sweep\.toml, line") as caught:
         run(write(more=f"\n[[studies]]\n{text}\n"), out)
     assert said in str(caught.value) and not out.exists() and in_process == []

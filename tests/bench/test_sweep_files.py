@@ -206,6 +206,14 @@ def test_what_is_no_sweep(tmp_path: Path) -> None:
 
 SIZES: dict[str, tuple[int, Callable[[Plan], bool]]] = {
     # runs in all, counted by hand, and what each has to show
+    "fig1-robustness": (3 * 2 * 2 * 2, lambda full: full.sweep.studies[0].label == "perturb"),
+    "fig7-editing": (3 * 3, lambda full: full.sweep.studies[0].label == "edit"),
+    "fig8-interpolation": (
+        2 * 4 * 3,
+        lambda full: (
+            full.sweep.studies[0].label == "interpolate" and len(full.sweep.transforms) == 4
+        ),
+    ),
     "fig5-shifts": (
         11 * 8 * 2 * 2,
         lambda full: (

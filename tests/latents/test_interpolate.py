@@ -48,7 +48,7 @@ def test_a_batch_agrees_with_single_paths() -> None:
 
 
 def test_the_great_circle_of_two_vectors_in_the_plane() -> None:
-    """From (2, 0) to (0, 4): at a third the angle is 60 degrees from the first and the length 3.3."""
+    """From (2, 0) to (0, 4): a third from the far end, at 60 degrees and of length 10 / 3."""
     one, other = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     found = spherical(one, other, 1 / 3).double().numpy()[0]
     length = 2 / 3 + 4 * 2 / 3
@@ -75,9 +75,9 @@ def test_equal_and_opposite_tensors_have_a_path_too() -> None:
 
 def test_solutions_that_do_not_match_are_refused() -> None:
     plain, noisy = Latents.of(solved("w-plus")), Latents.of(solved("weights"))
-    with pytest.raises(PriorError, match="only the second solution holds weights."):
+    with pytest.raises(PriorError, match=r"only the second solution holds weights\."):
         interpolate(plain, noisy, [0.5])
-    with pytest.raises(PriorError, match="only the first solution holds weights."):
+    with pytest.raises(PriorError, match=r"only the first solution holds weights\."):
         interpolate(noisy, plain, [0.5])
     other = Latents.of(solution_of(prior_of("w-plus", random_generator(seed=9))))
     with pytest.raises(PriorError, match="the solutions are of different generators"):
