@@ -52,7 +52,16 @@ _HOME = {
     "save_image": "run.images",
     "solve": "solver.loop",
 }
-_MODULES = ("losses", "methods", "metrics", "operators", "priors", "schedules", "testing")
+_MODULES = (
+    "latents",
+    "losses",
+    "methods",
+    "metrics",
+    "operators",
+    "priors",
+    "schedules",
+    "testing",
+)
 
 __all__ = [*_HOME, *_MODULES]
 

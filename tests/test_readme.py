@@ -17,6 +17,7 @@ PAGES = [
     "docs/auto.md",
     "docs/choosing.md",
     "docs/runs.md",
+    "docs/latents.md",
     "docs/generators.md",
     "docs/extend/operator.md",
     "docs/extend/prior.md",

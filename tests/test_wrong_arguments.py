@@ -14,11 +14,13 @@ import torch
 from fake_distance import FakeDistance
 from jaxtyping import AbstractArray
 from public_names import public_names
+from solved import small_generator, solved
 from torch import nn
 
 import invprob
 from invprob.docstrings import hints_of
 from invprob.errors import CallError, InvprobError
+from invprob.latents import Direction, Distance, Latents, Region, Strip, StyleDirection, edit
 from invprob.losses import DataMisfit, Term
 from invprob.measurements import Measurements, measure
 from invprob.methods import Asked, Candidate, Choices, Problem
@@ -28,6 +30,8 @@ from invprob.perceptual.trunks import NETWORKS, Network
 from invprob.priors import Code, Generator, GeneratorConfig, ParamGroup, Pixels, Prior
 from invprob.priors.parts import Part, WPlus
 from invprob.priors.parts.heads import HeadShape
+from invprob.priors.stylegan import SynthesisInputs
+from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.priors.stylegan.statistics import Statistics, sample_statistics
 from invprob.registry import register
 from invprob.solver.optimisers import Adam, Optimiser
@@ -82,14 +86,21 @@ def task() -> Task:
     return Task(measured(), Identity(SHAPE), [stage()])
 
 
+def direction() -> StyleDirection:
+    return StyleDirection("some", torch.ones(8, 16))
+
+
 VALID: Mapping[type, Callable[[], Any]] = {
     Asked: Asked,
     Candidate: lambda: Candidate("tv", "it is quick"),
     Choices: Choices,
     Code: lambda: Pixels(SHAPE).start(1, torch.Generator()),
+    Direction: direction,
+    Distance: Distance,
     Generator: networks.random_generator,
     GeneratorConfig: lambda: networks.SMALL,
     HeadShape: lambda: HeadShape((8, 4), (4, 8), 2),
+    Latents: lambda: Latents.of(solved("w-plus")),
     Measurements: measured,
     Network: lambda: NETWORKS["alex"],
     Noise: lambda: GaussianNoise(sigma=0.1),
@@ -101,11 +112,16 @@ VALID: Mapping[type, Callable[[], Any]] = {
     PerceptualDistance: FakeDistance,
     Prior: lambda: Pixels(SHAPE),
     Problem: lambda: Problem(SHAPE, SHAPE),
+    Region: lambda: Region(torch.ones(32, 32) > 0, (0.5,)),
+    Solution: lambda: solved("w-plus"),
     Split: lambda: Split.of(measured(), Identity(SHAPE), 0.1, 0),
     Stage: stage,
     Statistics: lambda: sample_statistics(
         networks.random_generator(), torch.Generator(), count=100
     ),
+    Strip: lambda: edit(Latents.of(solved("w-plus")), direction(), [0.5]),
+    StyleGANPrior: lambda: StyleGANPrior(small_generator()),
+    SynthesisInputs: SynthesisInputs,
     Task: task,
     Term: DataMisfit,
     bool: lambda: True,
@@ -114,6 +130,7 @@ VALID: Mapping[type, Callable[[], Any]] = {
     nn.Parameter: lambda: nn.Parameter(torch.zeros(1)),
     nn.Sequential: lambda: NETWORKS["alex"].trunk(),
     str: lambda: "misfit",
+    torch.Generator: torch.Generator,
     torch.Tensor: lambda: torch.zeros(1, *SHAPE),
 }
 
