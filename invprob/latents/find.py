@@ -14,6 +14,7 @@ from invprob.calls import checked
 from invprob.errors import ArgumentError, FileError, InvprobError, UnknownNameError
 from invprob.latents.direction import Direction, StyleDirection
 from invprob.latents.direction_files import load_directions
+from invprob.latents.foreign_directions import read_foreign
 from invprob.priors.stylegan.extras import FactorDirection, has_extras, load_extras
 from invprob.priors.stylegan.generator import Generator
 from invprob.registry import register, suggest
@@ -127,7 +128,8 @@ def _check_one(name: str, shipped: Mapping[str, Direction]) -> None:
 def _in_file(name: str, generator: Generator) -> Direction:
     """The direction that FILE or FILE:NAME stands for."""
     path, part = _split(name)
-    held = load_directions(path, generator)
+    native = path.suffix.lower() == ".safetensors"
+    held = (load_directions if native else read_foreign)(path, generator)
     if part is not None and part not in held:
         raise UnknownNameError(
             f"{path} holds no direction {part!r}.{suggest(part, held)} Known: {_shown(held)}"

@@ -105,11 +105,16 @@ def storage(kind: Any, count: Any) -> Storage:
     return Storage(STORAGES[name], count)
 
 
+def is_array(value: Any) -> bool:
+    """Whether a value stands for a NumPy array, of numbers or of objects."""
+    if not (isinstance(value, Record) and value.name == ARRAY):
+        return False
+    return isinstance(value.state, tuple) and len(value.state) == 5
+
+
 def array(value: Any) -> TensorRef | None:
     """The place of a NumPy array in the file; None if `value` is not an array of numbers."""
-    if not (isinstance(value, Record) and value.name == ARRAY):
-        return None
-    if not (isinstance(value.state, tuple) and len(value.state) == 5):
+    if not is_array(value):
         return None
     _, shape, kind, fortran, content = value.state
     dtype = _dtype(kind)

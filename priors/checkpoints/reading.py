@@ -4,7 +4,7 @@ import contextlib
 import json
 import stat
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -73,23 +73,31 @@ def read_checkpoint(path: str | Path, *, limits: Limits = USUAL) -> RawCheckpoin
             the few harmless ones in `objects.table`.
     """
     path = Path(path)
+    with told(path, "generator file"), contextlib.ExitStack() as stack:
+        size = size_of(path, "generator file")
+        file = stack.enter_context(path.open("rb"))
+        start = file.read(512)
+        if is_safetensors(start, size):
+            return _safetensors(path, limits)
+        found = recognise(value_of(file, size, limits, "generator file"), limits)
+        _check_names(found.tensors)
+        tensors = FileTensors(file, size, found.tensors, limits)
+        stack.pop_all()  # the tensors keep the file open
+        return RawCheckpoint(found.format, tensors, found.attributes, found.notes)
+
+
+@contextlib.contextmanager
+def told(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever damage causes into a `GeneratorFileError` of one line.
+
+    Args:
+        path: The file that is read inside.
+        what: What it should be, such as "generator file".
+    """
     try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait forever
-            kind = "a directory" if stat.S_ISDIR(about.st_mode) else "a pipe or a device"
-            raise GeneratorFileError(f"it is {kind}, not a generator file")
-        with contextlib.ExitStack() as stack:
-            size, file = about.st_size, stack.enter_context(path.open("rb"))
-            start = file.read(512)
-            if is_safetensors(start, size):
-                return _safetensors(path, limits)
-            file.seek(0)
-            found = recognise(_value(file, start, size, limits), limits)
-            _check_names(found.tensors)
-            tensors = FileTensors(file, size, found.tensors, limits)
-            stack.pop_all()  # the tensors keep the file open
+        yield
     except FileNotFoundError:
-        raise GeneratorFileError(f"there is no generator file {path}") from None
+        raise GeneratorFileError(f"there is no {what} {path}") from None
     except GeneratorFileError as error:
         raise GeneratorFileError(f"{path}: {one_line(str(error))}") from None
     except OSError as error:
@@ -97,7 +105,15 @@ def read_checkpoint(path: str | Path, *, limits: Limits = USUAL) -> RawCheckpoin
     except DAMAGE as error:
         reason = one_line(f"{type(error).__name__}: {error}")
         raise GeneratorFileError(f"{path} is damaged: {reason}") from None
-    return RawCheckpoint(found.format, tensors, found.attributes, found.notes)
+
+
+def size_of(path: Path, what: str) -> int:
+    """The bytes of a file; raises `GeneratorFileError` for what is none."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait forever
+        kind = "a directory" if stat.S_ISDIR(about.st_mode) else "a pipe or a device"
+        raise GeneratorFileError(f"it is {kind}, not a {what}")
+    return about.st_size
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -130,8 +146,18 @@ def _safetensors(path: Path, limits: Limits) -> RawCheckpoint:
     return RawCheckpoint("native", unwrapped(tensors), about)
 
 
-def _value(file: BinaryIO, start: bytes, size: int, limits: Limits) -> Any:
-    """The value in a file that begins with `start`."""
+def value_of(file: BinaryIO, size: int, limits: Limits, what: str) -> Any:
+    """The value in a file of torch.save, or in a pickle. Its tensors stay in the file.
+
+    Args:
+        file: The open file.
+        size: Its bytes.
+        limits: What it may ask for.
+        what: What it should be, such as "generator file".
+    """
+    file.seek(0)
+    start = file.read(512)
+    file.seek(0)
     if start[:4] == b"PK\3\4":
         return torch_files.read_zip(file, size, limits)
     if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):
@@ -140,11 +166,11 @@ def _value(file: BinaryIO, start: bytes, size: int, limits: Limits) -> Any:
         if value == torch_files.MAGIC:
             return torch_files.read_stream(source, budget)
         return value
-    raise GeneratorFileError(_not_a_generator(start))
+    raise GeneratorFileError(_something_else(start, what))
 
 
-def _not_a_generator(start: bytes) -> str:
-    """What a file is that is not a generator file."""
+def _something_else(start: bytes, what: str) -> str:
+    """What a file is that is not what it should be."""
     text = start.lstrip().lower()
     if not start:
         return "the file is empty"
@@ -156,4 +182,4 @@ def _not_a_generator(start: bytes) -> str:
         return "this is a compressed file: unpack it first"
     if start[257:262] == b"ustar":
         return "this is a tar archive: unpack it first, or save a torch file of 2016 again"
-    return "not a generator file: neither safetensors nor a file of torch.save nor a pickle"
+    return f"not a {what}: neither safetensors nor a file of torch.save nor a pickle"
