@@ -19,6 +19,7 @@ PAGES = [
     "docs/runs.md",
     "docs/latents.md",
     "docs/generators.md",
+    "docs/directions.md",
     "docs/extend/operator.md",
     "docs/extend/prior.md",
     "docs/extend/method.md",

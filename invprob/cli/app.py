@@ -13,7 +13,18 @@ from typing import Annotated, cast
 
 import typer
 
-from invprob.cli import bench, check, convert, gallery, generators, latents, lists, solve, train
+from invprob.cli import (
+    bench,
+    check,
+    convert,
+    directions,
+    gallery,
+    generators,
+    latents,
+    lists,
+    solve,
+    train,
+)
 from invprob.cli import measure as measuring
 from invprob.cli import pull as pulling
 from invprob.errors import InvprobError
@@ -58,6 +69,7 @@ measuring.register(app)
 lists.register(app)
 generators.register(app)
 latents.register(app)
+directions.register(app)
 check.register(app)
 convert.register(app)
 gallery.register(app)

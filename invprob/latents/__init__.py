@@ -23,3 +23,5 @@ from invprob.latents.latents import Latents as Latents
 from invprob.latents.perturb import Robustness as Robustness
 from invprob.latents.perturb import perturb as perturb
 from invprob.latents.perturb import robustness as robustness
+from invprob.latents.unlabelled import factorised_directions as factorised_directions
+from invprob.latents.unlabelled import principal_directions as principal_directions

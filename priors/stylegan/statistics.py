@@ -126,7 +126,7 @@ def statistics_of(batches: Iterable[Vectors]) -> Statistics:
     Raises:
         ArgumentError: there are fewer than two draws in all.
     """
-    w_moments, v_moments = _Moments(), _Moments()
+    w_moments, v_moments = Moments(), Moments()
     for w in batches:
         double = w.detach().cpu().double()
         w_moments.add(double)
@@ -216,7 +216,7 @@ def draws_of_w(
         yield generator.mapping(z.to(generator.mean_w))
 
 
-class _Moments:
+class Moments:
     """Mean and scatter matrix of rows, merged batch by batch without loss of precision."""
 
     def __init__(self) -> None:

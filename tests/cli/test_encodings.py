@@ -10,7 +10,10 @@ import pytest
 from invprob.cli.app import main
 from invprob.registry import register
 
-HELP = ("solve", "measure", "bench", "check", "convert", "pull", "gallery", "train-encoder")
+HELP = (
+    *("solve", "measure", "bench", "check", "convert", "pull", "gallery", "train-encoder"),
+    "directions",
+)
 COMMANDS = [
     ["--help"],
     *([name, "--help"] for name in HELP),
@@ -23,7 +26,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(
     ("arguments", "encoding"),
-    [*((command, "cp1252") for command in COMMANDS), *((each, "ascii") for each in COMMANDS[:9])],
+    [*((command, "cp1252") for command in COMMANDS), *((each, "ascii") for each in COMMANDS[:10])],
 )
 def test_every_command_prints(
     arguments: list[str], encoding: str, monkeypatch: pytest.MonkeyPatch
