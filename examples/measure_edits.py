@@ -1,16 +1,18 @@
 """Measure how far edits of a restored face move the factors that their directions are named after.
 
     invprob solve --operator circulant --ratio 0.05 --out face
-    python examples/measure_edits.py face --assets FACES --weights squeezenet.pth
+    invprob solve --operator circulant --ratio 0.05 --method sphinx --out heads
+    python examples/measure_edits.py face heads --assets FACES --weights squeezenet.pth
 
 FACES is the folder of the renderer whose faces the generator was trained on. A predictor of its
 factors is fitted to images that the generator draws, whose factors their codes z state. It then
-says how far a factor moves from strength -2 to 2: for the restored face, and for random images of
-the generator. What free pixels added to the restored face is kept, unless `--retouch drop`.
+says how far a factor moves from strength -2 to 2: for random images of the generator, and for each
+restored face relative to these. Where free pixels added something to a face there are two numbers:
+with it, and without it (`--retouch drop`).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ TRUNCATION = 0.7  # of the random images
 
 
 def main(
-    run: Annotated[Path, typer.Argument(help="A run folder, or a solution file.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or solution files.")],
     assets: Annotated[Path, typer.Option(help="Folder that holds render_faces.py.")],
     weights: Annotated[Path, typer.Option(help="Weights of the predictor's trunk.")],
     count: Annotated[int, typer.Option(help="How many directions, the strongest first.")] = 8,
@@ -42,16 +44,15 @@ def main(
     fitted: Annotated[int, typer.Option(help="How many images the predictor is fitted to.")] = 4000,
     held_out: Annotated[int, typer.Option(help="How many it is tested on.")] = 500,
     samples: Annotated[int, typer.Option(help="How many random images are edited.")] = 32,
-    retouch: Annotated[
-        Literal["keep", "drop"], typer.Option(help="What becomes of the free pixels' part.")
-    ] = "keep",
 ) -> None:
     """Print a row for each direction."""
-    found = find_solution(run)
-    latents = Latents.of(found.solution)
-    if retouch == "drop":
-        latents = latents.without_retouch()
-    generator = latents.generator
+    faces: dict[str, Latents] = {}
+    for run in runs:
+        latents = Latents.of(find_solution(run).solution)
+        faces[run.name] = latents
+        if latents.retouch is not None:
+            faces[f"{run.name} without pixels"] = latents.without_retouch()
+    generator = next(iter(faces.values())).generator
     extras = load_extras(generator.source, generator).directions
     strongest = sorted(extras.values(), key=lambda one: one.moved, reverse=True)
     codes = FaceCodes(load_renderer(assets), 0, range(labelled), generator.style_width)
@@ -70,16 +71,17 @@ def main(
 
     own = random_images(generator, samples)
     directions = known_directions(generator)
-    print("| direction | generator's own | restored face | ratio | R² of the predictor |")
-    print("| --- | --- | --- | --- | --- |")
+    print(f"| direction | R² | random images | {' | '.join(faces)} |")
+    print("|" + " --- |" * (3 + len(faces)))
     for column, (name, certainty) in enumerate(zip(names, known, strict=True)):
         far = moved(own, directions[name], predictor)[:, column]
-        here = moved(latents, directions[name], predictor)[:, column]
-        ratio = float(here.mean() / far.mean())
+        shares = [
+            float(moved(face, directions[name], predictor)[:, column].mean() / far.mean())
+            for face in faces.values()
+        ]
+        cells = [f"{certainty:.2f}", f"{float(far.mean()):.2f} ± {float(far.std()):.2f}"]
         print(
-            f"| {name} | {float(far.mean()):.2f} ± {float(far.std()):.2f} | "
-            f"{float(here.mean()):.2f} | {ratio:.2f} | {certainty:.2f} |",
-            flush=True,
+            f"| {' | '.join([name, *cells, *(f'{share:.2f}' for share in shares)])} |", flush=True
         )
 
 
