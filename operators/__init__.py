@@ -31,6 +31,7 @@ from invprob.operators.noise import (
 from invprob.operators.partial import LinearPartial, Partial, hold_out
 from invprob.operators.phase import PhaseRetrieval
 from invprob.operators.resampling import AreaDownsample, BicubicDownsample
+from invprob.operators.series import LinearSeries, Series, series
 from invprob.operators.stack import LinearStack, Stack, stack
 from invprob.operators.transforms import SubsampledDCT, SubsampledFourier, SubsampledHadamard
 from invprob.operators.warps import Affine, Elastic, Perspective
@@ -61,6 +62,7 @@ __all__ = [
     "LinearEach",
     "LinearOperator",
     "LinearPartial",
+    "LinearSeries",
     "LinearStack",
     "Luminance",
     "Mask",
@@ -79,6 +81,7 @@ __all__ = [
     "SaltAndPepperNoise",
     "Saturate",
     "Scale",
+    "Series",
     "SpeckleNoise",
     "Stack",
     "StrokeMask",
@@ -90,5 +93,6 @@ __all__ = [
     "compose",
     "each",
     "hold_out",
+    "series",
     "stack",
 ]

@@ -106,7 +106,15 @@ def test_registering_the_same_class_again_is_fine() -> None:
 def test_a_structure_cannot_take_the_name_of_an_operator() -> None:
     with pytest.raises(ArgumentError, match=r"'identity' is the name of .*identity\.Identity"):
         structure("identity")(Structure)
-    assert set(STRUCTURES) == {"adjoint", "compose", "each", "external", "partial", "stack"}
+    assert set(STRUCTURES) == {
+        "adjoint",
+        "compose",
+        "each",
+        "external",
+        "partial",
+        "series",
+        "stack",
+    }
 
 
 def test_what_is_not_registered_has_no_name() -> None:

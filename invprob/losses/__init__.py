@@ -11,6 +11,7 @@ from invprob.losses.perceptual import PerceptualTerm as PerceptualTerm
 from invprob.losses.perceptual import check_image as check_image
 from invprob.losses.perceptual import is_image as is_image
 from invprob.losses.projection import ProjectedGradient as ProjectedGradient
+from invprob.losses.series import MeanOfPictures as MeanOfPictures
 from invprob.losses.stochastic import Stochastic as Stochastic
 from invprob.losses.stochastic import check_stochastic as check_stochastic
 from invprob.losses.stochastic import with_fresh_noise as with_fresh_noise
