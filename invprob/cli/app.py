@@ -18,6 +18,7 @@ from invprob.cli import (
     check,
     convert,
     directions,
+    discover,
     gallery,
     generators,
     latents,
@@ -70,6 +71,7 @@ lists.register(app)
 generators.register(app)
 latents.register(app)
 directions.register(app)
+discover.register(app)
 check.register(app)
 convert.register(app)
 gallery.register(app)
