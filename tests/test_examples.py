@@ -9,6 +9,7 @@ from scripts import EXAMPLES, run_script
 
 # What each prints at its end, and how it is kept short.
 EXPECTED = {
+    "benchmark_discovery.py": (["--smoke"], "| w-plus |"),
     "benchmark_loading.py": (["--smoke"], "x torch.load"),
     "benchmark_operators.py": (["--smoke"], "x its FFTs"),
     "benchmark_quality.py": (["--smoke"], "of the time"),
