@@ -170,14 +170,14 @@ def _variants(by: str | None, values: str | None) -> "tuple[Varied | None, tuple
 
 def _varied(text: str) -> "Varied":
     """The operator and the option that `rotate`, `translate:dx` or `saturate:gain,knee=0` names."""
+    from invprob.cli.everyday import registered
     from invprob.cli.options import parse
     from invprob.errors import ArgumentError
     from invprob.registry import options_of, suggest
-    from invprob.registry import register as registers
     from invprob.run.variants import varied
 
     name, _, rest = text.partition(":")
-    options = {option.name: option for option in options_of(registers.operator[name])}
+    options = {option.name: option for option in options_of(registered("operator", name))}
     fixed: dict[str, Any] = {}
     free: list[str] = []
     for item in filter(None, rest.split(",")):

@@ -35,7 +35,7 @@ from invprob.solver.loop import solve
 from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Solution
 
-DIRECTION_RATE, SCALE_RATE = 0.05, 0.5  # learning rates of Adam
+DIRECTION_RATE, SCALE_RATE = 0.05, 0.2  # learning rates of Adam
 UNIT = "1 in the scale α of the discovery, for each style row"
 
 
@@ -76,7 +76,8 @@ class Discovery:
                 f"truth must be {tuple(self.pictures.shape)} as the pictures are, got "
                 f"{tuple(truth.shape)}"
             )
-        found: Tensor = psnr(self.pictures.flatten(0, 1), truth.flatten(0, 1))
+        true = truth.to(self.pictures).flatten(0, 1)
+        found: Tensor = psnr(self.pictures.flatten(0, 1), true)
         return found.view(truth.shape[:2])
 
 
@@ -126,7 +127,8 @@ def discover(
             f"got {tuple(pictures.shape)}"
         )
     part = Identity(tuple(stack.shape[2:])) if operator is None else operator
-    whole = series(part.to(stack.device, stack.dtype), stack.shape[1])
+    stack = stack.to(prior.generator.mean_w)
+    whole = series(part.to(stack.device), stack.shape[1])
     return discover_measured(
         measure(whole.joined(stack), whole),
         whole,
@@ -178,7 +180,7 @@ def discover_measured(
         schedule: of the learning rates. None: that of `solve`.
         direction_rate: learning rate of D relative to that of w*. None: so that Adam moves it at
             0.05.
-        scale_rate: the same of the scales. None: so that Adam moves them at 0.5.
+        scale_rate: the same of the scales. None: so that Adam moves them at 0.2.
         steps: how many steps to take.
         seed: what every random draw is derived from.
         name: what the direction is called.
