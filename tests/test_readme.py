@@ -20,6 +20,7 @@ PAGES = [
     "docs/latents.md",
     "docs/generators.md",
     "docs/directions.md",
+    "docs/discovery.md",
     "docs/extend/operator.md",
     "docs/extend/prior.md",
     "docs/extend/method.md",
