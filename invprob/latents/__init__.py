@@ -6,12 +6,12 @@ from invprob.latents.direction import StyleDirection as StyleDirection
 from invprob.latents.direction import together as together
 from invprob.latents.direction_files import load_directions as load_directions
 from invprob.latents.direction_files import save_directions as save_directions
-from invprob.latents.distance import Distance as Distance
-from invprob.latents.distance import Smoothness as Smoothness
-from invprob.latents.distance import smoothness as smoothness
 from invprob.latents.discover import Discovery as Discovery
 from invprob.latents.discover import discover as discover
 from invprob.latents.discover import discover_measured as discover_measured
+from invprob.latents.distance import Distance as Distance
+from invprob.latents.distance import Smoothness as Smoothness
+from invprob.latents.distance import smoothness as smoothness
 from invprob.latents.edit import Strip as Strip
 from invprob.latents.edit import edit as edit
 from invprob.latents.find import find_direction as find_direction
