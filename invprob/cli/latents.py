@@ -166,11 +166,12 @@ def interpolate(
     for one in others:
         check_suffix(one, ANIMATIONS)
     target = _target(out, "interpolate", others, overwrite=overwrite)
+    kinds: Sequence[Literal["latents", "heads"]] = ("latents", "heads") if of == "both" else (of,)
     figure = draw_interpolations(
         find_solution(first),
         find_solution(second),
         steps,
-        ("latents", "heads") if of == "both" else (of,),
+        kinds,
         path,
         _distance(given),
         seed=given.get("seed", RunConfig.seed),
@@ -212,7 +213,7 @@ def perturb(
     and the quartiles over the draws are printed: the distance to the solution's own image, LPIPS
     where there is a network, and PSNR to the truth where a run knows it.
     """
-    from invprob.cli.numbers import read_strengths
+    from invprob.cli.numbers import read_numbers
     from invprob.report.perturbations import draw_perturbations
     from invprob.run.solutions import find_solution
 
@@ -221,7 +222,7 @@ def perturb(
     figure = draw_perturbations(
         [find_solution(path) for path in solutions],
         image,
-        read_strengths(snr),
+        read_numbers(snr, "snr"),
         _distance(given),
         draws=draws,
         seed=given.get("seed", RunConfig.seed),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from networks import GeneratorConfig, random_generator
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from invprob.cli.app import run
 from invprob.latents import Latents, StyleDirection
@@ -93,7 +93,7 @@ def test_rows_together_and_an_animation(call, runs: Path) -> None:
     assert done.status == 0, done.err
     assert done.out == "sheet.webp\n"
     with Image.open("moving.gif") as moving:
-        assert moving.n_frames == 4
+        assert len(list(ImageSequence.Iterator(moving))) == 4
     with Image.open("sheet.webp") as sheet:
         assert sheet.width > 3 * 128
     edited = Solution.load("sheet.safetensors").realised["styles"]
