@@ -4,6 +4,7 @@ A sweep file asks for studies as `[[studies]]`. Each finished run is studied onc
 in its record, and a sheet of pictures lies in `studies/`.
 """
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,17 @@ from invprob.latents.distance import Distance
 from invprob.latents.find import find_direction
 from invprob.latents.latents import Latents
 from invprob.latents.perturb import Perturbed
+from invprob.priors.traversal import MARGIN
+from invprob.report.discoveries import draw_discovery
 from invprob.report.edits import draw_edits
 from invprob.report.figure import Figure
 from invprob.report.interpolations import Mixed, draw_interpolations
 from invprob.report.perturbations import draw_perturbations
-from invprob.run.solutions import Found, find_solution
+from invprob.run.config import Named
+from invprob.run.discovering import METHODS, build_discovery
+from invprob.run.solutions import Found, config_of, find_solution
+from invprob.run.variants import varied
+from invprob.run.watch import Silent
 
 Numbers = Mapping[str, float | None]
 
@@ -156,12 +163,48 @@ class InterpolateStudy(Study):
     def measure(self, folder: Path, partner: Path | None, distance: Distance) -> Studied:
         assert partner is not None  # see `partner`
         one, other = find_solution(folder), find_solution(partner)
-        kinds = [kind for kind in self.which if kind != "heads" or _has_heads(one)]
+        kinds: list[Mixed] = [kind for kind in self.which if kind != "heads" or _has_heads(one)]
         figure = draw_interpolations(one, other, self.steps, kinds, "linear", distance)
         numbers: dict[str, float | None] = {}
         for path in figure.numbers["paths"]:
             numbers[f"{path['path']}: length"] = path["length"]
             numbers[f"{path['path']}: largest jump"] = path["largest_jump"]
+        return Studied(numbers, figure)
+
+
+@final
+@dataclass(frozen=True)
+class DiscoverStudy(Study):
+    """A direction from the run's own image and variants of it (Fig. 12), by the same latents.
+
+    The run is the inversion of the image alone. Heads are moved where it has some, else style rows.
+    """
+
+    by: str
+    values: tuple[float, ...]
+    option: str | None
+
+    def measure(self, folder: Path, partner: Path | None, distance: Distance) -> Studied:
+        found = find_solution(folder)
+        by = varied(Named(self.by), self.option)
+        config = config_of(found)
+        method = METHODS["heads" if _has_heads(found) else "w-plus"]
+        job = build_discovery(dataclasses.replace(config, method=method), by, self.values, MARGIN)
+        figure = draw_discovery(
+            job.solve(Silent()), job.pictures, job.names, None, by.attribute, {"by": self.by}
+        )
+        numbers: dict[str, float | None] = {
+            f"{name}: PSNR": score
+            for name, score in zip(job.names, figure.numbers["psnr"], strict=True)
+        }
+        measured = figure.numbers["measured"]
+        if measured is not None:
+            numbers |= {
+                f"{name}: {measured['attribute']}": value
+                for name, value in zip(job.names, measured["at_learned_scales"], strict=True)
+            }
+            numbers["monotonic"] = float(measured["monotonic"])
+            numbers["off a straight line"] = measured["largest_distance_from_a_line"]
         return Studied(numbers, figure)
 
 

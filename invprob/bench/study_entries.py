@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
 
 from invprob.bench.located import Table
-from invprob.bench.studies import EditStudy, InterpolateStudy, PerturbStudy, Study
-from invprob.errors import ArgumentError
+from invprob.bench.studies import DiscoverStudy, EditStudy, InterpolateStudy, PerturbStudy, Study
+from invprob.errors import ArgumentError, InvprobError
 from invprob.latents.perturb import Perturbed
 from invprob.report.interpolations import Mixed
+from invprob.run.config import Named
+from invprob.run.variants import varied
 
 
 def read_study(table: Table) -> Study:
@@ -59,10 +61,25 @@ def _interpolate(table: Table, about: Mapping[str, Any]) -> Study:
     return InterpolateStudy(**about, to=to, steps=steps, which=cast(tuple[Mixed, ...], which))
 
 
+def _discover(table: Table, about: Mapping[str, Any]) -> Study:
+    by, values = table.word("by"), _decimals(table, "values")
+    option = table.word("option")
+    if by is None:
+        raise table.wrong("by", 'must be the name of an operator, such as "rotate"')
+    try:
+        varied(Named(by), option)
+    except InvprobError as error:
+        raise table.wrong("by", f"makes no variants: {error}") from None
+    if values is None or len(values) < 2:
+        raise table.wrong("values", "must be two numbers or more, such as [0, 22.5, 45]")
+    return DiscoverStudy(**about, by=by, values=values, option=option)
+
+
 _READERS: Mapping[str, Callable[[Table, Mapping[str, Any]], Study]] = {
     "perturb": _perturb,
     "edit": _edit,
     "interpolate": _interpolate,
+    "discover": _discover,
 }
 
 

@@ -13,13 +13,6 @@ from invprob.run.config import Named, RunConfig
 if TYPE_CHECKING:
     from invprob.run.variants import Varied
 
-# The methods whose latents are moved. Heads learn from fresh draws, and so by Adam. Content and
-# noise maps that are free fit each picture better, and the pictures between them worse.
-METHODS = {
-    "heads": Named("sphinx", {"optimiser": "adam", "content": "constant", "noise_maps": "stored"}),
-    "w-plus": Named("w-plus", {"optimiser": "adam"}),
-}
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -112,7 +105,7 @@ def discover(
     from invprob.latents.direction_files import save_directions
     from invprob.report.discoveries import draw_discovery
     from invprob.report.figure import Target
-    from invprob.run.discovering import build_discovery
+    from invprob.run.discovering import METHODS, build_discovery
 
     places = None if strengths is None else read_strengths(strengths)
     load_plugins(given.get("plugins", ()))

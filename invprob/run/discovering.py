@@ -15,11 +15,18 @@ from invprob.operators.series import Series, series
 from invprob.perceptual.distance import Absent, PerceptualDistance, find_perceptual
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.run.build import build_device, build_noise, build_recipe, make_generator, make_operator
-from invprob.run.config import RunConfig
+from invprob.run.config import Named, RunConfig
 from invprob.run.inputs import load_inputs
 from invprob.run.variants import Varied, make_variants
 from invprob.run.watch import Display, Watcher
 from invprob.streams import derive
+
+# The methods whose latents are moved. Heads learn from fresh draws, and so by Adam. Content and
+# noise maps that are free fit each picture better, and the pictures between them worse.
+METHODS = {
+    "heads": Named("sphinx", {"optimiser": "adam", "content": "constant", "noise_maps": "stored"}),
+    "w-plus": Named("w-plus", {"optimiser": "adam"}),
+}
 
 
 @dataclass(frozen=True, eq=False)

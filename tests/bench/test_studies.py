@@ -126,6 +126,22 @@ def test_the_path_to_another_image(write, in_process: list[str], tmp_path: Path)
     assert {row["image"] for row in rows(out / "studies.csv")} == {"face"}
 
 
+def test_a_direction_from_variants(write, in_process: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study = '\n[[studies]]\nname = "discover"\nby = "brightness"\nvalues = [0.5, 1, 1.5]\n'
+    run(write(more=study), out)
+    record = load_record(out, "face_all_sphinx_s0")
+    assert record is not None
+    numbers = record.studies["discover"]
+    assert not isinstance(numbers, str)
+    names = [f"brightness {value}" for value in ("0.5", "1", "1.5")]
+    expected = [f"{name}: {what}" for what in ("PSNR", "brightness") for name in names]
+    assert list(numbers) == [*expected, "monotonic", "off a straight line"]
+    assert numbers["monotonic"] in (0, 1)
+    sheet = out / "studies" / "discover" / "face_all_sphinx_s0.json"
+    assert json.loads(sheet.read_text())["psnr"][0] == numbers["brightness 0.5: PSNR"]
+
+
 def test_what_cannot_be_studied_is_told(write, in_process: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     other = ('[[methods]]\nname = "w-plus"', '[[methods]]\nname = "tv"')
@@ -149,6 +165,9 @@ def test_what_cannot_be_studied_is_told(write, in_process: list[str], tmp_path: 
         ('name = "edit"', "must be names of directions"),
         ('name = "interpolate"', "must be the name of an image of the sweep"),
         ('name = "interpolate"\nto = "cat"\nsteps = 1', "must be at least 2, the two ends"),
+        ('name = "discover"', "must be the name of an operator"),
+        ('name = "discover"\nby = "rotat"\nvalues = [0, 1]', "Did you mean 'rotate'?"),
+        ('name = "discover"\nby = "rotate"\nvalues = [0]', "must be two numbers or more"),
         ('name = "interpolate"\nto = "dog"', "there is no image 'dog' in this sweep"),
     ],
 )

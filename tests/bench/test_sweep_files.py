@@ -214,6 +214,12 @@ SIZES: dict[str, tuple[int, Callable[[Plan], bool]]] = {
             full.sweep.studies[0].label == "interpolate" and len(full.sweep.transforms) == 4
         ),
     ),
+    "fig12-discovery": (
+        2 * 2,
+        lambda full: (
+            [one.label for one in full.sweep.studies] == ["rotation", "brightness", "zoom"]
+        ),
+    ),
     "fig5-shifts": (
         11 * 8 * 2 * 2,
         lambda full: (
