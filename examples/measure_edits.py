@@ -79,7 +79,8 @@ def main(
             float(moved(face, directions[name], predictor)[:, column].mean() / far.mean())
             for face in faces.values()
         ]
-        cells = [f"{certainty:.2f}", f"{float(far.mean()):.2f} ± {float(far.std()):.2f}"]
+        spread = f"{float(far.mean()):.2f} ± {float(far.std()):.2f}, least {float(far.min()):.2f}"
+        cells = [f"{certainty:.2f}", spread]
         print(
             f"| {' | '.join([name, *cells, *(f'{share:.2f}' for share in shares)])} |", flush=True
         )
