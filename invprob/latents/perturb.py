@@ -1,7 +1,7 @@
 """Noise on the latents of a solution, at a signal-to-noise ratio (SPHInX, Fig. 1)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,10 +42,9 @@ def perturb(
     """
     if not math.isfinite(snr):
         raise ArgumentError(f"snr must be a finite number of dB, not {snr}")
-    chosen = ("styles", "scales.") if which == "style" else _ALL
 
     def noisy(name: str, tensor: Tensor) -> Tensor:
-        if not name.startswith(chosen):
+        if not name.startswith(_PERTURBED[which]):
             return tensor
         noise = normal(tensor.shape, rng).to(tensor)
         power, own = (one.flatten(1).double().square().sum(1) for one in (tensor, noise))
@@ -55,7 +54,10 @@ def perturb(
     return latents.changed(noisy)
 
 
-_ALL = ("styles", "scales.", "content", "features.", "noise.")
+_PERTURBED: Mapping[Perturbed, tuple[str, ...]] = {
+    "style": ("styles", "scales."),
+    "all": ("styles", "scales.", "content", "features.", "noise."),
+}
 
 
 @checked
@@ -68,6 +70,7 @@ class Robustness:
         distance: how far each perturbed image lies from the solution's, (ratios, draws).
         psnr: the same in dB.
         truth: PSNR of each perturbed image to the truth in dB, likewise; None where it is unknown.
+        rms: root mean square of each kind of latents that got noise, by its name.
         examples: the first draw for each ratio, (ratios, channel, height, width).
         latents: those of the examples.
     """
@@ -76,6 +79,7 @@ class Robustness:
     distance: Tensor
     psnr: Tensor
     truth: Tensor | None
+    rms: Mapping[str, float]
     examples: Images
     latents: Latents
 
@@ -133,6 +137,16 @@ def robustness(
         distance=torch.stack(apart),
         psnr=torch.stack(near),
         truth=torch.stack(right) if right else None,
+        rms=_rms(latents, which),
         examples=torch.cat(examples),
         latents=joined(first),
     )
+
+
+def _rms(latents: Latents, which: Perturbed) -> dict[str, float]:
+    """The root mean square of each kind of latents that gets noise."""
+    found: dict[str, list[Tensor]] = {}
+    for name, tensor in latents.tensors().items():
+        if name.startswith(_PERTURBED[which]):
+            found.setdefault(name.partition(".")[0], []).append(tensor.double().flatten())
+    return {kind: float(torch.cat(parts).square().mean().sqrt()) for kind, parts in found.items()}

@@ -64,7 +64,8 @@ def draw_perturbations(
             )
             results.append(result)
             title = f"{found.name}: {found.names[place]}"
-            lines.append(title)
+            sizes = ", ".join(f"{kind} {rms:.2f}" for kind, rms in result.rms.items())
+            lines.append(f"{title} (root mean square: {sizes})")
             texts = []
             for index, ratio in enumerate(snr):
                 said = _said(result, index, distance)
@@ -128,6 +129,7 @@ def _record(found: Found, place: int, result: Robustness) -> dict[str, Any]:
         "solution": found.name,
         "image": found.names[place],
         "snr": list(result.snr),
+        "latents_rms": dict(result.rms),
         **{
             name: None
             if values is None

@@ -63,6 +63,8 @@ def test_robustness_compares_draws_with_the_solution_and_the_truth() -> None:
     found = robustness(
         Latents.of(solution), solution.image, [60, 20, 0], Distance(), draws=5, truth=truth
     )
+    own_rms = float(solution.realised["styles"].double().square().mean().sqrt())
+    assert found.rms == {"styles": pytest.approx(own_rms)}
     assert found.distance.shape == found.psnr.shape == (3, 5) and found.truth is not None
     medians = found.distance.median(1).values
     assert medians[0] < medians[1] < medians[2]
