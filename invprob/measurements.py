@@ -17,11 +17,7 @@ from torch import Tensor
 
 from invprob.ambient import own_precision, undisturbed
 from invprob.calls import checked
-from invprob.errors import (
-    ArgumentError,
-    MeasurementError,
-    UnknownNameError,
-)
+from invprob.errors import ArgumentError, MeasurementError, UnknownNameError
 from invprob.files import atomic_write
 from invprob.image_range import doubt_images, doubt_measurements, doubt_noise
 from invprob.kinds import remedy
@@ -130,7 +126,7 @@ class Measurements:
             MeasurementWarning: as a warning, where the operator doubts them (`Operator.doubts`),
                 and where they or the noise are much larger than images in [-1, 1] allow.
         """
-        values = _real(array)
+        values = real_numbers(array)
         shape = operator.measurement_shape
         if tuple(values.shape) == shape:
             values = values[None]
@@ -373,7 +369,8 @@ def _of(
     )
 
 
-def _real(array: Tensor | ArrayLike) -> Tensor:
+def real_numbers(array: Tensor | ArrayLike) -> Tensor:
+    """An array as a tensor, float64 where it was none; raises `MeasurementError` if not real."""
     if not isinstance(array, Tensor):
         try:
             numbers = np.asarray(array)

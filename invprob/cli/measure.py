@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -85,13 +85,16 @@ def measure(
     _report(measurements, ratios, out, as_json=as_json, quiet=quiet)
 
 
-@takes_settings("operators", "spec", "noise", "grey", "seed", "operator_seed", "plugins")
+@takes_settings(
+    "operators", "spec", "noise", "fit", "white", "grey", "seed", "operator_seed", "plugins"
+)
 def import_measurements(
     context: typer.Context,
     out: Target,
     given: Given,
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="A NumPy file (.npy).")
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="NumPy files (.npy), or pictures."),
     ] = None,
     size: Size = None,
     overwrite: Replace = False,
@@ -100,24 +103,20 @@ def import_measurements(
 ) -> None:
     """Import measurements that were made elsewhere, with the operator that describes them."""
     from invprob.errors import ArgumentError
-    from invprob.measurements import Measurements
-    from invprob.run.build import build_noise, make_operator
+    from invprob.run.inputs import with_absolute_paths
+    from invprob.run.measured import load_measured
 
-    config = _config(context, words, given)
-    if len(config.images) != 1:
-        raise ArgumentError(f"name one file of measurements, not {len(config.images)}")
+    settings = read_settings(context, words, given)
+    files = settings.pop("images", ())
+    if not files:
+        raise ArgumentError("name the file of the measurements: a NumPy file (.npy) or a picture")
+    config = with_absolute_paths(RunConfig(**settings, measured=files))
     _check_target(out, overwrite=overwrite)
-    source = Path(config.images[0])
-    side = _size(config, size)
-    built = make_operator(config, (3, side, side))
-    measurements = Measurements.from_array(
-        _array(source),
-        built,
-        noise=build_noise(config.noise),
-        seed=config.seed,
-        record={"imported": source.name, "weighed": "luminance" if config.grey else "mean"},
-    )
+    measurements, notes = load_measured(config, _size(config, size))
     measurements.save(out)
+    if not (quiet or as_json):
+        for note in notes:
+            typer.echo(note, err=True)
     _report(measurements, None, out, as_json=as_json, quiet=quiet)
 
 
@@ -147,22 +146,6 @@ def _check_target(out: Path, *, overwrite: bool) -> None:
 
     if out.exists() and not (overwrite and out.is_file()):
         raise FileError(f"{str(out)!r} exists; choose another --out, or replace it: --overwrite")
-
-
-def _array(path: Path) -> Any:
-    """Read an .npy file; pickled objects in it are refused."""
-    import numpy
-
-    from invprob.errors import FileError
-    from invprob.files import file_error
-
-    try:
-        with path.open("rb") as file:
-            return numpy.lib.format.read_array(file, allow_pickle=False)
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    except (ValueError, EOFError) as error:
-        raise FileError(f"{str(path)!r} is not a NumPy array file (.npy): {error}") from None
 
 
 def _report(

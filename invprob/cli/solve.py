@@ -9,10 +9,13 @@ import typer
 from invprob.cli.common import FREE_OPTIONS, AsJson, PartsCommand, Quiet, Words, load_plugins
 from invprob.cli.printing import print_scores
 from invprob.cli.run_options import Given, read_settings, takes_settings
-from invprob.run.config import USUAL_METHOD, RunConfig
+from invprob.run.config import SETTINGS, USUAL_METHOD, RunConfig
 
 if TYPE_CHECKING:
     from invprob.cli.display import RunDisplay
+
+
+INPUTS = ("images", "samples", "measurements", "measured")  # settings that name what to restore
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +50,10 @@ def solve(
 ) -> int:
     """Restore images from their measurements; without IMAGE, a face that ships with the package.
 
-    An IMAGE is the truth: it is measured first, and the result is compared with it. To restore from
-    measurements of your own, name their file: --measurements.
+    An IMAGE is the truth: it is measured first, and the result is compared with it. A picture that
+    is small, blurred or noisy already is a measurement: name it with --measured, and what made it
+    so with --operator and --noise. A file that `invprob measure` wrote is named with
+    --measurements.
 
     These scores are printed. PSNR (in dB, higher is better), SSIM (at most 1) and LPIPS (lower is
     better) compare the result with the truth. The data misfit compares it with the measurements:
@@ -109,11 +114,11 @@ def _over(base: RunConfig | None, settings: dict[str, Any]) -> RunConfig:
     """The settings given, over those of a file or the defaults."""
     from invprob.run.samples import DEFAULT
 
-    images_given = any(name in settings for name in ("images", "samples", "measurements"))
+    images_given = any(name in settings for name in INPUTS)
     if base is None:
         return RunConfig(**(settings if images_given else {"samples": (DEFAULT,), **settings}))
     if images_given:  # other images replace those of the file, of whatever kind
-        settings = {"images": (), "samples": (), "measurements": None, **settings}
+        settings = {**{name: SETTINGS[name].default for name in INPUTS}, **settings}
     if "spec" in settings or "operators" in settings:
         settings = {"operators": (), "spec": None, **settings}
     plugins = tuple(dict.fromkeys((*base.plugins, *settings.get("plugins", ()))))

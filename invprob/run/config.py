@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from invprob.errors import ArgumentError, FileError
 from invprob.run.settings import AT_LEAST_ONE, POSITIVE, SEED, Setting, settings_of
 from invprob.run.settings import Named as Named
+from invprob.run.together import MEASURED, check_together
 
 FORMAT = "invprob-run"
 VERSION = 1
 
 USUAL_METHOD = Named("sphinx-adapted")
 
-MEASURED = "What is measured"
 _measured = partial(Setting, heading=MEASURED, scope="run")
 _solved = partial(Setting, heading="How it is solved", scope="method")
 _computed = partial(Setting, heading="How it is computed", scope="sweep", identifies=False)
@@ -24,10 +24,10 @@ _computed = partial(Setting, heading="How it is computed", scope="sweep", identi
 class RunConfig:
     """What determines a run's result, besides versions and the machine (`environment.json`).
 
-    Either `measurements` names a file, or `images` and `samples` are measured with `noise` by the
-    chain of `operators` or by the saved operator of which `spec` is the JSON. Chains are in reading
-    order: the last operator sees the image first. A setting is declared here and nowhere else (see
-    `invprob.run.settings`).
+    Either `measurements` names a file that says by itself how they came about. Or the chain of
+    `operators`, or the saved operator of which `spec` is the JSON, and `noise` say how `images` and
+    `samples` are measured, or how `measured` were. Chains are in reading order: the last operator
+    sees the image first. A setting is declared here and nowhere else (see `invprob.run.settings`).
 
     Raises:
         ArgumentError: where a value is out of range, or two settings contradict each other.
@@ -72,6 +72,17 @@ class RunConfig:
             file=True,
         ),
     ] = None
+    measured: Annotated[
+        tuple[str, ...],
+        _measured(
+            "A picture, an array (.npy) or a folder of them that is the measurement itself, such "
+            "as a photo that is small, blurred or noisy. --operator and --noise say what made it "
+            "so. May be repeated.",
+            metavar="FILE",
+            file=True,
+            identifies=False,
+        ),
+    ] = ()
     samples: Annotated[
         tuple[str, ...],
         _measured(
@@ -114,6 +125,13 @@ class RunConfig:
         ),
     ] = None
     per_image: Annotated[bool, _measured("Give each image its own random operator.")] = False
+    paste: Annotated[
+        bool,
+        _measured(
+            "Also write pasted.png: the whole picture, with the result where it was cropped from.",
+            identifies=False,
+        ),
+    ] = False
     prior: Annotated[
         str,
         _solved(
@@ -276,45 +294,12 @@ class RunConfig:
     def __post_init__(self) -> None:
         for setting in SETTINGS.values():
             setting.check(getattr(self, setting.name))
-        if self.measurements is not None:
-            self._check_measured()
-        elif self.spec is not None:
-            self._check_saved(self.spec)
-        elif not self.operators:
-            raise ArgumentError(
-                "name what measures the image (--operator NAME, see `invprob operators`), "
-                "or give measurements (--measurements FILE)"
-            )
-        if self.measurements is None and not (self.images or self.samples):
-            raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
+        check_together(self, SETTINGS)
 
-    def _check_measured(self) -> None:
-        """A file of measurements says by itself how they came about."""
-        for setting in SETTINGS.values():
-            settled = setting.about.heading == MEASURED and setting.name != "measurements"
-            if settled and getattr(self, setting.name) != setting.default:
-                given = setting.option or setting.metavar or setting.name
-                raise ArgumentError(
-                    f"{given} was given beside --measurements {self.measurements}, which already "
-                    "settles it; leave one out"
-                )
-
-    def _check_saved(self, spec: str) -> None:
-        """A saved operator is whole: it has its options and its seed."""
-        import json  # here, like all that command-line help does not need
-
-        for name in ("operators", "operator_seed", "per_image"):
-            setting = SETTINGS[name]
-            if getattr(self, name) != setting.default:
-                raise ArgumentError(
-                    f"{setting.option} was given beside a saved operator (--spec); leave one out"
-                )
-        try:
-            whole = isinstance(json.loads(spec), dict)
-        except ValueError:
-            whole = False
-        if not whole:
-            raise ArgumentError(f"spec must be the JSON of an operator's spec, got {spec!r}")
+    @property
+    def simulated(self) -> bool:
+        """Whether the measurements are made of pictures, which are then known as the truth."""
+        return self.measurements is None and not self.measured
 
     def to_toml(self) -> str:
         """The file's text; settings that are None or empty are left out."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from invprob.perceptual.distance import Absent, PerceptualDistance, find_percept
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.run.build import build_device, build_noise, build_recipe, make_generator, make_operator
 from invprob.run.config import Named, RunConfig
+from invprob.run.fitted import fit_notes
 from invprob.run.inputs import load_inputs
 from invprob.run.variants import Varied, make_variants
 from invprob.run.watch import Display, Watcher
@@ -112,8 +114,11 @@ def build_discovery(
     generator = make_generator(config)
     network = find_perceptual(config.perceptual, config.lpips_weights)
     size = generator.resolution
+    paths = [Path(path) for path in config.images]
     inputs = load_inputs(config.images, config.samples, size, config.fit, config.white)
-    pictures, names, notes = inputs.images, inputs.names, list(inputs.notes)
+    own = inputs.sizes[len(config.samples) :]
+    notes = [*fit_notes(paths, own, size, config.fit), *inputs.notes]
+    pictures, names = inputs.images, inputs.names
     if by is not None:
         seed = derive(config.seed, "variants")
         pictures = make_variants(inputs.images, by, values, seed=seed)

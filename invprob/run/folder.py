@@ -31,6 +31,7 @@ TRACE = "trace.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 SOLUTION = "solution.safetensors"
 IMAGE = "image.png"
+PASTED = "pasted.png"  # with --paste
 COMPARISON = "comparison.png"
 SCORES = "scores.json"  # written last: a run that has it is finished
 LOCK = "lock"

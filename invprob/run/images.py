@@ -21,7 +21,7 @@ from invprob.ambient import own_precision, undisturbed
 from invprob.calls import checked
 from invprob.errors import ArgumentError, FileError, ShapeError
 from invprob.files import atomic_write
-from invprob.pictures import Picture, Plane, read_picture
+from invprob.pictures import Alpha, Picture, Plane, read_picture
 from invprob.registry import suggest
 from invprob.types import Images
 
@@ -38,6 +38,7 @@ class LoadedImage:
         size: the size of the picture in the file, (width, height), upright.
         mode: Pillow's name of the file's mode, such as "RGB".
         notes: what looks wrong with the range of its values, in sentences.
+        alpha: how opaque each pixel of the file is, from 0 to 255; None if all are.
     """
 
     tensor: Images
@@ -45,6 +46,7 @@ class LoadedImage:
     size: tuple[int, int]
     mode: str
     notes: tuple[str, ...] = ()
+    alpha: Alpha | None = None
 
 
 @checked
@@ -100,7 +102,7 @@ def read_image(
     grey = all(np.array_equal(picture.planes[0], plane) for plane in picture.planes[1:])
     tensor = torch.cat(channels, 1).expand(1, 3, -1, -1).contiguous()
     notes = _range_notes(picture, most, chosen)
-    return LoadedImage(tensor, grey, picture.size, picture.mode, notes)
+    return LoadedImage(tensor, grey, picture.size, picture.mode, notes, picture.alpha)
 
 
 def _white(picture: Picture, most: float, white: float | None) -> float:
@@ -223,22 +225,31 @@ def fit_image(image: Images, size: int, fit: str = "crop") -> Images:
 
 
 def _crop(image: Images, size: int) -> Images:
-    height, width = image.shape[2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return _resize(image[..., top : top + side, left : left + side], size, size)
+    top, left, side = central_square(*image.shape[2:])
+    return resize_image(image[..., top : top + side, left : left + side], size, size)
 
 
 def _pad(image: Images, size: int) -> Images:
-    longer = max(image.shape[2:])
-    height, width = (max(1, round(side * size / longer)) for side in image.shape[2:])
-    top, left = (size - height) // 2, (size - width) // 2
+    top, left, height, width = padded_place(image.shape[2], image.shape[3], size)
     border = (left, size - width - left, top, size - height - top)
-    return functional.pad(_resize(image, height, width), border)
+    return functional.pad(resize_image(image, height, width), border)
 
 
 def _stretch(image: Images, size: int) -> Images:
-    return _resize(image, size, size)
+    return resize_image(image, size, size)
+
+
+def central_square(height: int, width: int) -> tuple[int, int, int]:
+    """Top, left and side of what "crop" takes of a picture."""
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side
+
+
+def padded_place(height: int, width: int, size: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of where "pad" lays a picture in a square of a size."""
+    longer = max(height, width)
+    rows, columns = (max(1, round(side * size / longer)) for side in (height, width))
+    return (size - rows) // 2, (size - columns) // 2, rows, columns
 
 
 FITS: Mapping[str, Callable[[Images, int], Images]] = {
@@ -248,7 +259,9 @@ FITS: Mapping[str, Callable[[Images, int], Images]] = {
 }
 
 
-def _resize(image: Images, height: int, width: int) -> Images:
+@own_precision()
+def resize_image(image: Images, height: int, width: int) -> Images:
+    """Resize images in [-1, 1], bicubic with antialiasing; those of that size stay as they are."""
     if image.shape[2:] == (height, width):
         return image
     resized = functional.interpolate(image, (height, width), mode="bicubic", antialias=True)

@@ -13,7 +13,7 @@ from invprob.files import file_error
 from invprob.measurements import Measurements, measure
 from invprob.run.build import build_noise, make_operator, make_transform
 from invprob.run.config import SETTINGS, RunConfig
-from invprob.run.fitted import brief, fit_masks, fit_notes
+from invprob.run.fitted import brief, fit_masks, simulation_notes
 from invprob.run.images import read_image
 from invprob.run.samples import sample_path
 from invprob.run.score import grading_record
@@ -31,7 +31,7 @@ class Inputs:
         images: the pictures, fitted to one size, (batch, 3, size, size).
         grey: which of them are grey.
         sizes: the size of each in its file, (width, height), upright.
-        notes: how they were fitted, and what is odd about their values, a line each.
+        notes: what is odd about their values, a line each.
     """
 
     names: tuple[str, ...]
@@ -41,8 +41,12 @@ class Inputs:
     notes: tuple[str, ...]
 
 
-def expand(paths: Sequence[str]) -> tuple[str, ...]:
-    """Replace folders by the pictures in them, in alphabetical order, and make paths absolute.
+def expand(paths: Sequence[str], suffixes: Sequence[str] = SUFFIXES) -> tuple[str, ...]:
+    """Replace folders by the files in them, in alphabetical order, and make paths absolute.
+
+    Args:
+        paths: files and folders.
+        suffixes: the endings of those files in folders that are taken.
 
     Raises:
         FileError: a folder holds no picture, or cannot be read.
@@ -53,11 +57,11 @@ def expand(paths: Sequence[str]) -> tuple[str, ...]:
             found.append(path)
             continue
         try:
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
         except OSError as error:
             raise file_error(path, error, "read") from None
         if not inside:
-            raise FileError(f"the folder {str(path)!r} holds no image ({', '.join(SUFFIXES)})")
+            raise FileError(f"the folder {str(path)!r} holds no image ({', '.join(suffixes)})")
         found += inside
     return tuple(str(path.resolve()) for path in found)
 
@@ -91,7 +95,7 @@ def load_inputs(
         images=torch.cat([one.tensor for one in loaded]),
         grey=tuple(one.grey for one in loaded),
         sizes=tuple(one.size for one in loaded),
-        notes=(*fit_notes(paths, [one.size for one in own], size, fit), *brief(odd)),
+        notes=tuple(brief(odd)),
     )
 
 
@@ -133,7 +137,9 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
         "fit": config.fit,
         **grading_record(inputs.grey, luminance=config.grey),
     }
-    inputs = dataclasses.replace(inputs, notes=(*inputs.notes, *notes))
+    paths = [Path(path) for path in config.images]
+    said = simulation_notes(paths, inputs.sizes[len(config.samples) :], size, config.fit)
+    inputs = dataclasses.replace(inputs, notes=(*said, *inputs.notes, *notes))
     return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
 
 
@@ -167,7 +173,11 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     paths: dict[str, Any] = {
         name: _absolute(value) for name, value in named.items() if value is not None
     }
-    return dataclasses.replace(config, **{**paths, "images": expand(config.images)})
+    files = {
+        "images": expand(config.images),
+        "measured": expand(config.measured, (*SUFFIXES, ".npy")),
+    }
+    return dataclasses.replace(config, **{**paths, **files})
 
 
 def _absolute(name: str | tuple[str, ...]) -> str | tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from invprob.errors import FileError, PullError, ShapeError
+from invprob.errors import ArgumentError, FileError, PullError, ShapeError
 from invprob.measurements import Measurements
 from invprob.methods import Recipe, needs_generator
 from invprob.operators.base import Operator
@@ -21,7 +21,9 @@ from invprob.run import environment
 from invprob.run.build import build_device, build_recipe, load_plugins, make_generator, resolve
 from invprob.run.config import RunConfig
 from invprob.run.folder import RunFolder
-from invprob.run.inputs import distinct, load_truth, measure_inputs
+from invprob.run.inputs import SUFFIXES, distinct, load_truth, measure_inputs
+from invprob.run.measured import load_measured
+from invprob.run.paste import check_paste
 from invprob.run.score import Grading
 from invprob.run.watch import Display, Fidelity
 from invprob.solver.solution import Solution
@@ -182,6 +184,7 @@ def build_job(config: RunConfig, display: Display, began: RunFolder | None = Non
     else:
         truth, remarks = _truth(config, generator, display), ()
     operator = measurements.operator()
+    check_paste(config, operator)
     recipe = build_recipe(config, generator, operator, network, noise=measurements.noise())
     resolved = resolve(config, recipe)
     return Job(resolved, device, generator, network, measurements, operator, recipe, truth, remarks)
@@ -206,10 +209,21 @@ def _with_generator_at_hand(config: RunConfig, display: Display) -> RunConfig:
 def _measured(
     config: RunConfig, generator: Generator
 ) -> tuple[Measurements, Images | None, tuple[str, ...]]:
-    """Measure the configured images, or load the configured file, which knows no truth."""
+    """Measure the configured images, or load what was measured, which knows no truth."""
+    if config.measured:
+        measurements, notes = load_measured(config, generator.resolution)
+        return measurements, None, notes
     if config.measurements is None:
         measurements, inputs = measure_inputs(config, generator.resolution)
-        return measurements, inputs.images, inputs.notes
+        notes = inputs.notes
+        if config.images:  # not of samples: nobody takes those for measurements of their own
+            notes = (f"{notes[0]}; if it is measured already: --measured FILE", *notes[1:])
+        return measurements, inputs.images, notes
+    if Path(config.measurements).suffix.lower() in (*SUFFIXES, ".npy"):
+        raise ArgumentError(
+            f"--measurements {config.measurements} is no file that `invprob measure` wrote; name "
+            "the operator that made it, and write --measured FILE"
+        )
     measurements = Measurements.load(config.measurements)
     if needs_generator(config.method.name) and measurements.image_shape != generator.image_shape:
         raise ShapeError(
@@ -223,7 +237,7 @@ def _measured(
 
 def _truth(config: RunConfig, generator: Generator, display: Display) -> Images | None:
     """The truth of measurements that were made before, if it is known and still there."""
-    if config.measurements is not None:
+    if not config.simulated:
         return None
     try:
         return load_truth(config, generator.resolution).images

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn import functional
 
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.run import folder as files
 from invprob.run.folder import RunFolder
 from invprob.run.images import save_image
 from invprob.run.job import Job
+from invprob.run.paste import pasted
 from invprob.run.score import Grading, Scores, Views, mean_scores, score, view
 from invprob.solver.solution import Solution
 from invprob.types import Images
@@ -98,11 +100,14 @@ def write_results(
     rows = [{**row, **ends, **_restarts(solution, index)} for index, row in enumerate(rows)]
     graded = grading(image)
     truth = None if job.truth is None else grading(job.truth)
-    shown = panels(views, grading)
+    shown = panels(views, grading, known=truth is not None)
     several = len(rows) > 1
     for index, (name, row) in enumerate(zip(job.names, rows, strict=True)):
         prefix = f"{name}/" if several else ""
         save_image(graded[index], folder.place(prefix + files.IMAGE))
+        if job.config.paste:
+            whole = pasted(graded[index : index + 1], job.config, job.operator, index)
+            save_image(whole, folder.place(prefix + files.PASTED))
         if draw is not None:
             comparison = Comparison(
                 name=name,
@@ -135,18 +140,33 @@ def _restarts(solution: Solution, index: int) -> Scores:
     return {"restart": kept, "restart_misfits": listed}
 
 
-def panels(views: Views, grading: Grading) -> dict[str, Images]:
+def _looks_like(image: Images, measured: Images | None) -> bool:
+    """Whether an image shows no more than the pixels of a measurement, perhaps as larger blocks."""
+    if measured is None:
+        return False
+    blocks = functional.interpolate(measured, image.shape[2:], mode="nearest-exact")
+    return bool((blocks - image).abs().max() < 1 / 255)
+
+
+def panels(views: Views, grading: Grading, *, known: bool = True) -> dict[str, Images]:
     """What was measured, by its title: y where it is like an image, else A⁺y.
 
     Where y has a range of its own, as the sums along the rays of CT have, it is drawn as a share of
-    what a white image would give, and A⁺y beside it.
+    what a white image would give, and A⁺y beside it. Where the truth is not known, A⁺y is drawn
+    beside every y that differs from it, because there is nothing else to compare with.
+
+    Args:
+        views: what can be shown.
+        grading: which images are grey ones.
+        known: whether the truth is known.
     """
-    of_images = 0.5 <= views.white <= 2
+    of_images = views.like_image
     shown = {}
     if views.measured is not None and of_images:
         shown["measurement y"] = views.measured
     elif views.measured is not None and views.white:
         shown[f"measurement y / {views.white:.3g}"] = views.measured / views.white
-    if views.pinv is not None and not of_images:
-        shown["pseudo-inverse of y"] = grading(views.pinv)
+    back = None if views.pinv is None else grading(views.pinv)
+    if back is not None and not (of_images and (known or _looks_like(back, views.measured))):
+        shown["pseudo-inverse of y"] = back
     return shown

@@ -19,6 +19,7 @@ from invprob.perceptual.distance import Absent, PerceptualDistance
 from invprob.types import Images, PerImage, Spec
 
 Scores = dict[str, Any]  # JSON values only
+OF_IMAGES = (0.5, 2.0)  # magnitudes of a white image's measurement that looks like an image
 AGAINST_TRUTH = ("psnr", "ssim", "lpips", "psnr_pinv", "psnr_mean")
 
 
@@ -77,6 +78,11 @@ class Views:
     mean: Images | None
     measured: Images | None
     white: float
+
+    @property
+    def like_image(self) -> bool:
+        """Whether the measurement is an image with about the range of images."""
+        return OF_IMAGES[0] <= self.white <= OF_IMAGES[1]
 
 
 def view(measurements: Measurements, operator: Operator, mean: Images | None) -> Views:

@@ -57,7 +57,7 @@ class Found:
         if self.run is None:
             return None
         config = self.run.config()
-        if config.measurements is not None:
+        if not config.simulated:
             return None
         try:
             truth = load_truth(config, self.solution.image.shape[-1])

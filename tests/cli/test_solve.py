@@ -103,7 +103,10 @@ def test_a_picture_its_mask_and_its_white_are_spoken_of(call, place: Path) -> No
     ):
         done = call(*command)
         assert done.status == 0
-        assert "deep.png is cropped from 48 x 40 to its central 40 x 40 pixels" in done.err
+        assert (
+            "measurement of deep.png, cropped from 48 x 40 to its central 40 x 40 pixels"
+            in done.err
+        )
         assert "deep.png uses 4080 of 65535 and is nearly black (12 bits?)" in done.err
         assert "hole.png is fitted like the picture; it hides 6.25 % of the pixels" in done.err
     notes = json.loads(Path("run/environment.json").read_text())["notes"]

@@ -66,7 +66,7 @@ def test_a_mask_of_the_pictures_size_goes_the_same_way(fit: str, tmp_path: Path)
     hidden = 100 * float((~operator.seen).double().mean())
     whole = 100 * 21 * 19 / (HEIGHT * WIDTH)
     fitted, masked = inputs.notes
-    assert fitted.startswith("photo.png is ")
+    assert fitted.startswith("simulating a measurement of photo.png, ")
     assert masked == (
         f"hole.png is fitted like the picture; it hides {hidden:.3g} % of the pixels "
         f"({whole:.3g} % in the file)"
@@ -111,16 +111,18 @@ def test_what_is_odd_about_values_is_said_once_for_many(tmp_path: Path) -> None:
     paths = tuple(saved(tmp_path / f"{name}.png", deep) for name in "abc")
     config = RunConfig(images=paths, operators=(Named("identity"),))
     _, inputs = measure_inputs(config, 16)
-    (note,) = inputs.notes
+    simulated, note = inputs.notes
+    assert simulated == "simulating a measurement of a.png; 2 more likewise"
     assert note.startswith("a.png uses 4095 of 65535 and is nearly black (12 bits?)")
     assert note.endswith("; 2 more likewise")
     told = RunConfig(images=paths, operators=(Named("identity"),), white=4095.0)
     _, inputs = measure_inputs(told, 16)
-    assert inputs.notes == ()
+    assert inputs.notes == (simulated,)
     expected = torch.from_numpy(deep / 2047.5 - 1).float()
     torch.testing.assert_close(inputs.images[0, 0], expected, rtol=0, atol=1e-6)
 
 
-def test_samples_are_fitted_without_a_word() -> None:
+def test_samples_are_fitted_and_measured_without_a_word() -> None:
+    """Nobody takes them for measurements, and the first command of the README stays short."""
     _, inputs = measure_inputs(RunConfig(samples=("face",), operators=(Named("identity"),)), 16)
     assert inputs.notes == ()

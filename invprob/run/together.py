@@ -1,0 +1,90 @@
+"""Settings of a run that contradict each other, or lack one another."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from invprob.errors import ArgumentError
+from invprob.run.settings import RunSetting
+
+if TYPE_CHECKING:
+    from invprob.run.config import RunConfig
+
+MEASURED = "What is measured"  # the heading of the settings that a file of measurements settles
+
+
+def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> None:
+    """See that the settings of a run fit together.
+
+    Args:
+        config: the run's.
+        settings: the table, by name.
+
+    Raises:
+        ArgumentError: two of them contradict each other, or one is missing.
+    """
+    if config.measurements is not None:
+        _check_settled(config, settings, config.measurements)
+        return
+    if config.spec is not None:
+        _check_saved(config, settings, config.spec)
+    elif not config.operators:
+        raise ArgumentError(
+            "name what measures the image (--operator NAME, see `invprob operators`), "
+            "or give measurements (--measurements FILE)"
+        )
+    if config.measured:
+        _check_no_truth(config, settings)
+    elif not (config.images or config.samples):
+        raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
+
+
+def _check_settled(
+    config: "RunConfig", settings: Mapping[str, RunSetting], measurements: str
+) -> None:
+    """A file of measurements says by itself how they came about."""
+    if config.paste:
+        raise ArgumentError(
+            f"--paste needs the picture that was measured, and {measurements} holds none; leave it "
+            "out"
+        )
+    for setting in settings.values():
+        settled = setting.about.heading == MEASURED and setting.name != "measurements"
+        if settled and getattr(config, setting.name) != setting.default:
+            raise ArgumentError(
+                f"{_given(setting)} was given beside --measurements {measurements}, which already "
+                "settles it; leave one out"
+            )
+
+
+def _check_no_truth(config: "RunConfig", settings: Mapping[str, RunSetting]) -> None:
+    """What is measured already has no truth beside it."""
+    for name in ("images", "samples", "transforms"):
+        if getattr(config, name):
+            raise ArgumentError(
+                f"{_given(settings[name])} was given beside --measured {config.measured[0]}, which "
+                "is the measurement itself; leave one out, or write --measured before each file "
+                "that is a measurement"
+            )
+
+
+def _check_saved(config: "RunConfig", settings: Mapping[str, RunSetting], spec: str) -> None:
+    """A saved operator is whole: it has its options and its seed."""
+    import json  # here, like all that command-line help does not need
+
+    for name in ("operators", "operator_seed", "per_image"):
+        setting = settings[name]
+        if getattr(config, name) != setting.default:
+            raise ArgumentError(
+                f"{setting.option} was given beside a saved operator (--spec); leave one out"
+            )
+    try:
+        whole = isinstance(json.loads(spec), dict)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ArgumentError(f"spec must be the JSON of an operator's spec, got {spec!r}")
+
+
+def _given(setting: RunSetting) -> str:
+    """What the user wrote for a setting."""
+    return setting.option or setting.metavar or setting.name
