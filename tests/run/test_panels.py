@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from invprob.measurements import measure
-from invprob.operators import CT, Blur, LinearOperator, PartialCirculant
+from invprob.operators import (
+    CT,
+    AreaDownsample,
+    BicubicDownsample,
+    Blur,
+    Identity,
+    LinearOperator,
+    PartialCirculant,
+)
 from invprob.run.results import panels
 from invprob.run.score import Grading, view
 
@@ -35,3 +43,17 @@ def test_a_white_image_measures_white() -> None:
     assert views.white == pytest.approx(2**0.5 * 16, rel=0.05)
     title, _ = panels(views, Grading((False,)))
     assert panels(views, Grading((False,)))[title].max() == pytest.approx(1)
+
+
+def test_without_a_truth_the_pseudo_inverse_is_shown_where_it_says_something() -> None:
+    image = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    cases = [
+        (Blur(SHAPE, kernel=[[0.6, 0.4]]), True),
+        (BicubicDownsample(SHAPE, factor=2), True),
+        (AreaDownsample(SHAPE, factor=2), False),  # the same pixels, as blocks of 2 x 2
+        (Identity(SHAPE), False),
+    ]
+    for operator, says in cases:
+        views = view(measure(image, operator), operator, None)
+        titles = list(panels(views, Grading((False,)), known=False))
+        assert titles == ["measurement y", "pseudo-inverse of y"][: 1 + says]
