@@ -86,7 +86,13 @@ class Smoothness:
 
 @checked
 def smoothness(images: Images, distance: Distance) -> Smoothness:
-    """Measure a path of at least two images, (positions, channel, height, width)."""
+    """Measure a path of at least two images, (positions, channel, height, width).
+
+    Raises:
+        ShapeError: there are fewer.
+    """
+    if len(images) < 2:
+        raise ShapeError(f"images must be two or more along a path, not {len(images)}")
     steps = distance(images[:-1], images[1:])
     straight = distance(images[:1], images[-1:])
     return Smoothness(tuple(map(float, steps)), float(straight))

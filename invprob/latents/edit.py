@@ -36,6 +36,7 @@ class Strip:
 
 @checked
 @undisturbed()
+@torch.no_grad()
 def edit(
     latents: Latents, direction: Direction, strengths: Sequence[float], images: Images | None = None
 ) -> Strip:
@@ -52,11 +53,14 @@ def edit(
 
     Raises:
         ArgumentError: there is no strength, or one is not finite.
-        ShapeError: the direction is of another generator.
+        ShapeError: the direction is of another generator, or the images are not those of the
+            latents.
     """
-    alpha = torch.tensor(list(strengths), dtype=torch.float32, device="cpu")
+    alpha = torch.tensor(list(strengths), dtype=torch.float64, device="cpu")
     if not len(alpha) or not bool(alpha.isfinite().all()):
         raise ArgumentError(f"strengths must be finite numbers, at least one, not {strengths}")
+    if images is not None:
+        latents.check_images(images)
     own = latents.draw() if images is None else images
     repeated = latents.chosen([image for image in range(latents.batch) for _ in alpha])
     moved = direction.move(latents.generator, repeated.inputs, alpha.repeat(latents.batch))

@@ -14,6 +14,7 @@ from invprob.latents.latents import Latents, check_alike, joined
 from invprob.types import Images
 
 Path = Literal["linear", "spherical"]
+_TINY = torch.finfo(torch.float64).tiny
 
 
 def linear(one: Tensor, other: Tensor, share: float) -> Tensor:
@@ -28,7 +29,11 @@ def spherical(one: Tensor, other: Tensor, share: float) -> Tensor:
     """
     flat, far = one.flatten(1).double(), other.flatten(1).double()
     lengths = flat.norm(dim=1, keepdim=True), far.norm(dim=1, keepdim=True)
-    cosine = ((flat * far).sum(1, keepdim=True) / (lengths[0] * lengths[1])).clamp(-1, 1)
+    # A tensor of zeros has no direction: it counts as orthogonal.
+    units = [
+        one / length.clamp_min(_TINY) for one, length in zip((flat, far), lengths, strict=True)
+    ]
+    cosine = (units[0] * units[1]).sum(1, keepdim=True).clamp(-1, 1)
     angle = cosine.acos()
     near = angle.sin().abs() < 1e-6  # parallel or opposite: there is no one circle
     sine = torch.where(near, torch.ones_like(angle), angle.sin())
@@ -36,7 +41,7 @@ def spherical(one: Tensor, other: Tensor, share: float) -> Tensor:
     second = torch.where(
         near, torch.full_like(angle, 1 - share), ((1 - share) * angle).sin() / sine
     )
-    unit = first * flat / lengths[0] + second * far / lengths[1]
+    unit = first * units[0] + second * units[1]
     length = share * lengths[0] + (1 - share) * lengths[1]
     mixed: Tensor = length * unit
     return mixed.view_as(one).to(one)
@@ -44,6 +49,7 @@ def spherical(one: Tensor, other: Tensor, share: float) -> Tensor:
 
 @checked
 @undisturbed()
+@torch.no_grad()
 def interpolate(
     one: Latents,
     other: Latents,
@@ -69,7 +75,7 @@ def interpolate(
     Raises:
         ArgumentError: there is no share, or one is not finite.
         PriorError: the solutions are of different generators, or hold different inputs.
-        ShapeError: they have different numbers of images.
+        ShapeError: they have different numbers of images, or `images` are not theirs.
     """
     check_alike(one, other)
     if one.batch != other.batch:
@@ -81,6 +87,8 @@ def interpolate(
         torch.tensor(alpha, dtype=torch.float64, device="cpu").isfinite().all()
     ):
         raise ArgumentError(f"shares must be finite numbers, at least one, not {shares}")
+    for latents, own in zip((one, other), images or (), strict=False):
+        latents.check_images(own)
     ends = (one.draw(), other.draw()) if images is None else images
     theirs = other.tensors()
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from invprob.ambient import undisturbed
 from invprob.calls import checked
 from invprob.draws import normal
+from invprob.errors import ArgumentError
 from invprob.latents.direction import Direction
 from invprob.latents.distance import Distance
 from invprob.latents.edit import Strip, edit
@@ -94,6 +95,7 @@ class Kept:
 
 @checked
 @undisturbed()
+@torch.no_grad()
 def kept(
     images: Images, strip: Strip, number: int, region: Region, distance: Distance
 ) -> list[Kept]:
@@ -108,7 +110,17 @@ def kept(
 
     Returns:
         A row for each strength.
+
+    Raises:
+        ArgumentError: there is no image of this number, or the region is of other strengths.
     """
+    if not 0 <= number < len(images):
+        raise ArgumentError(f"number must be from 0 to {len(images) - 1}, not {number}")
+    if len(region.changes) != len(strip.positions):
+        raise ArgumentError(
+            f"region must be that of the strip's {len(strip.positions)} strengths, not of "
+            f"{len(region.changes)}"
+        )
     edited = strip.of_image(number)
     before = images[number : number + 1].expand_as(edited)
     change = (edited.clamp(-1, 1) - before.clamp(-1, 1)).square().mean(1)

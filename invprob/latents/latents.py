@@ -9,7 +9,7 @@ from torch import Tensor
 
 from invprob.ambient import undisturbed
 from invprob.calls import checked
-from invprob.errors import PriorError
+from invprob.errors import ArgumentError, PriorError, ShapeError
 from invprob.kinds import remedy
 from invprob.priors.base import Prior
 from invprob.priors.generator_files import fingerprint
@@ -45,6 +45,7 @@ class Latents:
     @classmethod
     @checked
     @undisturbed()
+    @torch.no_grad()
     def of(cls, solution: Solution, prior: Prior | None = None) -> "Latents":
         """The latents of a solution.
 
@@ -66,7 +67,7 @@ class Latents:
         )
         batch = len(solution.image)
         expanded = {
-            name: tensor.expand(batch, *tensor.shape[1:])
+            name: tensor.detach().expand(batch, *tensor.shape[1:])
             for name, tensor in inputs.to_tensors().items()
         }
         found = cls(inner.generator, SynthesisInputs.from_tensors(expanded))
@@ -95,9 +96,30 @@ class Latents:
         return replace(self, inputs=SynthesisInputs.from_tensors(tensors), retouch=pixels)
 
     def chosen(self, images: Sequence[int]) -> "Latents":
-        """The latents of some images, by their numbers, which may repeat."""
+        """The latents of some images, by their numbers, which may repeat.
+
+        Raises:
+            ArgumentError: there is no number, or no such image.
+        """
         rows = list(images)
+        wrong = [row for row in rows if not -self.batch <= row < self.batch]
+        if wrong or not rows:
+            raise ArgumentError(
+                f"images must be numbers from 0 to {self.batch - 1}, at least one, not {rows}"
+            )
         return self.changed(lambda _, tensor: tensor[rows])
+
+    def check_images(self, images: Images) -> None:
+        """Check that there is an image of the generator's size for each of the latents.
+
+        Raises:
+            ShapeError: there are more or fewer, or they have another size.
+        """
+        expected = (self.batch, *self.generator.image_shape)
+        if tuple(images.shape) != expected:
+            raise ShapeError(
+                f"images must be {expected}, those of the latents, got {tuple(images.shape)}"
+            )
 
     def without_retouch(self) -> "Latents":
         """The latents without what free pixels added."""

@@ -1,6 +1,5 @@
 """Noise on the latents of a solution, at a signal-to-noise ratio (SPHInX, Fig. 1)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +10,7 @@ from torch import Tensor
 from invprob.ambient import undisturbed
 from invprob.calls import checked
 from invprob.draws import normal
-from invprob.errors import ArgumentError
+from invprob.errors import ArgumentError, ShapeError
 from invprob.latents.distance import Distance
 from invprob.latents.latents import Latents, joined
 from invprob.metrics import psnr
@@ -19,10 +18,12 @@ from invprob.streams import stream
 from invprob.types import Images
 
 Perturbed = Literal["style", "all"]
+MOST = 200  # dB; beyond, either the noise or the latents are lost in rounding
 
 
 @checked
 @undisturbed()
+@torch.no_grad()
 def perturb(
     latents: Latents, snr: float, rng: torch.Generator, *, which: Perturbed = "style"
 ) -> Latents:
@@ -38,10 +39,10 @@ def perturb(
             features and noise maps as well. Weights and free pixels stay.
 
     Raises:
-        ArgumentError: `snr` is not finite.
+        ArgumentError: `snr` is not a number from -200 to 200.
     """
-    if not math.isfinite(snr):
-        raise ArgumentError(f"snr must be a finite number of dB, not {snr}")
+    if not -MOST <= snr <= MOST:  # NaN is neither
+        raise ArgumentError(f"snr must be from -{MOST} to {MOST} dB, not {snr}")
 
     def noisy(name: str, tensor: Tensor) -> Tensor:
         if not name.startswith(_PERTURBED[which]):
@@ -86,6 +87,7 @@ class Robustness:
 
 @checked
 @undisturbed()
+@torch.no_grad()
 def robustness(
     latents: Latents,
     images: Images,
@@ -112,8 +114,17 @@ def robustness(
         truth: the true image, likewise; None: it is not known.
 
     Raises:
-        ArgumentError: there is no ratio, one is not finite, or `draws` is less than 1.
+        ArgumentError: there is no ratio, one is out of range, or `draws` is less than 1.
+        ShapeError: there are several images, or `images` or `truth` are not those of the latents.
     """
+    if latents.batch != 1:
+        raise ShapeError(
+            f"latents must be those of one image, not of {latents.batch}; take them one by one, "
+            "latents.chosen([k])"
+        )
+    latents.check_images(images)
+    if truth is not None:
+        latents.check_images(truth)
     if not snr:
         raise ArgumentError("snr must be one ratio in dB or more, not none")
     if draws < 1:

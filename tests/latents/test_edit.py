@@ -1,5 +1,7 @@
 """Edits are w+ = w* + αD, and nothing else moves."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from networks import SMALL, random_generator
@@ -139,6 +141,33 @@ def test_results_are_solutions_that_can_be_saved_and_edited_again(tmp_path) -> N
         torch.testing.assert_close(again.draw(), strip.images, rtol=0, atol=1e-5)
         back = edit(again.chosen([1]), direction, [-2.0])
         torch.testing.assert_close(back.images, solution.image, rtol=0, atol=1e-4)
+
+
+def test_strengths_are_not_rounded() -> None:
+    strip = edit(Latents.of(solved("w-plus")), some_direction(), [0.1, -0.3])
+    assert strip.positions == (0.1, -0.3)
+
+
+@pytest.mark.parametrize("kind", ["w-plus-s-b", "w++", "retouched"])
+def test_what_is_made_of_a_solution_with_gradients_has_none(kind: str) -> None:
+    solution = solved(kind)
+    tensors = {name: one.clone().requires_grad_() for name, one in solution.realised.items()}
+    image = solution.image.clone().requires_grad_()
+    latents = Latents.of(replace(solution, image=image, realised=tensors))
+    strip = edit(latents, some_direction(), [0.0, 1.0], image)
+    made = [strip.images, *strip.latents.tensors().values(), *latents.tensors().values()]
+    assert not any(tensor.requires_grad for tensor in made)
+
+
+def test_images_that_are_not_those_of_the_latents_are_refused() -> None:
+    solution = solved("w-plus", batch=2)
+    latents = Latents.of(solution)
+    for images in (solution.image[:1], torch.zeros(2, 3, 16, 16)):
+        with pytest.raises(ShapeError, match=r"images must be \(2, 3, 32, 32\)"):
+            edit(latents, some_direction(), [1.0], images)
+    for numbers in ([2], []):
+        with pytest.raises(ArgumentError, match="images must be numbers from 0 to 1"):
+            latents.chosen(numbers)
 
 
 def test_what_does_not_fit_is_refused() -> None:

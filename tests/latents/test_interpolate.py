@@ -73,6 +73,15 @@ def test_equal_and_opposite_tensors_have_a_path_too() -> None:
     assert bool(spherical(one, -one, 0.3).isfinite().all())
 
 
+def test_a_tensor_of_zeros_has_a_path_too() -> None:
+    one = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    for ends in ((one, one.flip(0)), (one.flip(0), one), (0 * one, 0 * one)):
+        assert bool(spherical(*ends, 0.3).isfinite().all())
+    # The length, 2.5, goes linearly; half of the right angle is passed.
+    half = spherical(one[:1], 0 * one[:1], 0.5)
+    torch.testing.assert_close(half, one[:1] * 0.5 * np.sqrt(0.5))
+
+
 def test_solutions_that_do_not_match_are_refused() -> None:
     plain, noisy = Latents.of(solved("w-plus")), Latents.of(solved("weights"))
     with pytest.raises(PriorError, match=r"only the second solution holds weights\."):
@@ -88,6 +97,9 @@ def test_solutions_that_do_not_match_are_refused() -> None:
         interpolate(plain, plain, [])
     with pytest.raises(ShapeError, match="as many images each, not 1 and 2"):
         interpolate(plain, Latents.of(solved("w-plus", batch=2)), [0.5])
+    image, two = solved("w-plus").image, solved("w-plus", batch=2).image
+    with pytest.raises(ShapeError, match=r"images must be \(1, 3, 32, 32\)"):
+        interpolate(plain, plain, [1.0], images=(image, two))
 
 
 # ----------------------------------------------------------------------------------------- heads
@@ -129,3 +141,5 @@ def test_the_length_of_a_straight_path_is_that_of_its_steps() -> None:
     assert found.jump == pytest.approx(1)
     jumping = torch.stack([one, one, one, other])
     assert smoothness(jumping, Distance()).jump == pytest.approx(3)
+    with pytest.raises(ShapeError, match="images must be two or more"):
+        smoothness(jumping[:1], Distance())

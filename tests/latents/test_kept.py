@@ -6,6 +6,7 @@ import pytest
 import torch
 from solved import small_generator, solved
 
+from invprob.errors import ArgumentError
 from invprob.latents import Latents, StyleDirection, edit
 from invprob.latents.distance import Distance
 from invprob.latents.kept import Region, kept, region_of
@@ -56,3 +57,7 @@ def test_numbers_of_a_change_that_is_known() -> None:
     assert changed.distance == pytest.approx(rms, rel=1e-5)
     assert changed.effect == pytest.approx(rms / 0.1, rel=1e-5)
     assert (same.outside, same.distance, same.effect) == (None, 0, None)
+    with pytest.raises(ArgumentError, match="number must be from 0 to 0, not 1"):
+        kept(before, strip, 1, Region(mask, (0.1, 0.0)), Distance())
+    with pytest.raises(ArgumentError, match="region must be that of the strip's 2 strengths"):
+        kept(before, strip, 0, Region(mask, (0.1,)), Distance())

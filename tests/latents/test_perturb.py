@@ -6,7 +6,7 @@ import pytest
 import torch
 from solved import KINDS, solved
 
-from invprob.errors import ArgumentError
+from invprob.errors import ArgumentError, ShapeError
 from invprob.latents import Latents
 from invprob.latents.distance import Distance
 from invprob.latents.perturb import perturb, robustness
@@ -81,8 +81,14 @@ def test_robustness_compares_draws_with_the_solution_and_the_truth() -> None:
 def test_what_makes_no_sense_is_refused() -> None:
     solution = solved("w-plus")
     latents = Latents.of(solution)
-    with pytest.raises(ArgumentError, match="snr must be a finite number of dB"):
-        perturb(latents, math.inf, stream(0, "test"))
+    for snr in (math.inf, math.nan, 1e5, -1e5):
+        with pytest.raises(ArgumentError, match="snr must be from -200 to 200 dB"):
+            perturb(latents, snr, stream(0, "test"))
+    two = solved("w-plus", batch=2)
+    with pytest.raises(ShapeError, match="those of one image, not of 2"):
+        robustness(Latents.of(two), two.image, [10], Distance())
+    with pytest.raises(ShapeError, match=r"images must be \(1, 3, 32, 32\)"):
+        robustness(latents, two.image, [10], Distance())
     with pytest.raises(ArgumentError, match="snr must be one ratio"):
         robustness(latents, solution.image, [], Distance())
     with pytest.raises(ArgumentError, match="draws must be at least 1, not 0"):
