@@ -1,5 +1,6 @@
 """`invprob directions`: the directions that ship with a generator, and new ones without labels."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -89,8 +90,8 @@ def directions(
         for one in found:
             typer.echo(f"{one.name}\t{_facts(one.facts)}")
         typer.echo(
-            f"strength 1 is {found[0].unit}; try: invprob edit RUN --direction {out}:"
-            f"{found[0].name}"
+            f"strength 1 is {found[0].unit}; try: invprob edit RUN --direction "
+            f"{shlex.quote(f'{out}:{found[0].name}')}"
         )
     for file in files:
         typer.echo(file)

@@ -64,8 +64,8 @@ class Target:
             overwrite: whether files may be replaced.
 
         Raises:
-            FileError: the ending is not that of a sheet, a file exists and must not be replaced, or
-                there is no such folder.
+            FileError: the ending is not that of a sheet, a file exists and must not be replaced,
+                two have one name, or there is no such folder.
         """
         if out is None:
             taken = {path.stem for path in Path().glob(f"{name}-*")}
@@ -76,7 +76,10 @@ class Target:
         else:
             target = cls(out)
         check_suffix(target.sheet, SHEETS)
-        for path in (target.sheet, target.numbers, target.latents, *others):
+        files = (target.sheet, target.numbers, target.latents, *others)
+        for number, path in enumerate(files):
+            if path.resolve() in {other.resolve() for other in files[:number]}:
+                raise FileError(f"{str(path)!r} would be written twice; choose another name")
             if path.exists() and not (overwrite and path.is_file()):
                 raise FileError(
                     f"{str(path)!r} exists; choose another --out, or replace it: --overwrite"
@@ -89,9 +92,9 @@ class Target:
 
     def write(self, figure: Figure) -> list[Path]:
         """Write the three files, and return their paths, the sheet last."""
+        text = json.dumps(figure.numbers, indent=2, allow_nan=False)
         figure.solution.save(self.latents)
         with atomic_write(self.numbers) as temporary:
-            text = json.dumps(figure.numbers, indent=2, allow_nan=False)
             temporary.write_text(text + "\n", "utf-8")
         write_strips(figure.rows, self.sheet, figure.caption)
         return [self.latents, self.numbers, self.sheet]

@@ -10,7 +10,7 @@ from invprob.latents.distance import Distance, smoothness
 from invprob.latents.edit import Strip
 from invprob.latents.heads import interpolate_heads
 from invprob.latents.interpolate import Path, interpolate
-from invprob.latents.latents import Latents, joined
+from invprob.latents.latents import joined
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.report.figure import Figure
 from invprob.report.strips import StripRow
@@ -20,6 +20,7 @@ from invprob.run.watch import Silent
 from invprob.types import Images
 
 Mixed = Literal["latents", "heads"]
+MOST = 101  # images of a path
 
 
 def draw_interpolations(
@@ -44,11 +45,11 @@ def draw_interpolations(
         seed: of the draws with which heads are read out.
 
     Raises:
-        ArgumentError: there are fewer than two steps.
+        ArgumentError: there are fewer than two steps, or very many.
         PriorError: the solutions do not match, or have no heads.
     """
-    if steps < 2:
-        raise ArgumentError(f"steps must be at least 2, the two ends, not {steps}")
+    if not 2 <= steps <= MOST:
+        raise ArgumentError(f"steps must be from 2, the two ends, to {MOST}, not {steps}")
     if len(one.names) != len(other.names):
         raise PriorError(
             f"the solutions must hold as many images each, not {len(one.names)} and "
@@ -59,7 +60,7 @@ def draw_interpolations(
     strips: dict[str, Strip] = {}
     for mixed in which:
         if mixed == "latents":
-            latents = Latents.of(one.solution), Latents.of(other.solution)
+            latents = one.latents(), other.latents()
             strips[f"{mixed}, {path}"] = interpolate(*latents, shares, path=path, images=ends)
         else:
             prior = _prior_with_heads(one)

@@ -1,5 +1,6 @@
 """The figure of perturbations: solutions under noise on their latents (Fig. 1)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.latents.distance import Distance
-from invprob.latents.latents import Latents, joined
+from invprob.latents.latents import joined
 from invprob.latents.perturb import Perturbed, Robustness, robustness
 from invprob.report.figure import Figure
 from invprob.report.strips import StripRow
@@ -47,7 +48,7 @@ def draw_perturbations(
     records: list[dict[str, Any]] = []
     results: list[Robustness] = []
     for found in solutions:
-        latents, truth = Latents.of(found.solution), found.truth()
+        latents, truth = found.latents(), found.truth()
         if truth is not None and found.grading is not None:
             truth = found.grading(truth)
         for place in found.places(image):
@@ -118,12 +119,18 @@ def _spread(values: Tensor, form: str) -> str:
 def _quartiles(values: Tensor) -> list[float]:
     """Lower quartile, median and upper quartile."""
     places = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64, device=values.device)
-    found: list[float] = values.double().quantile(places).tolist()
+    # The PSNR of equal images is infinite, and nothing lies between an infinite and another value.
+    between = "linear" if bool(values.isfinite().all()) else "nearest"
+    found: list[float] = values.double().quantile(places, interpolation=between).tolist()
     return found
 
 
+def _finite(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
 def _record(found: Found, place: int, result: Robustness) -> dict[str, Any]:
-    """The numbers of one image, as JSON."""
+    """The numbers of one image, as JSON; what is infinite is None."""
     measured = {"distance": result.distance, "psnr": result.psnr, "psnr_truth": result.truth}
     return {
         "solution": found.name,
@@ -134,8 +141,8 @@ def _record(found: Found, place: int, result: Robustness) -> dict[str, Any]:
             name: None
             if values is None
             else {
-                "mean": values.double().mean(1).tolist(),
-                "quartiles": [_quartiles(one) for one in values],
+                "mean": _finite(values.double().mean(1).tolist()),
+                "quartiles": [_finite(_quartiles(one)) for one in values],
             }
             for name, values in measured.items()
         },

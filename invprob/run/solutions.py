@@ -1,9 +1,18 @@
 """A solution that a run folder or a file holds, with what is known of it."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from invprob.errors import FileError, InvprobError, RunError, UnknownNameError, suggest
+from invprob.errors import (
+    FileError,
+    InvprobError,
+    PriorError,
+    RunError,
+    UnknownNameError,
+    suggest,
+)
+from invprob.latents.latents import Latents
 from invprob.run import folder as files
 from invprob.run.config import RunConfig
 from invprob.run.folder import RunFolder, is_run_folder
@@ -36,6 +45,17 @@ class Found:
     def name(self) -> str:
         """The name of the folder or file, without its ending."""
         return self.path.resolve().stem if self.run is None else self.path.resolve().name
+
+    def latents(self) -> Latents:
+        """The latents of the solution.
+
+        Raises:
+            PriorError: the solution has no latents of a generator.
+        """
+        try:
+            return Latents.of(self.solution)
+        except PriorError as error:
+            raise PriorError(f"{str(self.path)!r}: {error}") from None
 
     def places(self, image: str | None) -> list[int]:
         """The number of the image of a name, or those of all images for None.
@@ -91,7 +111,10 @@ def find_solution(path: Path) -> Found:
         raise RunError(f"{str(path)!r} is not the folder of a run: it has no {files.CONFIG} of one")
     folder = RunFolder(path)
     if not folder.finished:
-        raise RunError(f"the run {str(path)!r} is not finished; finish it: invprob resume {path}")
+        raise RunError(
+            f"the run {str(path)!r} is not finished; finish it: invprob resume "
+            f"{shlex.quote(str(path))}"
+        )
     solution = Solution.load(path / files.SOLUTION)
     measurements, config = folder.measurements(), folder.config()
     if measurements is None:

@@ -183,7 +183,11 @@ class Solution:
                     if key:
                         # A copy is aligned as any new tensor is; a tensor in a mapped file is not.
                         groups[group][key] = file.get_tensor(source).clone()
-        except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        except (KeyError, TypeError, ValueError):
+            raise FileError(
+                f"{path} is not a solution file of this release: it holds something else"
+            ) from None
+        except (OSError, SafetensorError) as error:
             raise FileError(f"{path} is not a solution file of this release: {error}") from None
         return cls(
             image=image,

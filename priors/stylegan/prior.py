@@ -170,7 +170,12 @@ class StyleGANPrior(Prior[StyleGANCode]):
                 "build its prior again and call `prior.render(solution.realised)`"
             )
         options = {name: spec.get(name) for name in ("resolution", "label")}
-        generator = load_generator(spec["generator"], **options)
+        try:
+            generator = load_generator(spec["generator"], **options)
+        except GeneratorFileError as error:
+            raise GeneratorFileError(
+                f"{error}; the solution was made with this file: bring it back there"
+            ) from None
         found = fingerprint(generator)
         if found != spec["fingerprint"]:
             raise GeneratorFileError(

@@ -129,6 +129,24 @@ def test_noise_on_several_solutions(call, runs: Path) -> None:
     assert Solution.load("perturb-001.safetensors").image.shape == (4, 3, 32, 32)
 
 
+def test_noise_that_changes_nothing_has_an_infinite_psnr(call, runs: Path) -> None:
+    done = call("perturb", "one", "--snr", "200 10", "--draws", 1)
+    assert done.status == 0, done.err
+    (one,) = json.loads(Path("perturb-001.json").read_text())["solutions"]
+    assert one["distance"]["mean"][0] == 0
+    assert one["psnr"]["mean"][0] is None and one["psnr"]["quartiles"][0] == [None] * 3
+    assert one["psnr"]["mean"][1] > 0 and None not in one["psnr"]["quartiles"][1]
+
+
+def test_a_generator_that_was_moved(refuse, runs: Path) -> None:
+    save_generator(random_generator(), Path("mine.safetensors"))
+    words = ("--method", "w-plus", "--prior", "mine.safetensors", "--steps", "1")
+    assert run(["solve", *SOLVE, *words, "--out", "moved", "-q"]) == 0
+    Path("mine.safetensors").rename("away.safetensors")
+    said = refuse("edit", "moved", "--direction", "some.safetensors")
+    assert "no generator file" in said and "bring it back there" in said
+
+
 def test_one_image_of_several(call, runs: Path) -> None:
     every = call("edit", "both", "--direction", "some.safetensors", "--strength", "1", "--json")
     assert [one["image"] for one in json.loads(every.out)["edits"]] == ["face", "cat"]
@@ -158,19 +176,30 @@ def test_one_image_of_several(call, runs: Path) -> None:
         ("edit one --direction some.safetensors --out no/sheet.png", "make the folder 'no'"),
         ("edit one --direction some.safetensors --out taken.png", "'taken.png' exists"),
         ("edit one --direction some.safetensors --animation a.mp4", "must end in .gif or .webp"),
+        (
+            "edit one --direction some.safetensors --out a.webp --animation a.webp",
+            "'a.webp' would be written twice",
+        ),
+        (
+            "edit one/measurements.safetensors --direction some.safetensors",
+            "is not a solution file of this release: it holds something else",
+        ),
         ("edit one --direction some.safetensors --retouch no", "'keep', 'drop'"),
         ("edit unfinished --direction some.safetensors", "finish it: invprob resume unfinished"),
         ("edit some.safetensors --direction some.safetensors", "is not a solution file"),
         ("interpolate one three", "no latents of a generator"),
         ("interpolate one other-generator", "different generators"),
         ("interpolate one plus", "solve both with one method"),
-        ("interpolate one two --steps 1", "steps must be at least 2, the two ends, not 1"),
+        ("interpolate one two --steps 1", "steps must be from 2, the two ends, to 101, not 1"),
+        ("interpolate one two --steps 102", "to 101, not 102"),
         ("interpolate plus plus --of heads", "no heads"),
         ("interpolate copy.safetensors two --of heads", "name the folder of its run"),
         ("perturb one --snr loud", "must be numbers"),
         ("perturb one --draws 0", "draws must be at least 1, not 0"),
         ("perturb", "Missing argument"),
         ("perturb three", "no latents of a generator"),
+        ("perturb one three", "'three': this solution has no latents"),
+        ("perturb one --snr -99999", "snr must be from -200 to 200 dB"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(refuse, runs: Path, words: str, said: str) -> None:
