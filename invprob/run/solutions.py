@@ -55,7 +55,7 @@ class Found:
         try:
             return Latents.of(self.solution)
         except PriorError as error:
-            raise PriorError(f"{str(self.path)!r}: {error}") from None
+            raise PriorError(f"{self.name}: {error}") from None
 
     def places(self, image: str | None) -> list[int]:
         """The number of the image of a name, or those of all images for None.

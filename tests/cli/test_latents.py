@@ -198,7 +198,7 @@ def test_one_image_of_several(call, runs: Path) -> None:
         ("perturb one --draws 0", "draws must be at least 1, not 0"),
         ("perturb", "Missing argument"),
         ("perturb three", "no latents of a generator"),
-        ("perturb one three", "'three': this solution has no latents"),
+        ("perturb one three", "three: this solution has no latents"),
         ("perturb one --snr -99999", "snr must be from -200 to 200 dB"),
     ],
 )
