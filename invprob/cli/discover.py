@@ -102,7 +102,9 @@ def discover(
     """
     from invprob.cli.display import display_for
     from invprob.cli.numbers import read_strengths
+    from invprob.errors import ArgumentError
     from invprob.latents.direction_files import save_directions
+    from invprob.latents.registration import SMALLEST
     from invprob.report.discoveries import draw_discovery
     from invprob.report.figure import Target
     from invprob.run.discovering import METHODS, build_discovery
@@ -117,11 +119,16 @@ def discover(
     target = Target.of(sheet, "discover", [direction_file], overwrite=overwrite)
     display = display_for(quiet=quiet or as_json)
     job = build_discovery(config, varied, numbers, tau)
+    own = None if varied is None else varied.attribute
+    measured = {"auto": own, "none": None}.get(attribute, attribute)
+    if measured is not None and min(job.pictures.shape[-2:]) < SMALLEST:
+        raise ArgumentError(
+            f"{measured} is measured in pictures of {SMALLEST} pixels or more a side; take a "
+            "larger --resolution, or measure nothing: --attribute none"
+        )
     for note in job.notes:
         display.message(note)
     discovery = job.solve(display)
-    own = None if varied is None else varied.attribute
-    measured = {"auto": own, "none": None}.get(attribute, attribute)
     about: dict[str, Any] = {
         "latents": latents,
         "tau": tau,

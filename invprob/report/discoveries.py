@@ -101,11 +101,21 @@ def draw_discovery(
     )
     return Figure(
         rows=rows,
-        caption=["Along the direction: w+ = w* + scale · D/||D||, in which each row has length 1."],
+        caption=_caption(curve),
         lines=_lines(names, learned, scores, curve),
         numbers=numbers,
         solution=own,
     )
+
+
+def _caption(curve: Curve | None) -> list[str]:
+    lines = ["Along the direction: w+ = w* + scale · D/||D||, in which each row has length 1."]
+    if curve is not None:
+        lines.append(
+            f"The last line under each picture: its {curve.attribute} against the true image "
+            f"({curve.unit})."
+        )
+    return lines
 
 
 def _trace(discovery: Discovery) -> Mapping[str, Tensor]:

@@ -45,6 +45,27 @@ def test_it_writes_sheet_numbers_latents_and_direction(call, latents: str) -> No
         assert min(sheet.size) > 400
 
 
+def test_the_sheet_says_what_is_measured(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    captions: list[str] = []
+
+    def taken(rows: object, path: Path, caption: list[str]) -> None:
+        captions.extend(caption)
+
+    monkeypatch.setattr("invprob.report.figure.write_strips", taken)
+    call("discover", *ROTATED, "--out", "found.png")
+    assert captions[-1] == (
+        "The last line under each picture: its rotation against the true image (degrees, "
+        "counter-clockwise)."
+    )
+
+
+def test_small_pictures_are_refused_before_the_solve(call, refuse) -> None:
+    small = ("discover", *ROTATED, "--resolution", "8")
+    said = refuse(*small)
+    assert "rotation is measured in pictures of 16 pixels" in said
+    assert call(*small, "--attribute", "none").status == 0
+
+
 def test_edit_takes_its_files(call) -> None:
     call("discover", *ROTATED, "--out", "found.png")
     done = call(
