@@ -92,7 +92,7 @@ def draw_interpolations(
                     "largest_jump": smooth.jump,
                 }
             )
-            texts = [[f"{share:.2f}"] for share in shares]
+            texts = [[f"{share:.3g}"] for share in shares]
             rows.append(StripRow(f"{title}, {name}: {said}", images, texts))
     return Figure(
         rows=rows,
