@@ -14,6 +14,7 @@ from typing import final
 from invprob.errors import ArgumentError, suggest
 from invprob.latents.distance import Distance
 from invprob.latents.find import find_direction
+from invprob.latents.latents import Latents
 from invprob.latents.perturb import Perturbed
 from invprob.priors.traversal import MARGIN
 from invprob.report.discoveries import draw_discovery
@@ -121,7 +122,7 @@ class EditStudy(Study):
 
     def measure(self, folder: Path, partner: Path | None, distance: Distance) -> Studied:
         found = find_solution(folder)
-        latents = found.latents()
+        latents = Latents.of(found.solution)
         directions = [find_direction(name, latents.generator) for name in self.directions]
         figure = draw_edits(
             latents, found.solution.image, found.names, directions, self.strengths, distance

@@ -90,6 +90,7 @@ def edit(
     from invprob.cli.numbers import read_rows, read_strengths
     from invprob.latents.direction import together as at_once
     from invprob.latents.find import find_direction
+    from invprob.latents.latents import Latents
     from invprob.report.edits import draw_edits
     from invprob.report.strips import ANIMATIONS, check_suffix, write_animation
     from invprob.run.solutions import find_solution
@@ -102,7 +103,7 @@ def edit(
     target = _target(out, "edit", others, overwrite=overwrite)
     found = find_solution(solution)
     places = found.places(image)
-    latents = found.latents().chosen(places)
+    latents = Latents.of(found.solution).chosen(places)
     directions = [find_direction(name, latents.generator) for name in direction]
     if rows is not None:
         directions = [one.within(read_rows(rows)) for one in directions]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from invprob.errors import ArgumentError
 from invprob.latents.distance import Distance
-from invprob.latents.latents import joined
+from invprob.latents.latents import Latents, joined
 from invprob.latents.perturb import Perturbed, Robustness, robustness
 from invprob.report.figure import Figure
 from invprob.report.strips import StripRow
@@ -48,7 +48,10 @@ def draw_perturbations(
     records: list[dict[str, Any]] = []
     results: list[Robustness] = []
     for found in solutions:
-        latents, truth = found.latents(), found.truth()
+        # Of several solutions, an error has to say which one it is about.
+        alone = len(solutions) == 1
+        latents = Latents.of(found.solution) if alone else found.latents()
+        truth = found.truth()
         if truth is not None and found.grading is not None:
             truth = found.grading(truth)
         for place in found.places(image):

@@ -47,10 +47,10 @@ class Found:
         return self.path.resolve().stem if self.run is None else self.path.resolve().name
 
     def latents(self) -> Latents:
-        """The latents of the solution.
+        """The latents of the solution, for callers with several ones.
 
         Raises:
-            PriorError: the solution has no latents of a generator.
+            PriorError: the solution, which the error names, has no latents of a generator.
         """
         try:
             return Latents.of(self.solution)
