@@ -110,8 +110,17 @@ def discover(
             `StyleGANPrior(generator)`, which is W+.
         operator: what measures each picture, as it is the measurements that are inverted. None: the
             pictures themselves are.
-        terms, margin, margin_weight, optimiser, schedule, direction_rate, scale_rate, steps, seed,
-            name, callbacks: as in `discover_measured`.
+        terms: as in `discover_measured`.
+        margin: as in `discover_measured`.
+        margin_weight: as in `discover_measured`.
+        optimiser: as in `discover_measured`.
+        schedule: as in `discover_measured`.
+        direction_rate: as in `discover_measured`.
+        scale_rate: as in `discover_measured`.
+        steps: as in `discover_measured`.
+        seed: as in `discover_measured`.
+        name: as in `discover_measured`.
+        callbacks: as in `discover_measured`.
 
     Returns:
         What was found.
