@@ -32,6 +32,7 @@ ELSEWHERE = {  # have tests of their own, in tests/training
     "find_directions.py",
     "frechet_distance.py",
     "invert_renders.py",
+    "measure_edits.py",
     "ship_generator.py",
     "train_faces.py",
     "train_generator.py",

@@ -10,6 +10,7 @@ import shared_files
 import torch
 from PIL import Image
 from scripts import EXAMPLES, run_script
+from solved import solution_of
 from training.labels import LabelPredictor, effects, explained
 
 from invprob.files import sha256_of
@@ -23,6 +24,7 @@ from invprob.priors.stylegan.extras import (
     save_extras,
 )
 from invprob.priors.stylegan.generator import GeneratorConfig
+from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.priors.stylegan.statistics import sample_statistics
 
 
@@ -123,6 +125,24 @@ def test_effects_are_means_of_changes() -> None:
     moved, others = effects(change, ["a", "b", "c"], "a")
     assert moved == pytest.approx(0.8)
     assert others == pytest.approx(np.sqrt((0.09 + 0.16) / 2))
+
+
+def test_edits_of_a_solution_are_measured_beside_random_images(tmp_path: Path) -> None:
+    pytest.importorskip("numba")
+    faces = shared_files.shared("faces/render_faces.py")
+    prior = StyleGANPrior(load_generator("faces-128"))
+    solution = solution_of(prior)
+    solution.save(tmp_path / "some.safetensors")
+    told = run(
+        *("measure_edits.py", tmp_path / "some.safetensors", "--assets", faces.parent),
+        *("--weights", shared_files.shared("weights/squeezenet1_1_features.pth")),
+        *("--labelled", 60, "--fitted", 40, "--held-out", 10, "--samples", 2, "--count", 2),
+    )
+    head, _, *rows = told.splitlines()
+    assert head == "| direction | R² | random images | some.safetensors |"
+    assert [row.split(" | ")[0] for row in rows] == ["| yaw", "| light_azimuth"]
+    shares = [float(row.split(" | ")[-1].strip(" |")) for row in rows]
+    assert all(np.isfinite(share) for share in shares)
 
 
 def test_directions_are_found_and_lie_beside_the_generator(tmp_path: Path) -> None:
