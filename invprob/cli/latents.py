@@ -92,15 +92,11 @@ def edit(
     from invprob.latents.find import find_direction
     from invprob.latents.latents import Latents
     from invprob.report.edits import draw_edits
-    from invprob.report.strips import ANIMATIONS, check_suffix, write_animation
     from invprob.run.solutions import find_solution
 
     load_plugins(given.get("plugins", ()))
     strengths = read_strengths(strength)
-    others = () if animation is None else (animation,)
-    for path in others:
-        check_suffix(path, ANIMATIONS)
-    target = _target(out, "edit", others, overwrite=overwrite)
+    target = _target(out, "edit", animation, overwrite=overwrite)
     found = find_solution(solution)
     places = found.places(image)
     latents = Latents.of(found.solution).chosen(places)
@@ -122,8 +118,7 @@ def edit(
         _distance(given),
         seed=given.get("seed", RunConfig.seed),
     )
-    if animation is not None:
-        write_animation(figure.solution.image[: len(strengths)], animation)
+    _animate(figure, len(strengths), animation)
     _finish(figure, target, as_json=as_json, quiet=quiet)
 
 
@@ -158,14 +153,10 @@ def interpolate(
     cross-fade of the two pictures for comparison. The distance is LPIPS where there is a network.
     """
     from invprob.report.interpolations import draw_interpolations
-    from invprob.report.strips import ANIMATIONS, check_suffix, write_animation
     from invprob.run.solutions import find_solution
 
     load_plugins(given.get("plugins", ()))
-    others = () if animation is None else (animation,)
-    for one in others:
-        check_suffix(one, ANIMATIONS)
-    target = _target(out, "interpolate", others, overwrite=overwrite)
+    target = _target(out, "interpolate", animation, overwrite=overwrite)
     kinds: Sequence[Literal["latents", "heads"]] = ("latents", "heads") if of == "both" else (of,)
     figure = draw_interpolations(
         find_solution(first),
@@ -176,8 +167,7 @@ def interpolate(
         _distance(given),
         seed=given.get("seed", RunConfig.seed),
     )
-    if animation is not None:
-        write_animation(figure.solution.image[:steps], animation)
+    _animate(figure, steps, animation)
     _finish(figure, target, as_json=as_json, quiet=quiet)
 
 
@@ -218,7 +208,7 @@ def perturb(
     from invprob.run.solutions import find_solution
 
     load_plugins(given.get("plugins", ()))
-    target = _target(out, "perturb", (), overwrite=overwrite)
+    target = _target(out, "perturb", None, overwrite=overwrite)
     figure = draw_perturbations(
         [find_solution(path) for path in solutions],
         image,
@@ -240,10 +230,23 @@ def _distance(given: Given) -> "Distance":
     return Distance.of(find_perceptual(name, given.get("lpips_weights")))
 
 
-def _target(out: Path | None, name: str, others: Sequence[Path], *, overwrite: bool) -> "Target":
+def _target(out: Path | None, name: str, animation: Path | None, *, overwrite: bool) -> "Target":
+    """Where to write; every name is checked before anything is drawn."""
     from invprob.report.figure import Target
+    from invprob.report.strips import ANIMATIONS, check_suffix
 
+    if animation is not None:
+        check_suffix(animation, ANIMATIONS)
+    others = () if animation is None else (animation,)
     return Target.of(out, name, others, overwrite=overwrite)
+
+
+def _animate(figure: "Figure", columns: int, animation: Path | None) -> None:
+    """Write the first row of a figure as an animation, where one was asked for."""
+    from invprob.report.strips import write_animation
+
+    if animation is not None:
+        write_animation(figure.solution.image[:columns], animation)
 
 
 def _finish(figure: "Figure", target: "Target", *, as_json: bool, quiet: bool) -> None:

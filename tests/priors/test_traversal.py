@@ -146,15 +146,16 @@ def test_it_goes_on_from_another_solution() -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     inner = StyleGANPrior(random_generator(), style=WPlus())
-    for options, words in (
-        ({"variants": 0}, "variants must be at least 1, not 0"),
-        ({"variants": 1, "margin": -1.0}, "margin must be"),
-        ({"variants": 1, "margin_weight": math.inf}, "margin_weight must be"),
-        ({"variants": 1, "direction_rate": 0.0}, "direction_rate must be"),
-        ({"variants": 1, "scale_rate": -2.0}, "scale_rate must be"),
-    ):
-        with pytest.raises(ArgumentError, match=words):
-            Traversal(inner, **options)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="variants must be at least 1, not 0"):
+        Traversal(inner, 0)
+    with pytest.raises(ArgumentError, match="margin must be"):
+        Traversal(inner, 1, margin=-1.0)
+    with pytest.raises(ArgumentError, match="margin_weight must be"):
+        Traversal(inner, 1, margin_weight=math.inf)
+    with pytest.raises(ArgumentError, match="direction_rate must be"):
+        Traversal(inner, 1, direction_rate=0.0)
+    with pytest.raises(ArgumentError, match="scale_rate must be"):
+        Traversal(inner, 1, scale_rate=-2.0)
     scaled = Traversal(StyleGANPrior(random_generator(), style=WPlusPlus()), 1)
     with pytest.raises(PriorError, match="moves style rows"):
         scaled.decode(scaled.start(1, torch.Generator()), torch.Generator())
