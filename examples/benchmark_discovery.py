@@ -18,7 +18,7 @@ import typer
 
 import invprob
 from invprob.callbacks import Callback, Iterate, Snapshot
-from invprob.latents import discover
+from invprob.latents import discover, measured_series
 from invprob.methods import make
 from invprob.operators import Identity, Rotate
 from invprob.perceptual.distance import Absent, find_perceptual
@@ -87,7 +87,7 @@ def main(
                 callbacks=[one := Clock()],
             )
             discover(
-                torch.cat(pictures),
+                *measured_series(torch.cat(pictures), stage.prior),
                 stage.prior,
                 terms=stage.terms,
                 optimiser=stage.optimiser,

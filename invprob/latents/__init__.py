@@ -8,7 +8,7 @@ from invprob.latents.direction_files import load_directions as load_directions
 from invprob.latents.direction_files import save_directions as save_directions
 from invprob.latents.discover import Discovery as Discovery
 from invprob.latents.discover import discover as discover
-from invprob.latents.discover import discover_measured as discover_measured
+from invprob.latents.discover import measured_series as measured_series
 from invprob.latents.distance import Distance as Distance
 from invprob.latents.distance import Smoothness as Smoothness
 from invprob.latents.distance import smoothness as smoothness

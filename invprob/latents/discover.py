@@ -83,51 +83,24 @@ class Discovery:
 
 @checked
 @undisturbed()
-def discover(
-    pictures: Tensor,
-    prior: StyleGANPrior,
-    *,
-    operator: Operator | None = None,
-    terms: Sequence[Term] | None = None,
-    margin: float = MARGIN,
-    margin_weight: float = 1.0,
-    optimiser: Optimiser | None = None,
-    schedule: Schedule | None = None,
-    direction_rate: float | None = None,
-    scale_rate: float | None = None,
-    steps: int = 400,
-    seed: int = 0,
-    name: str = "discovered",
-    callbacks: Sequence[Callback] = (),
-) -> Discovery:
-    """Find the direction along which an image becomes its variants.
+def measured_series(
+    pictures: Tensor, prior: StyleGANPrior, operator: Operator | None = None
+) -> tuple[Measurements, Series]:
+    """Measure an image and its variants, for `discover`.
 
     Args:
         pictures: the image and its variants in the order of their attribute, such as 0, 22.5 and 45
             degrees; (K + 1, channel, height, width) of one image, with a batch axis in front of
             several. Each image gets a direction of its own.
-        prior: what draws the image: `Sphinx(generator)` with projection heads, or
-            `StyleGANPrior(generator)`, which is W+.
-        operator: what measures each picture, as it is the measurements that are inverted. None: the
-            pictures themselves are.
-        terms: as in `discover_measured`.
-        margin: as in `discover_measured`.
-        margin_weight: as in `discover_measured`.
-        optimiser: as in `discover_measured`.
-        schedule: as in `discover_measured`.
-        direction_rate: as in `discover_measured`.
-        scale_rate: as in `discover_measured`.
-        steps: as in `discover_measured`.
-        seed: as in `discover_measured`.
-        name: as in `discover_measured`.
-        callbacks: as in `discover_measured`.
+        prior: what will draw them; measurements and operator get its device and dtype.
+        operator: what measures each picture. None: the pictures themselves are the measurements.
 
     Returns:
-        What was found.
+        The measurements of the series of pictures, and what measured it.
 
     Raises:
-        ArgumentError: there are fewer than two pictures, or a number is out of range.
-        ShapeError: the pictures are not of the size of the prior or of the operator.
+        ArgumentError: there are fewer than two pictures.
+        ShapeError: the pictures are not of the size of the operator.
     """
     stack = pictures if pictures.ndim == 5 else pictures[None]
     if stack.ndim != 5 or stack.shape[1] < 2:
@@ -138,27 +111,12 @@ def discover(
     part = Identity(tuple(stack.shape[2:])) if operator is None else operator
     stack = stack.to(prior.generator.mean_w)
     whole = series(part.to(stack.device), stack.shape[1])
-    return discover_measured(
-        measure(whole.joined(stack), whole),
-        whole,
-        prior,
-        terms=terms,
-        margin=margin,
-        margin_weight=margin_weight,
-        optimiser=optimiser,
-        schedule=schedule,
-        direction_rate=direction_rate,
-        scale_rate=scale_rate,
-        steps=steps,
-        seed=seed,
-        name=name,
-        callbacks=callbacks,
-    )
+    return measure(whole.joined(stack), whole), whole
 
 
 @checked
 @undisturbed()
-def discover_measured(
+def discover(
     measurements: Measurements,
     operator: Series,
     prior: StyleGANPrior,
@@ -175,12 +133,13 @@ def discover_measured(
     name: str = "discovered",
     callbacks: Sequence[Callback] = (),
 ) -> Discovery:
-    """Find a direction from measurements of an image and of its variants.
+    """Find the direction along which an image becomes its variants.
 
     Args:
-        measurements: of one series of pictures, or of several.
+        measurements: of one series of pictures, or of several; see `measured_series`.
         operator: what measured them, on the device and of the dtype of the prior.
-        prior: see `discover`.
+        prior: what draws the image: `Sphinx(generator)` with projection heads, or
+            `StyleGANPrior(generator)`, which is W+.
         terms: what compares each picture with its measurement; the mean over the pictures counts.
             None: the data misfit.
         margin: τ, by how much the scales should grow from picture to picture.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from invprob.errors import ArgumentError
-from invprob.latents.discover import Discovery, discover_measured
+from invprob.latents.discover import Discovery, discover
 from invprob.measurements import Measurements, measure
 from invprob.methods import Recipe
 from invprob.operators.series import Series, series
@@ -70,7 +70,7 @@ class DiscoveryJob:
             self.network.to(device)
         operator = self.operator.to(device)
         try:
-            return discover_measured(
+            return discover(
                 self.measurements,
                 operator,
                 prior.to(device),

@@ -8,7 +8,7 @@ from networks import random_generator
 from torch import Tensor
 
 from invprob.errors import ArgumentError, MeasurementError, ShapeError
-from invprob.latents import Discovery, Latents, discover, discover_measured, edit
+from invprob.latents import Discovery, Latents, discover, edit, measured_series
 from invprob.losses import DataMisfit
 from invprob.measurements import measure
 from invprob.operators import GaussianNoise, Identity, PartialCirculant, RandomMask, series
@@ -39,9 +39,10 @@ def truth(seed: int = 3, generator: Generator | None = None) -> tuple[Tensor, Te
 
 
 def found_in(pictures: Tensor, steps: int = 200, seed: int = 0) -> Discovery:
+    prior = StyleGANPrior(tiny())
     return discover(
-        pictures,
-        StyleGANPrior(tiny()),
+        *measured_series(pictures, prior),
+        prior,
         optimiser=Adam(0.1),
         direction_rate=1.0,
         scale_rate=2.0,
@@ -107,9 +108,9 @@ def test_several_images_at_once_are_each_as_alone(latents: str) -> None:
     generator = random_generator(TINY, dtype=torch.float64)
     prior = Sphinx(generator, d=2) if latents == "heads" else StyleGANPrior(generator)
     both = torch.stack([truth(seed, generator)[2] for seed in (3, 4)])
-    together = discover(both, prior, steps=20)
+    together = discover(*measured_series(both, prior), prior, steps=20)
     for number in range(2):
-        alone = discover(both[number], prior, steps=20)
+        alone = discover(*measured_series(both[number], prior), prior, steps=20)
         for one, other in (
             (together.directions[number].rows, alone.directions[0].rows),
             (together.scales[number], alone.scales[0]),
@@ -122,9 +123,10 @@ def test_several_images_at_once_are_each_as_alone(latents: str) -> None:
 def test_heads_share_content_and_noise_maps() -> None:
     generator = random_generator()
     pictures = truth(3, generator)[2]
+    prior = Sphinx(generator, d=4)
     discovery = discover(
-        pictures,
-        Sphinx(generator, d=4),
+        *measured_series(pictures, prior),
+        prior,
         optimiser=Adam(0.005),
         direction_rate=1.0,
         scale_rate=10.0,
@@ -152,10 +154,10 @@ def test_the_loss_is_the_mean_over_the_pictures() -> None:
 )
 def test_a_direction_is_found_from_measurements(operator) -> None:
     _, direction, pictures = truth()
+    prior = StyleGANPrior(tiny())
     discovery = discover(
-        pictures,
-        StyleGANPrior(tiny()),
-        operator=operator,
+        *measured_series(pictures, prior, operator),
+        prior,
         optimiser=Adam(0.1),
         direction_rate=1.0,
         scale_rate=2.0,
@@ -169,23 +171,25 @@ def test_measurements_of_ones_own_are_taken() -> None:
     whole = series(Identity((3, 8, 8)), 4)
     measured = measure(whole.joined(pictures[None]), whole, GaussianNoise(sigma=0.1), seed=4)
     options = {"optimiser": Adam(0.1), "steps": 4}
-    noisy = discover_measured(measured, whole, StyleGANPrior(tiny()), **options)
-    clean = discover(pictures, StyleGANPrior(tiny()), terms=[DataMisfit()], **options)
+    prior = StyleGANPrior(tiny())
+    noisy = discover(measured, whole, prior, **options)
+    clean = discover(*measured_series(pictures, prior), prior, terms=[DataMisfit()], **options)
     assert float(noisy.solution.trace["misfit"][0]) > float(clean.solution.trace["misfit"][0])
     with pytest.raises(MeasurementError, match="shape"):
-        discover_measured(measured, series(Identity((3, 8, 8)), 3), StyleGANPrior(tiny()))
+        discover(measured, series(Identity((3, 8, 8)), 3), prior)
 
 
 def test_what_makes_no_sense_is_refused() -> None:
     prior, pictures = StyleGANPrior(tiny()), torch.zeros(1, 3, 8, 8)
     with pytest.raises(ArgumentError, match="at least one variant"):
-        discover(pictures, prior, steps=2)
+        measured_series(pictures, prior)
     with pytest.raises(ArgumentError, match="not one picture"):
         whole = series(Identity((3, 8, 8)), 1)
-        discover_measured(measure(pictures, whole), whole, prior, steps=2)
+        discover(measure(pictures, whole), whole, prior, steps=2)
     with pytest.raises(ShapeError, match="draws"):
-        discover(torch.zeros(2, 3, 16, 16), prior, steps=2)
+        discover(*measured_series(torch.zeros(2, 3, 16, 16), prior), prior, steps=2)
     with pytest.raises(ArgumentError, match="margin"):
-        discover(torch.zeros(2, 3, 8, 8), prior, margin=-1.0, steps=2)
+        seen = measured_series(torch.zeros(2, 3, 8, 8), prior)
+        discover(*seen, prior, margin=-1.0, steps=2)
     with pytest.raises(ShapeError, match="truth must be"):
         known()[1].psnr(torch.zeros(1, 2, 3, 8, 8))
