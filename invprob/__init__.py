@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from invprob.operators.noise import Noise as Noise
     from invprob.priors.base import Code as Code
     from invprob.priors.base import Prior as Prior
+    from invprob.progress import Progress as Progress
     from invprob.registry import register as register
+    from invprob.report.compare import compare as compare
     from invprob.run.images import load_image as load_image
     from invprob.run.images import save_image as save_image
     from invprob.solver.loop import solve as solve
@@ -42,8 +44,10 @@ _HOME = {
     "Optimiser": "solver.optimisers",
     "Outcome": "solver.solution",
     "Prior": "priors.base",
+    "Progress": "progress",
     "Solution": "solver.solution",
     "Term": "losses",
+    "compare": "report.compare",
     "keep_freed_memory": "fast.allocation",
     "load_image": "run.images",
     "measure": "measurements",

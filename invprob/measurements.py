@@ -17,6 +17,7 @@ from torch import Tensor
 
 from invprob.ambient import own_precision, undisturbed
 from invprob.calls import checked
+from invprob.cards import measurement_card
 from invprob.errors import ArgumentError, MeasurementError, UnknownNameError
 from invprob.files import atomic_write
 from invprob.image_range import doubt_images, doubt_measurements, doubt_noise
@@ -94,6 +95,9 @@ class Measurements:
             f"Measurements(values={tuple(self.values.shape)}, image_shape={self.image_shape}, "
             f"operator={self.operator_spec.get('type')!r}, noise={noise!r}, seed={self.seed})"
         )
+
+    def _repr_html_(self) -> str:
+        return measurement_card(self.values, self.image_shape, self.operator_spec, self.noise_spec)
 
     @staticmethod
     @checked

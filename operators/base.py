@@ -5,6 +5,7 @@ files, and for a linear operator the adjoint, the pseudo-inverse and the norm.
 """
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +14,7 @@ from typing import ClassVar, overload
 import torch
 from torch import Tensor, nn
 
+from invprob.cards import card
 from invprob.draws import normal
 from invprob.errors import ArgumentError, ContractError
 from invprob.fast.linear_map import linear_map
@@ -279,6 +281,21 @@ class Operator(Recorded, Guarded, nn.Module, ABC):
         if self.leaves() == (self,):
             return f"{type(self).__name__}({self.extra_repr()})"
         return " @ ".join(map(repr, self.leaves()))
+
+    def _repr_html_(self) -> str:
+        """The facts, for a notebook."""
+        numbers, elements = math.prod(self.measurement_shape), math.prod(self.image_shape)
+        return card(
+            " of ".join(self.names()),
+            {
+                "image": " × ".join(map(str, self.image_shape)),
+                "measurement": " × ".join(map(str, self.measurement_shape)),
+                "numbers measured": f"{numbers} of {elements} ({numbers / elements:.1%})",
+                "linear": "yes" if self.linear else "no",
+                "gradients": "exact" if self.smooth else "of a stand-in",
+                "operator": repr(self),
+            },
+        )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Operator":
         kept = {name: self.get_buffer(name) for name in self.exact}

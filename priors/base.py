@@ -195,6 +195,14 @@ class Prior(Contract, nn.Module, ABC, Generic[C]):
         """
         return realised["image"]
 
+    def extra_repr(self) -> str:
+        """The shape of the images; a subclass adds what it is made of."""
+        return f"{self.image_shape}"
+
+    def __repr__(self) -> str:
+        """One line, fit for messages; the layers of a network would fill pages."""
+        return f"{type(self).__name__}({self.extra_repr()})"
+
     def mean_image(self) -> Images | None:
         """The prior's guess without any measurement, (1, *image_shape); by default None."""
         return None

@@ -33,6 +33,10 @@ class Enlarged(Prior):
             )
         self.prior = prior
 
+    def extra_repr(self) -> str:
+        """The shape, and the prior of the small images."""
+        return f"{super().extra_repr()}, {self.prior!r}"
+
     def start(self, batch: int, rng: torch.Generator) -> Code:
         """The variables of the small prior."""
         code: Code = self.prior.start(batch, rng)

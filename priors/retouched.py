@@ -47,6 +47,10 @@ class Retouched(Prior[RetouchedCode]):
         super().__init__(prior.image_shape)
         self.prior = prior
 
+    def extra_repr(self) -> str:
+        """The prior that draws the images to begin with."""
+        return repr(self.prior)
+
     @torch.no_grad()
     def start(self, batch: int, rng: torch.Generator) -> RetouchedCode:
         """The image at which the other prior starts."""

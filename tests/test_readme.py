@@ -16,6 +16,7 @@ PAGES = [
     "docs/scanners.md",
     "docs/auto.md",
     "docs/choosing.md",
+    "docs/notebooks.md",
     "docs/runs.md",
     "docs/latents.md",
     "docs/generators.md",

@@ -26,13 +26,13 @@ from invprob.methods.choices import Choices as Choices
 from invprob.methods.choices import DataTerm as DataTerm
 from invprob.methods.choices import Init as Init
 from invprob.methods.policy import choose as choose
-from invprob.methods.problem import Candidate as Candidate
-from invprob.methods.problem import Contest as Contest
 from invprob.methods.problem import Method as Method
 from invprob.methods.problem import Problem as Problem
-from invprob.methods.problem import Recipe as Recipe
 from invprob.methods.problem import Setting as Setting
-from invprob.methods.problem import in_stages as in_stages
+from invprob.methods.recipe import Candidate as Candidate
+from invprob.methods.recipe import Contest as Contest
+from invprob.methods.recipe import Recipe as Recipe
+from invprob.methods.recipe import in_stages as in_stages
 from invprob.registry import register as register
 
 # Importing these modules registers their methods.

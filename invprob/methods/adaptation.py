@@ -138,6 +138,11 @@ ADAPTATION: Mapping[str, tuple[Row, ...]] = {
             "the pixels are found by the squared misfit, and another data term was asked for",
         ),
         Row(
+            "none",
+            lambda c: c.asked.terms,
+            "the loss has terms beside those of the method, and the pixels are found without them",
+        ),
+        Row(
             "pixels",
             otherwise,
             "the measurements then hold as exactly as their noise allows",

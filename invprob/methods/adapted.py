@@ -11,7 +11,8 @@ from invprob.losses.variation import ColourVariation
 from invprob.losses.wavelets import FRAMELET, WaveletDual
 from invprob.methods.choices import Finish, WeightsChoice
 from invprob.methods.policy import explains_choices
-from invprob.methods.problem import Rate, Recipe, Setting, Steps, in_stages
+from invprob.methods.problem import Rate, Setting, Steps
+from invprob.methods.recipe import Recipe, in_stages
 from invprob.options import Auto
 from invprob.priors.parts import FreeWeights, Frozen, ProjectedStyles, W, WPlus, Z
 from invprob.priors.parts.constraints import Spheres

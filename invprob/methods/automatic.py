@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from invprob.errors import ArgumentError
-from invprob.methods.problem import Candidate, Contest, Problem, Recipe, Setting
+from invprob.methods.problem import Problem, Setting
+from invprob.methods.recipe import Candidate, Contest, Recipe
 from invprob.registry import register
 
 # The method that searches the generator, the best one of those that do.

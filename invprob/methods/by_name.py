@@ -11,14 +11,15 @@ from invprob.ambient import undisturbed
 from invprob.callbacks import Callback
 from invprob.calls import checked
 from invprob.errors import ArgumentError
-from invprob.losses import check_stochastic, with_fresh_noise
+from invprob.losses import Term, check_stochastic, with_fresh_noise
 from invprob.measurements import Measurements
 from invprob.methods.choices import Asked, DataTerm, Init
 from invprob.methods.coarse import coarse_to_fine
 from invprob.methods.contest import hold, split_for, timed
 from invprob.methods.encoder_start import EncoderStart
 from invprob.methods.policy import TABLE, choose
-from invprob.methods.problem import Problem, Recipe, Setting
+from invprob.methods.problem import Problem, Setting
+from invprob.methods.recipe import Recipe
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.options import AUTO, options_of
@@ -26,7 +27,9 @@ from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.generator_files import load_generator
 from invprob.priors.stylegan.generator import Generator
+from invprob.progress import Progress
 from invprob.registry import build, register, suggest
+from invprob.schedules import Schedule
 from invprob.solver.fit import check_image_shapes
 from invprob.solver.restarts import solve_restarts
 from invprob.solver.rule import Rule
@@ -52,6 +55,8 @@ def make(
     init: Init = "default",
     coarse: int | None = None,
     may_stop: bool = False,
+    terms: Sequence[Term] = (),
+    schedule: Schedule | None = None,
     **options: Any,
 ) -> Recipe:
     """Return the recipe of a method.
@@ -79,6 +84,8 @@ def make(
             to the size of the generator; that size itself begins there at once. None: the policy
             chooses.
         may_stop: whether a rule or a time limit may stop the run before its last step.
+        terms: terms of the loss besides those of the method.
+        schedule: the scale of the learning rate over each stage. None: that of the method.
         **options: options of the method, by name.
 
     Returns:
@@ -104,7 +111,11 @@ def make(
     )
     if data_term == "stochastic":
         check_stochastic(problem.measurement_shape)
-    choices = choose(problem, _asked(name, options, coarse, init, may_stop))
+    asked = _asked(name, options, coarse, init)
+    choices = choose(
+        problem,
+        replace(asked, may_stop=may_stop, terms=bool(terms), schedule=schedule is not None),
+    )
     if choices.perceptual != "available":
         problem = replace(problem, network=None)
     recipe: Recipe = build(
@@ -118,6 +129,8 @@ def make(
     )
     if recipe.contest is not None:
         return replace(recipe, choices=choices)
+    recipe = recipe.besides(terms) if terms else recipe
+    recipe = recipe if schedule is None else recipe.scheduled(schedule)
     initial = recipe.initial
     if init == "encoder":
         if not needs_generator(name) or generator is None:
@@ -181,6 +194,9 @@ def restore(
     steps: int | None = None,
     restarts: int = 1,
     seed: int = 0,
+    terms: Sequence[Term] = (),
+    schedule: Schedule | None = None,
+    progress: bool = False,
     callbacks: Sequence[Callback] = (),
     options: Mapping[str, Any] | None = None,
 ) -> Solution:
@@ -203,6 +219,10 @@ def restore(
         restarts: how many seeds to solve from, at least 1. Each image keeps the solution that fits
             its measurements best.
         seed: the number from which every random draw derives, from 0 to 2**63 - 1.
+        terms: terms of the loss besides those of the method.
+        schedule: the scale of the learning rate over each stage, in place of the method's. It needs
+            an optimiser that has a learning rate.
+        progress: whether to show how far the solve is, as `Progress` does.
         callbacks: observers of the solve, and rules that stop it. Of `auto` they watch the solve
             from all measurements, and rules are refused.
         options: options of the method, by name.
@@ -222,6 +242,7 @@ def restore(
     if needs_generator(method):
         network = generator if isinstance(generator, Generator) else load_generator(generator)
     operator = measurements.operator()
+    watched = (*callbacks, Progress()) if progress else callbacks
 
     def recipe_of(name: str, given: Mapping[str, Any]) -> Recipe:
         searches = needs_generator(name)  # else there is nothing to begin coarsely or by an encoder
@@ -239,32 +260,41 @@ def restore(
             init=init if searches or name == method else "default",
             coarse=coarse if searches or name == method else None,
             may_stop=ruled,
+            terms=terms,
+            schedule=schedule,
             **given,
         )
 
     def solve(
-        recipe: Recipe, known: Measurements, by: Operator, watched: Sequence[Callback]
+        recipe: Recipe, known: Measurements, by: Operator, watchers: Sequence[Callback]
     ) -> Solution:
         task = recipe.task(known, by, steps=steps, seed=seed, restarts=restarts)
-        return solve_restarts(task, callbacks=watched)
+        return solve_restarts(task, callbacks=watchers)
 
     recipe = recipe_of(method, options or {})
     if recipe.contest is None:
-        return solve(recipe, measurements, operator, callbacks)
-    if ruled:
+        return solve(recipe, measurements, operator, watched)
+    if ruled or terms or schedule is not None:
         raise ArgumentError(
-            f"a rule watches one solve, and {method} solves several times; leave the rule out, or "
-            "name one of its candidates as the method"
+            f"a rule, terms and a schedule are for one solve, and {method} solves by several "
+            "methods; leave them out, or name one of its candidates as the method"
         )
     recipes = {one.method: recipe_of(one.method, {}) for one in recipe.contest.candidates}
     split = split_for(recipe.contest, measurements, operator, seed)
     decision = hold(
         recipe.contest.candidates,
         split.misfit,
-        lambda name: timed(lambda: solve(recipes[name], split.seen, split.seen_operator, ())),
+        lambda name: timed(
+            lambda: solve(
+                recipes[name],
+                split.seen,
+                split.seen_operator,
+                [Progress(f"trying {name}")] if progress else (),
+            )
+        ),
     )
     solution = decision.solution(
-        {name: solve(recipes[name], measurements, operator, callbacks) for name in decision.members}
+        {name: solve(recipes[name], measurements, operator, watched) for name in decision.members}
     )
     told = replace(solution.outcome, sentence=f"{solution.outcome}; {decision}")
     return replace(solution, outcome=told)
@@ -281,9 +311,7 @@ def _check_words(init: str, data_term: str) -> None:
             )
 
 
-def _asked(
-    name: str, options: Mapping[str, Any], coarse: int | None, init: Init, may_stop: bool
-) -> Asked:
+def _asked(name: str, options: Mapping[str, Any], coarse: int | None, init: Init) -> Asked:
     """What a user asked for, by the options of a method and the settings of a run."""
     for option in open_options(name):
         if option not in TABLE:
@@ -298,7 +326,6 @@ def _asked(
         learning_rate=options.get("learning_rate"),
         readout=options.get("readout", defaults.get("readout")),
         init=init,
-        may_stop=may_stop,
     )
 
 

@@ -27,7 +27,7 @@ class Asked:
     """What the user asked for.
 
     The choices come first. Each is a value that the user gave, "auto" where the choice is left
-    to the policy, or None where the method has no such choice. The last four are circumstances.
+    to the policy, or None where the method has no such choice. The last six are circumstances.
 
     Args:
         perceptual: whether the perceptual network may enter the loss.
@@ -48,6 +48,8 @@ class Asked:
         readout: how the heads are read out; None if the method has no heads.
         init: where the search begins.
         may_stop: whether a rule or a time limit may stop the run before its last step.
+        terms: whether the loss has terms beside those of the method.
+        schedule: whether the learning rate has a schedule of the user's.
     """
 
     perceptual: PerceptualUse | Auto | None = "auto"
@@ -68,6 +70,8 @@ class Asked:
     readout: str | None = None
     init: Init = "default"
     may_stop: bool = False
+    terms: bool = False
+    schedule: bool = False
 
 
 @checked

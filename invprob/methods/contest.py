@@ -14,7 +14,7 @@ import torch
 
 from invprob.errors import ArgumentError, FileError, RunError
 from invprob.measurements import Measurements
-from invprob.methods.problem import Candidate, Contest
+from invprob.methods.recipe import Candidate, Contest
 from invprob.operators.base import Operator
 from invprob.operators.each import Each
 from invprob.operators.units import NEVER

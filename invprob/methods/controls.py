@@ -9,7 +9,8 @@ from invprob.losses.duals import DIFFERENCES, DataDual, GradientDual, TotalVaria
 from invprob.losses.wavelets import WaveletDual
 from invprob.measurements import Measurements
 from invprob.methods.policy import explains_choices
-from invprob.methods.problem import Problem, Rate, Recipe, Steps
+from invprob.methods.problem import Problem, Rate, Steps
+from invprob.methods.recipe import Recipe
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.placement import device_of
 from invprob.options import Auto

@@ -8,7 +8,8 @@ unlike the generator's images they find little more than the mean w.
 from typing import Annotated, Literal
 
 from invprob.methods.encoder_start import EncoderStart
-from invprob.methods.problem import Rate, Recipe, Setting, Steps, WhiteningFloor
+from invprob.methods.problem import Rate, Setting, Steps, WhiteningFloor
+from invprob.methods.recipe import Recipe
 from invprob.priors.domain import DomainGuided
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.encoders import BASE_LAYER

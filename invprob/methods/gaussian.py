@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError
 from invprob.losses import DeadZoneMisfit, Term
-from invprob.methods.problem import Rate, Recipe, Setting, Steps, WhiteningFloor, in_stages
+from invprob.methods.problem import Rate, Setting, Steps, WhiteningFloor
+from invprob.methods.recipe import Recipe, in_stages
 from invprob.priors.parts import (
     FreeFeatures,
     FreeNoise,

@@ -4,15 +4,8 @@ from typing import Annotated, Literal
 
 from invprob.losses import ProjectedGradient
 from invprob.methods.policy import explains_choices
-from invprob.methods.problem import (
-    Descent,
-    NoiseWeight,
-    Rate,
-    Recipe,
-    Setting,
-    Steps,
-    free_noise,
-)
+from invprob.methods.problem import Descent, NoiseWeight, Rate, Setting, Steps, free_noise
+from invprob.methods.recipe import Recipe
 from invprob.options import Auto
 from invprob.priors.parts import (
     FreeContent,

@@ -232,6 +232,11 @@ TABLE: Mapping[str, tuple[Row, ...]] = {
         ),
         Row(
             "adam",
+            lambda c: c.asked.schedule,
+            "a schedule was given, and L-BFGS has no learning rate that it could scale",
+        ),
+        Row(
+            "adam",
             lambda c: c.asked.readout not in (None, "mean_w"),
             "another readout than mean_w was given, and L-BFGS keeps the heads' first draws",
         ),

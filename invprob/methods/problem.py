@@ -1,17 +1,16 @@
-"""What a method is given (`Problem`, `Setting`), and what it returns (`Recipe`)."""
+"""What a method is given: a `Problem`, or a `Setting` with a generator."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, TypeAlias
 
 from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.losses import DataMisfit, NegativeLogLikelihood, PerceptualTerm, Term
-from invprob.measurements import Measurements
-from invprob.methods.choices import Choices, DataTerm, DescentName
-from invprob.operators.base import Operator
+from invprob.methods.choices import DataTerm, DescentName
+from invprob.methods.recipe import Recipe
 from invprob.operators.noise import GaussianNoise, Noise
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.priors.base import Prior
@@ -22,7 +21,7 @@ from invprob.priors.stylegan.statistics import Statistics
 from invprob.schedules import cosine_trapezoid
 from invprob.solver.lbfgs import LBFGS
 from invprob.solver.optimisers import Adam, Optimiser
-from invprob.solver.task import Initial, Stage, Task, allot
+from invprob.solver.task import Stage
 from invprob.types import Shape
 
 # Options that several methods have.
@@ -207,7 +206,7 @@ class Problem:
             )
         return LBFGS()
 
-    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> "Recipe":
+    def one_stage(self, prior: Prior, optimiser: Optimiser, steps: int) -> Recipe:
         """Return a recipe of one stage, with the loss and the schedule of SPHInX.
 
         Args:
@@ -219,35 +218,6 @@ class Problem:
             The recipe.
         """
         return Recipe((Stage(prior, self.terms(), optimiser, cosine_trapezoid(), steps),))
-
-
-@checked
-@dataclass(frozen=True)
-class Candidate:
-    """A method that another one may choose.
-
-    Args:
-        method: its registered name.
-        because: why it is tried, as a clause that follows "because".
-    """
-
-    method: str
-    because: str
-
-
-@checked
-@dataclass(frozen=True)
-class Contest:
-    """Methods to choose from, and how much of the measurements judges them.
-
-    Args:
-        candidates: the methods.
-        share: the share of the units (`Operator.units`) that is held out and judges. None: as much
-            as `invprob.methods.contest.share_for` says.
-    """
-
-    candidates: tuple[Candidate, ...]
-    share: float | None = None
 
 
 @checked
@@ -279,62 +249,6 @@ class Setting(Problem):
         return statistics_for(self.generator)
 
 
-@checked
-@dataclass(frozen=True)
-class Recipe:
-    """What a method makes of a problem: everything a `Task` needs besides the measurements.
-
-    Args:
-        stages: the stages of the solve, in order.
-        initial: finds the start in the measurements. None: the start of the first prior.
-        notes: what the user should know of this recipe, one line each.
-        choices: what was chosen for the user. `make` enters it; a method leaves it alone.
-        contest: the methods to choose from by measurements that are held out. Such a recipe has no
-            stages of its own.
-    """
-
-    stages: tuple[Stage, ...]
-    initial: Initial | None = None
-    notes: tuple[str, ...] = ()
-    choices: Choices = field(default_factory=Choices)
-    contest: Contest | None = None
-
-    @property
-    def steps(self) -> int:
-        """The number of steps that the method takes by itself."""
-        return sum(stage.steps for stage in self.stages)
-
-    @property
-    def prior(self) -> Prior:
-        """The prior of the last stage, which draws the solution."""
-        return self.stages[-1].prior
-
-    @checked
-    def task(
-        self,
-        measurements: Measurements,
-        operator: Operator,
-        *,
-        steps: int | None = None,
-        seed: int = 0,
-        restarts: int = 1,
-    ) -> Task:
-        """Return what is to be solved for some measurements.
-
-        Args:
-            measurements: the measurements.
-            operator: the operator that measured them.
-            steps: optimisation steps, split over the stages. None: those of the method.
-            seed: the number from which every random draw of the solve derives.
-            restarts: how many seeds to solve from, at least 1.
-
-        Returns:
-            The task.
-        """
-        stages = allot(self.stages, steps)
-        return Task(measurements, operator, stages, seed, self.initial, restarts)
-
-
 Method: TypeAlias = Callable[..., Recipe]
 
 
@@ -353,22 +267,3 @@ def free_noise(noise_regulariser: float, noise_rate: float = 1.0) -> FreeNoise:
     if not noise_rate > 0:
         raise ArgumentError(f"noise_rate must be positive, not {noise_rate}")
     return FreeNoise(regulariser=noise_regulariser, lr_scale=noise_rate)
-
-
-@checked
-def in_stages(
-    stages: Sequence[Stage],
-    steps: int,
-    *,
-    initial: Initial | None = None,
-    notes: Sequence[str] = (),
-) -> Recipe:
-    """Return a recipe whose steps are split over the stages.
-
-    Args:
-        stages: the stages, whose own numbers of steps set the proportions.
-        steps: steps of all stages together.
-        initial: see `Recipe`.
-        notes: see `Recipe`.
-    """
-    return Recipe(allot(stages, steps), initial=initial, notes=tuple(notes))

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from invprob.errors import ArgumentError
 from invprob.methods.choices import Content, DescentName, NoiseMaps
 from invprob.methods.policy import explains_choices
-from invprob.methods.problem import NoiseWeight, Rate, Recipe, Setting, Steps, free_noise
+from invprob.methods.problem import NoiseWeight, Rate, Setting, Steps, free_noise
+from invprob.methods.recipe import Recipe
 from invprob.options import Auto
 from invprob.priors.parts import (
     Draws,

@@ -3,7 +3,8 @@
 from typing import Annotated, Literal
 
 from invprob.losses import FeatureMisfit, MultiScalePerceptual, PerceptualTerm, Term
-from invprob.methods.problem import NoiseWeight, Rate, Recipe, Setting, Steps, free_noise, in_stages
+from invprob.methods.problem import NoiseWeight, Rate, Setting, Steps, free_noise
+from invprob.methods.recipe import Recipe, in_stages
 from invprob.priors.parts import FreeContent, FreeNoise, Frozen, W, WPlus, WPlusPlus
 from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.registry import register

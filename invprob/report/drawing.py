@@ -7,10 +7,10 @@ import unicodedata
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
-from invprob.run.images import to_pillow
+from invprob.png import tile as tile
 
 PAPER, INK, FAINT = (255, 255, 255), (32, 33, 36), (95, 99, 104)
 
@@ -18,25 +18,6 @@ _HAD = "©«°±·»"  # beside ASCII
 
 # Five anchors from black over violet and orange to pale yellow, even in lightness.
 _HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])
-
-
-def tile(image: Tensor, side: int = 256) -> Image.Image:
-    """An image in RGB at about a given size.
-
-    A small image is enlarged by a whole factor without smoothing, so that its pixels can be seen.
-
-    Args:
-        image: (channel, height, width) in [-1, 1].
-        side: pixels of the longer side, about.
-    """
-    picture = to_pillow(image.nan_to_num()).convert("RGB")
-    width, height = picture.size
-    factor = side / max(width, height)
-    if factor >= 2 or (factor > 1 and factor == int(factor)):
-        size = (width * int(factor), height * int(factor))
-        return picture.resize(size, Image.Resampling.NEAREST)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def heat(values: Tensor) -> Tensor:

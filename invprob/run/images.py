@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from invprob.ambient import own_precision, undisturbed
 from invprob.calls import checked
-from invprob.errors import ArgumentError, FileError, ShapeError
+from invprob.errors import ArgumentError, FileError
 from invprob.files import atomic_write
 from invprob.pictures import Alpha, Picture, Plane, read_picture
+from invprob.png import to_pillow as to_pillow
 from invprob.registry import suggest
 from invprob.types import Images
 
@@ -182,22 +182,6 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
         raise FileError(f"{os.fspath(path)!r} must end in .png, the one format that is written")
     with atomic_write(path) as temporary:
         to_pillow(image).save(temporary, format="PNG")
-
-
-@checked
-@undisturbed()
-def to_pillow(image: Tensor) -> Image.Image:
-    """The Pillow image, in mode L or RGB, of an image as `save_image` takes it; raises as that."""
-    shape = tuple(image.shape)
-    if image.ndim == 4 and shape[0] == 1:
-        image = image[0]
-    if image.ndim != 3 or image.shape[0] not in (1, 3) or not image.numel():
-        raise ShapeError(f"an image to save must be (1 or 3, height, width), got {shape}")
-    levels = image.detach().cpu().double().clamp(-1, 1).add(1).mul(127.5).round()
-    if bool(levels.isnan().any()):
-        raise ArgumentError("the image to save holds NaN")
-    pixels = levels.to(torch.uint8).permute(1, 2, 0).numpy()
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if len(image) == 1 else pixels))
 
 
 # ---------------------------------------------------------------------------------------- fitting

@@ -36,6 +36,8 @@ class LBFGS(Optimiser):
             front.
     """
 
+    scheduled = False
+
     def __init__(self, memory: int = 10) -> None:
         if memory < 1:
             raise ArgumentError(f"memory must be at least 1, not {memory}")

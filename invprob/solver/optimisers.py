@@ -6,7 +6,7 @@ An `Optimiser` is chosen before a solve. Each stage of the solve calls its `star
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -61,9 +61,25 @@ class Stepper(ABC):
 
 @remedy("Adam(0.01)")
 class Optimiser(Contract, ABC):
-    """A choice of how to descend. An author writes `start`."""
+    """A choice of how to descend. An author writes `start`.
+
+    Attributes:
+        descends: whether it moves along the gradient of the terms, so that any term may be added.
+        scheduled: whether it has a learning rate, which a schedule scales.
+    """
 
     called: ClassVar[tuple[str, ...]] = ("start",)
+    descends: ClassVar[bool] = True
+    scheduled: ClassVar[bool] = True
+
+    def received(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments for `repr`."""
+        self._arguments = dict(arguments)
+
+    def __repr__(self) -> str:
+        """The class and its arguments."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in self._arguments.items())
+        return f"{type(self).__name__}({shown})"
 
     @abstractmethod
     def start(self, groups: Sequence[ParamGroup]) -> Stepper:

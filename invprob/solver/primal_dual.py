@@ -36,6 +36,9 @@ class PrimalDual(Optimiser):
         ArgumentError: a number is not positive.
     """
 
+    descends = False  # its terms are dual variables, and it takes no others
+    scheduled = False
+
     def __init__(self, tau: float, tolerance: float = 1e-5) -> None:
         for name, value in (("tau", tau), ("tolerance", tolerance)):
             if not value > 0:

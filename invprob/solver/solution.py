@@ -14,6 +14,7 @@ from torch import Tensor
 from invprob.ambient import undisturbed
 from invprob.callbacks import copied
 from invprob.calls import checked
+from invprob.cards import card
 from invprob.errors import FileError
 from invprob.files import atomic_write
 from invprob.priors.base import Prior
@@ -102,6 +103,53 @@ class Solution:
             f"Solution(image={tuple(self.image.shape)}, outcome={self.outcome.sentence!r}, "
             f"seed={self.seed}, prior={kind!r})"
         )
+
+    def _repr_png_(self) -> bytes:
+        """The images side by side, for a notebook."""
+        from invprob.png import png  # Pillow is loaded only where something is shown
+
+        return png(self.image.detach().cpu())
+
+    def _repr_html_(self) -> str:
+        """The images and the facts, for a notebook."""
+        return card(
+            "Solution",
+            {
+                "images": " × ".join(map(str, self.image.shape)),
+                "outcome": self.outcome,
+                "loss": ", ".join(f"{float(one):.3g}" for one in self._last_losses()),
+                "prior": self.prior_spec.get("type"),
+                "seed": self.seed,
+            },
+            png=self._repr_png_(),
+            about="the restored images",
+        )
+
+    def _last_losses(self) -> list[float]:
+        """The loss of each image at the last step; empty where no step was taken."""
+        total = self.trace.get("total")
+        last: list[float] = [] if total is None or not len(total) else total[-1].tolist()
+        return last
+
+    @checked
+    def show(self) -> None:
+        """Show the images: below the cell of a notebook, elsewhere in a picture viewer.
+
+        Raises:
+            FileError: there is no picture viewer on this machine.
+        """
+        from invprob.png import open_viewer
+        from invprob.progress import in_notebook
+
+        if in_notebook():
+            from IPython.display import display
+
+            display(self)
+        elif not open_viewer(self.image.detach().cpu()):
+            raise FileError(
+                "there is no picture viewer on this machine; write "
+                'invprob.save_image(solution.image[0], "image.png")'
+            )
 
     @checked
     @undisturbed()

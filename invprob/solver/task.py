@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
@@ -41,7 +41,7 @@ class Stage:
     prior: Prior
     terms: Sequence[Term]
     optimiser: Optimiser
-    schedule: Schedule
+    schedule: Schedule = field(repr=False)  # a function shows its address only
     steps: int
     continues: bool = False
 

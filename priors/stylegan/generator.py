@@ -69,6 +69,10 @@ class Generator(MappingNetwork):
         self.to_rgb = nn.ModuleList(ToRGB(count, width, clamp=clamp) for count in channels)
         self.requires_grad_(False)
 
+    def __repr__(self) -> str:
+        """One line, fit for messages; the layers would fill a page."""
+        return f"Generator({self.source!r}, resolution={self.resolution})"
+
     @property
     def resolution(self) -> int:
         """Height and width of the images."""

@@ -98,6 +98,11 @@ class StyleGANPrior(Prior[StyleGANCode]):
         self.noise = noise or StoredNoise()
         self.weights = weights or TrainedWeights()
 
+    def extra_repr(self) -> str:
+        """The generator and its four parts."""
+        parts = (self.style, self.content, self.noise, self.weights)
+        return ", ".join([repr(self.generator), *(type(part).__name__ for part in parts)])
+
     def start(self, batch: int, rng: torch.Generator) -> StyleGANCode:
         """Start the four parts, in the order style, content, noise, weights."""
         parts = (self.style, self.content, self.noise, self.weights)

@@ -347,5 +347,7 @@ def test_restore_refuses_what_auto_cannot_do() -> None:
     with pytest.raises(ArgumentError, match="leaves nothing of the 3 parts"):
         invprob.restore(measurements, "auto", options={"held_out": 0.9}, **given)
     split = split_for(Contest(()), measurements, operator, 0)
-    with pytest.raises(ArgumentError, match="a rule watches one solve, and auto solves several"):
+    with pytest.raises(ArgumentError, match="for one solve, and auto solves by several"):
         invprob.restore(measurements, "auto", callbacks=[HeldOutMisfit(split)], **given)
+    with pytest.raises(ArgumentError, match="for one solve, and auto solves by several"):
+        invprob.restore(measurements, "auto", schedule=invprob.schedules.constant(), **given)

@@ -41,6 +41,7 @@ OPTIMISER = [
     (problem(smooth=False), {}, "adam", "the operator rounds"),
     (stochastic(), {}, "adam", "the stochastic data term changes at every step"),
     (problem(), {"learning_rate": 0.003}, "adam", "a learning rate was given"),
+    (problem(), {"schedule": True}, "adam", "a schedule was given"),
     (problem(), {"readout": "last"}, "adam", "another readout than mean_w was given"),
     (problem(2457), {}, "adam", "less than 20 % of the image"),
     (problem(123), {}, "adam", "less than 20 % of the image was measured (1 %)"),
@@ -182,6 +183,11 @@ def test_how_the_generator_adapts(name: str, case: Problem, value: Any, words: s
     assert getattr(chosen, name) == value and words in chosen.reasons[name]
 
 
+def test_no_last_stage_where_the_loss_has_terms_beside_those_of_the_method() -> None:
+    chosen = choose(problem(), Asked(finish="auto", terms=True))
+    assert chosen.finish == "none" and "are found without them" in chosen.reasons["finish"]
+
+
 LEFT = {"content": "auto", "noise_maps": "auto", "optimiser": "auto"}
 COARSE = [
     (problem(123), LEFT, 16, "Adam searches, and less than 50 % of the image was measured (1 %"),
@@ -286,6 +292,7 @@ def test_every_row_decides_some_case_of_this_file() -> None:
         *(("fidelity", case, Asked(fidelity="auto")) for case, *_ in FIDELITY),
         *(("smoothness", case, Asked(smoothness="auto")) for case, *_ in SMOOTHNESS),
         *((name, case, open_to(name)) for name, case, *_ in ADAPTATION),
+        ("finish", problem(), Asked(finish="auto", terms=True)),
         *(("coarse", case, Asked(**more)) for case, more, *_ in COARSE),
         *(("perceptual", case, Asked()) for case, *_ in PERCEPTUAL),
     ]
