@@ -197,9 +197,8 @@ class Measurements:
         try:
             return Noise.from_spec(self.noise_spec)
         except (UnknownNameError, ArgumentError) as error:
-            raise MeasurementError(
-                f"the noise of these measurements cannot be built: {error}"
-            ) from error
+            reason = f"the noise of these measurements cannot be built: {error}"
+            raise MeasurementError(reason) from error
 
     @checked
     def check(self, operator: Operator) -> None:
