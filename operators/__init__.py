@@ -12,6 +12,7 @@ from invprob.operators.ct import CT
 from invprob.operators.dense import DenseGaussian
 from invprob.operators.each import Each, LinearEach, each
 from invprob.operators.external import External
+from invprob.operators.fan_beam import FanBeam
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.hold_out import HoldOut
 from invprob.operators.identity import Identity
@@ -34,7 +35,9 @@ from invprob.operators.resampling import AreaDownsample, BicubicDownsample
 from invprob.operators.series import LinearSeries, Series, series
 from invprob.operators.stack import LinearStack, Stack, stack
 from invprob.operators.transforms import SubsampledDCT, SubsampledFourier, SubsampledHadamard
+from invprob.operators.transmission import Attenuation, BeerLambert, Transmission, line_integrals
 from invprob.operators.warps import Affine, Elastic, Perspective
+from invprob.operators.weigh import Weigh
 
 __all__ = [
     "CT",
@@ -42,6 +45,8 @@ __all__ = [
     "MRI",
     "Affine",
     "AreaDownsample",
+    "Attenuation",
+    "BeerLambert",
     "BicubicDownsample",
     "Blur",
     "BoxMask",
@@ -53,6 +58,7 @@ __all__ = [
     "Each",
     "Elastic",
     "External",
+    "FanBeam",
     "Flip",
     "Gamma",
     "GaussianBlur",
@@ -89,10 +95,13 @@ __all__ = [
     "SubsampledFourier",
     "SubsampledHadamard",
     "Translate",
+    "Transmission",
     "UniformNoise",
+    "Weigh",
     "compose",
     "each",
     "hold_out",
+    "line_integrals",
     "series",
     "stack",
 ]
