@@ -30,6 +30,7 @@ Size = Annotated[
         help="The side of the images, in pixels. Default: that of the saved operator, or 128.",
     ),
 ]
+SCANNED = ("window", "frame", "plane", "index", "volume", "dataset", "keep_patient")
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
 
 
@@ -48,6 +49,7 @@ def register(app: typer.Typer) -> None:
     "samples",
     "fit",
     "white",
+    *SCANNED,
     "grey",
     "seed",
     "operator_seed",
@@ -86,7 +88,16 @@ def measure(
 
 
 @takes_settings(
-    "operators", "spec", "noise", "fit", "white", "grey", "seed", "operator_seed", "plugins"
+    "operators",
+    "spec",
+    "noise",
+    "fit",
+    "white",
+    *SCANNED,
+    "grey",
+    "seed",
+    "operator_seed",
+    "plugins",
 )
 def import_measurements(
     context: typer.Context,

@@ -52,8 +52,10 @@ _GROUPS = {
 }
 # Words in patients' names that say that there is no name.
 _NOBODY = frozenset(
-    ("anon", "anonymous", "anonymized", "anonymised", "deidentified", "name", "none", "patient")
-    + ("phantom", "test", "unknown")
+    [
+        *("anon", "anonymous", "anonymized", "anonymised", "deidentified", "name", "none"),
+        *("patient", "phantom", "test", "unknown"),
+    ]
 )
 
 

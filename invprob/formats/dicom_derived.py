@@ -100,6 +100,7 @@ class DicomWriter(Writer):
         from pydicom.uid import ExplicitVRLittleEndian
 
         source = self.frame.dataset
+        planes = np.nan_to_num(planes, nan=derivation.window.low)
         dataset = pydicom.Dataset()
         dataset.SpecificCharacterSet = "ISO_IR 192"
         _copy_technique(dataset, self.frame)

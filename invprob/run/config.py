@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from invprob.errors import ArgumentError, FileError
+from invprob.run import scan_settings as scan
 from invprob.run.settings import AT_LEAST_ONE, POSITIVE, SEED, Setting, settings_of
 from invprob.run.settings import Named as Named
 from invprob.run.together import MEASURED, check_together
@@ -111,6 +112,13 @@ class RunConfig:
             scope="sweep",
         ),
     ] = None
+    window: scan.Window = None
+    frame: scan.Frame = None
+    plane: scan.Plane = None
+    index: scan.Index = None
+    volume: scan.Volume = None
+    dataset: scan.Dataset = None
+    keep_patient: scan.KeepPatient = False
     grey: Annotated[bool, _measured("Measure the luminance alone: one channel.", scope="sweep")] = (
         False
     )

@@ -1,6 +1,7 @@
 """Image files become tensors in [-1, 1], and tensors become image files.
 
-`invprob.pictures` says which files can be read. 8 bits a channel and 16-bit grey keep their
+`invprob.pictures` says which pictures can be read, and `invprob.formats` which files of scanners.
+Of pictures, 8 bits a channel and 16-bit grey keep their
 precision; of 16-bit colour Pillow keeps the upper eight bits. Transparent pixels are laid over
 white.
 """
@@ -20,9 +21,11 @@ from invprob.ambient import own_precision, undisturbed
 from invprob.calls import checked
 from invprob.errors import ArgumentError, FileError
 from invprob.files import atomic_write
+from invprob.formats.scan import Selection
 from invprob.pictures import Alpha, Picture, Plane, read_picture
 from invprob.png import to_pillow as to_pillow
 from invprob.registry import suggest
+from invprob.run.scans import WindowedScan, read_windowed, scan_format
 from invprob.types import Images
 
 _ENDS = (255, 1023, 4095, 16383)  # what is white where 8, 10, 12 or 14 bits lie in a file of 16
@@ -39,6 +42,7 @@ class LoadedImage:
         mode: Pillow's name of the file's mode, such as "RGB".
         notes: what looks wrong with the range of its values, in sentences.
         alpha: how opaque each pixel of the file is, from 0 to 255; None if all are.
+        scan: the physical values and their window, where the file is one of a scanner.
     """
 
     tensor: Images
@@ -47,6 +51,7 @@ class LoadedImage:
     mode: str
     notes: tuple[str, ...] = ()
     alpha: Alpha | None = None
+    scan: WindowedScan | None = None
 
 
 @checked
@@ -56,17 +61,33 @@ def load_image(
     size: int | None = None,
     fit: str = "crop",
     white: float | None = None,
+    window: str | None = None,
+    frame: int | None = None,
+    plane: str | None = None,
+    index: int | None = None,
+    volume: int | None = None,
+    dataset: str | None = None,
 ) -> Images:
     """Read an image file; warn where its values hardly use the range from black to white.
 
     Args:
-        path: a PNG, JPEG, TIFF or WebP file of at most 150 million pixels.
+        path: a PNG, JPEG, TIFF or WebP file of at most 150 million pixels; or a DICOM, NIfTI,
+            NumPy (.npy) or HDF5 file, of which one slice is read.
         size: the side of the square to bring it to, in pixels. None: the size stays.
         fit: how it becomes square: "crop" takes the central square, "pad" fills up with mid-grey,
             "stretch" changes its proportions.
         white: the number in the file that is white, such as 4095 for 12 bits in a file of 16; 0 is
             black. Larger numbers become white. None: the largest number that the file can hold. A
             file of floating-point numbers needs it.
+        window: which physical values of a scan are black and white: two numbers such as
+            "-160 240", "file", "percentiles", or "percentiles 2 98". None: the window that the
+            file proposes, or else the percentiles 0.5 and 99.5.
+        frame: the frame of a DICOM file of several, or the page of a TIFF, from 0.
+        plane: the plane in which a volume is cut: "axial", "coronal", "sagittal", or "0", "1" or
+            "2", the axis that it is across. None: axial, or 0 where the file knows no body.
+        index: the slice along that axis, from 0. None: the middle one of a NIfTI file.
+        volume: the volume of a NIfTI file of several, from 0.
+        dataset: the dataset of an HDF5 file. None: the only one of rows and columns.
 
     Returns:
         The image, (1, 3, height, width), float32 in [-1, 1]. A grey one has three equal channels.
@@ -74,9 +95,11 @@ def load_image(
     Raises:
         FileError: there is no such file, or it is no whole picture of a known kind, or too large,
             or which of its values is white is not known, or cannot be chosen.
-        ArgumentError: the size is below 1, the fit is not known, or white is not above 0.
+        ArgumentError: the size is below 1, the fit is not known, white is not above 0, or the file
+            is of a format that does not take an argument.
     """
-    loaded = read_image(path, size=size, fit=fit, white=white)
+    selection = Selection(window, frame, plane, index, volume, dataset)
+    loaded = read_image(path, size=size, fit=fit, white=white, selection=selection)
     for note in loaded.notes:
         warnings.warn(note, stacklevel=2)
     return loaded.tensor
@@ -90,9 +113,24 @@ def read_image(
     size: int | None = None,
     fit: str = "crop",
     white: float | None = None,
+    selection: Selection | None = None,
 ) -> LoadedImage:
     """Read an image file, and what it was like; arguments and errors as `load_image`."""
     _check_fit(size, fit)
+    selection = selection or Selection()
+    form = scan_format(Path(path), selection)
+    if form is not None:
+        if white is not None:
+            raise ArgumentError(
+                f"--white is not for {os.fspath(path)!r}: {form.name} takes --window LOW HIGH (in "
+                'Python window="LOW HIGH")'
+            )
+        scan = read_windowed(Path(path), selection, form)
+        tensor = scan.tensor()
+        fitted = tensor if size is None else fit_image(tensor, size, fit)
+        return LoadedImage(
+            fitted, scan.grey, scan.scan.size, scan.scan.kind, scan.notes(), scan=scan
+        )
     if white is not None and not white > 0:
         raise ArgumentError(f"white must be a number above 0, got {white}")
     picture = read_picture(path)

@@ -10,16 +10,27 @@ import torch
 
 from invprob.errors import FileError
 from invprob.files import file_error
+from invprob.formats.scan import Selection
+from invprob.formats.table import DICOM, format_of
+from invprob.formats.table import SUFFIXES as SCANS
 from invprob.measurements import Measurements, measure
 from invprob.run.build import build_noise, make_operator, make_transform
 from invprob.run.config import SETTINGS, RunConfig
 from invprob.run.fitted import brief, fit_masks, simulation_notes
 from invprob.run.images import read_image
 from invprob.run.samples import sample_path
+from invprob.run.scans import (
+    WindowedScan,
+    check_scans,
+    selection_of,
+    window_notes,
+    window_records,
+)
 from invprob.run.score import grading_record
 from invprob.types import Images
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+SUFFIXES = (*PICTURES, *SCANS)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class Inputs:
         grey: which of them are grey.
         sizes: the size of each in its file, (width, height), upright.
         notes: what is odd about their values, a line each.
+        scans: the physical values of each and their window; None for a picture.
     """
 
     names: tuple[str, ...]
@@ -39,6 +51,7 @@ class Inputs:
     grey: tuple[bool, ...]
     sizes: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
+    scans: tuple[WindowedScan | None, ...]
 
 
 def expand(paths: Sequence[str], suffixes: Sequence[str] = SUFFIXES) -> tuple[str, ...]:
@@ -57,7 +70,7 @@ def expand(paths: Sequence[str], suffixes: Sequence[str] = SUFFIXES) -> tuple[st
             found.append(path)
             continue
         try:
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
+            inside = sorted(file for file in path.iterdir() if _is_image(file, suffixes))
         except OSError as error:
             raise file_error(path, error, "read") from None
         if not inside:
@@ -66,12 +79,23 @@ def expand(paths: Sequence[str], suffixes: Sequence[str] = SUFFIXES) -> tuple[st
     return tuple(str(path.resolve()) for path in found)
 
 
+def _is_image(file: Path, suffixes: Sequence[str]) -> bool:
+    """Whether a file of a folder is meant, by its name; those of scanners often have no ending."""
+    name = file.name.lower()
+    return name.endswith(tuple(suffixes)) or (
+        not name.startswith(".") and file.is_file() and format_of(file) is DICOM
+    )
+
+
 def load_inputs(
     images: Sequence[str],
     samples: Sequence[str],
     size: int,
     fit: str,
     white: float | None = None,
+    *,
+    selection: Selection | None = None,
+    keep_patient: bool = False,
 ) -> Inputs:
     """Read samples and files, in that order, and fit them to a size.
 
@@ -81,22 +105,33 @@ def load_inputs(
         size: the side of the square they are brought to, in pixels.
         fit: how they become square, as in `load_image`.
         white: the number in the files that is white, as in `load_image`.
+        selection: which part of the files is read. None: what they suggest.
+        keep_patient: whether the paths may name a patient.
 
     Raises:
         FileError: a file is missing, or no picture.
+        ArgumentError: the selection is not for a file, or its path names its patient.
         UnknownNameError: there is no sample of a name.
     """
     paths = [Path(path) for path in images]
-    own = [read_image(path, size=size, fit=fit, white=white) for path in paths]
+    own = [read_image(path, size=size, fit=fit, white=white, selection=selection) for path in paths]
+    scans = [one.scan for one in own]
+    check_scans(paths, scans, keep=keep_patient)
     loaded = [read_image(sample_path(name), size=size, fit=fit) for name in samples] + own
     odd = [note for one in own for note in one.notes]
     return Inputs(
-        names=distinct([*samples, *(Path(path).stem for path in images)]),
+        names=distinct([*samples, *map(stem_of, paths)]),
         images=torch.cat([one.tensor for one in loaded]),
         grey=tuple(one.grey for one in loaded),
         sizes=tuple(one.size for one in loaded),
-        notes=tuple(brief(odd)),
+        notes=(*window_notes(scans), *brief(odd)),
+        scans=(*[None] * len(samples), *scans),
     )
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its endings."""
+    return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
 def distinct(names: Sequence[str]) -> tuple[str, ...]:
@@ -136,6 +171,7 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
         "names": list(inputs.names),
         "fit": config.fit,
         **grading_record(inputs.grey, luminance=config.grey),
+        **window_records(list(enumerate(inputs.scans, -len(config.samples)))),
     }
     paths = [Path(path) for path in config.images]
     said = simulation_notes(paths, inputs.sizes[len(config.samples) :], size, config.fit)
@@ -151,7 +187,15 @@ def load_truth(config: RunConfig, size: int) -> Inputs:
         UnknownNameError: a name is not registered.
         ShapeError: the transforms change the shape of an image.
     """
-    inputs = load_inputs(config.images, config.samples, size, config.fit, config.white)
+    inputs = load_inputs(
+        config.images,
+        config.samples,
+        size,
+        config.fit,
+        config.white,
+        selection=selection_of(config),
+        keep_patient=config.keep_patient,
+    )
     if not config.transforms:
         return inputs
     transform = make_transform(config, tuple(inputs.images.shape[1:]))
@@ -175,7 +219,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     }
     files = {
         "images": expand(config.images),
-        "measured": expand(config.measured, (*SUFFIXES, ".npy")),
+        "measured": expand(config.measured),
     }
     return dataclasses.replace(config, **{**paths, **files})
 

@@ -20,6 +20,7 @@ from invprob.registry import build
 from invprob.run import environment
 from invprob.run.build import build_device, build_recipe, load_plugins, make_generator, resolve
 from invprob.run.config import RunConfig
+from invprob.run.derived import Derived
 from invprob.run.folder import RunFolder
 from invprob.run.inputs import SUFFIXES, distinct, load_truth, measure_inputs
 from invprob.run.measured import load_measured
@@ -115,6 +116,8 @@ class Job:
     def messages(self) -> list[str]:
         """What a user should know before the first step, a line each."""
         config, lines = self.config, list(self.remarks)
+        if refusal := Derived(config, self.measurements, self.operator).refusal:
+            lines.append(refusal)
         if isinstance(self.network, Absent) and config.perceptual == "auto":
             lines.append(f"LPIPS is left out: {self.network}; to do without: --perceptual none")
         if not needs_generator(config.method.name):
@@ -219,7 +222,7 @@ def _measured(
         if config.images:  # not of samples: nobody takes those for measurements of their own
             notes = (f"{notes[0]}; if it is measured already: --measured FILE", *notes[1:])
         return measurements, inputs.images, notes
-    if Path(config.measurements).suffix.lower() in (*SUFFIXES, ".npy"):
+    if Path(config.measurements).suffix.lower() in SUFFIXES:
         raise ArgumentError(
             f"--measurements {config.measurements} is no file that `invprob measure` wrote; name "
             "the operator that made it, and write --measured FILE"

@@ -25,7 +25,14 @@ from invprob.run.build import build_noise, make_operator
 from invprob.run.config import Named, RunConfig
 from invprob.run.fitted import brief, fit_masks, fit_notes, fit_seen, share_hidden, wholly
 from invprob.run.images import LoadedImage, fit_image, read_image
-from invprob.run.inputs import distinct
+from invprob.run.inputs import distinct, stem_of
+from invprob.run.scans import (
+    WindowedScan,
+    check_scans,
+    selection_of,
+    window_notes,
+    window_records,
+)
 from invprob.run.score import OF_IMAGES, grading_record
 from invprob.types import Measured, Shape
 
@@ -77,7 +84,9 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
         MeasurementError: an array has another shape than the measurement.
         FileError: a file is missing, or neither a picture nor an array.
     """
-    files = [_read(Path(path), config.white) for path in config.measured]
+    files = [_read(Path(path), config) for path in config.measured]
+    scans = [_scan_of(file) for file in files]
+    check_scans([file.path for file in files], scans, keep=config.keep_patient)
     pictures = [(file.path, file.held) for file in files if isinstance(file.held, LoadedImage)]
     plain = _without_masks(config)
     bare = make_operator(plain, (3, size, size))
@@ -104,22 +113,33 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
     if seen is not None:
         operator = compose([Mask(shape, seen.double()), operator])
         notes.append(f"what is transparent counts as not seen: {share_hidden(seen)} of the pixels")
-    record = _record(files, [len(row) for row in rows], shape, config)
+    counts = [len(row) for row in rows]
+    record = _record(files, counts, shape, config)
+    numbered = zip(enumerate(scans), counts, strict=True)
+    record |= window_records([one for one, count in numbered for _ in range(count)])
     measurements = Measurements.from_array(
         measured, operator, noise=build_noise(config.noise), seed=config.seed, record=record
     )
     odd = [note for _, picture in pictures for note in picture.notes]
-    return measurements, (*notes, *brief(odd), *fitted)
+    return measurements, (*window_notes(scans), *notes, *brief(odd), *fitted)
 
 
-def _read(path: Path, white: float | None) -> _File:
+def _scan_of(file: _File) -> WindowedScan | None:
+    return file.held.scan if isinstance(file.held, LoadedImage) else None
+
+
+def _read(path: Path, config: RunConfig) -> _File:
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
         raise FileError(
             f"{str(path)!r} is no picture and no array (.npy); a file that `invprob measure` wrote "
             "is named with --measurements"
         )
-    return _File(path, read_npy(path) if suffix == ".npy" else read_image(path, white=white))
+    selection = selection_of(config)
+    if suffix == ".npy":
+        selection.check((), repr(str(path)), "an array of measured values")
+        return _File(path, read_npy(path))
+    return _File(path, read_image(path, white=config.white, selection=selection))
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -298,7 +318,7 @@ def _record(
     names, grey = [], []
     for file, count in zip(files, counts, strict=True):
         picture = file.held if isinstance(file.held, LoadedImage) else None
-        names += [file.path.stem] * count
+        names += [stem_of(file.path)] * count
         grey += [picture is not None and picture.grey and shape[0] == 3] * count
     return {
         "names": list(distinct(names)),

@@ -8,6 +8,7 @@ from invprob.run.config import RunConfig
 from invprob.run.images import central_square, padded_place, read_image, resize_image
 from invprob.run.measured import LOCAL
 from invprob.run.samples import sample_path
+from invprob.run.scans import selection_of
 from invprob.types import Images
 
 # Operators whose measurement has its pixels where the image has them.
@@ -55,7 +56,11 @@ def pasted(result: Images, config: RunConfig, operator: Operator, index: int) ->
     """
     samples = [sample_path(name) for name in config.samples]
     paths = [Path(path) for path in config.measured] or samples + [Path(p) for p in config.images]
-    picture = read_image(paths[index], white=config.white).tensor
+    own = paths[index] not in samples
+    selection = selection_of(config) if own else None
+    picture = read_image(
+        paths[index], white=config.white if own else None, selection=selection
+    ).tensor
     factor = 1.0 if config.simulated else result.shape[-1] / operator.measurement_shape[-1]
     return paste(result, picture, config.fit, factor)
 

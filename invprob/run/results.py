@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.run import folder as files
+from invprob.run.derived import Derived
 from invprob.run.folder import RunFolder
 from invprob.run.images import save_image
 from invprob.run.job import Job
@@ -102,12 +103,15 @@ def write_results(
     truth = None if job.truth is None else grading(job.truth)
     shown = panels(views, grading, known=truth is not None)
     several = len(rows) > 1
+    derived = Derived(job.config, job.measurements, operator)
     for index, (name, row) in enumerate(zip(job.names, rows, strict=True)):
         prefix = f"{name}/" if several else ""
         save_image(graded[index], folder.place(prefix + files.IMAGE))
+        whole = None
         if job.config.paste:
             whole = pasted(graded[index : index + 1], job.config, job.operator, index)
             save_image(whole, folder.place(prefix + files.PASTED))
+        derived.write(folder, prefix, index, graded[index], whole)
         if draw is not None:
             comparison = Comparison(
                 name=name,

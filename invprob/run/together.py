@@ -22,6 +22,10 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
     Raises:
         ArgumentError: two of them contradict each other, or one is missing.
     """
+    if config.window is not None:
+        from invprob.formats.window import parse_window  # here, for the sake of help
+
+        parse_window(config.window)
     if config.measurements is not None:
         _check_settled(config, settings, config.measurements)
         return
