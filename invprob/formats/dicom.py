@@ -201,8 +201,9 @@ def _check_header(name: str, path: Path) -> None:
     length = int(meta.get("FileMetaInformationGroupLength") or 0)
     with path.open("rb") as file:
         file.seek(128 + 4 + 12 + length)
-        packed = file.read(_MOST_INFLATED + 1)
-    if len(packed) > _MOST_INFLATED or inflates_beyond(packed, _MOST_INFLATED, -zlib.MAX_WBITS):
+        small = path.stat().st_size <= _MOST_INFLATED
+        packed = file.read() if small else b""
+    if not small or inflates_beyond(packed, _MOST_INFLATED, -zlib.MAX_WBITS):
         raise FileError(
             f"{name} inflates to more than {_MOST_INFLATED:,} bytes; save it without deflation"
         )

@@ -8,6 +8,7 @@ at the top of axial and on the left of sagittal slices, and superior is at the t
 """
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,10 +176,10 @@ def _check_stream(name: str, path: Path, image: Any) -> None:
     if path.suffix.lower() != ".gz":
         return
     header = image.header
-    size = int(np.prod([int(one) for one in image.shape], dtype=object)) * header["bitpix"] // 8
+    size = math.prod(int(one) for one in image.shape) * int(header["bitpix"]) // 8
     if size > min(_MOST_UNPACKED, _RATIO * path.stat().st_size):
         raise FileError(
-            f"{name} says that it unpacks to {int(size):,} bytes, which is more than it can hold "
+            f"{name} says that it unpacks to {size:,} bytes, which is more than it can hold "
             "or than is unpacked here; unpack it first, or save fewer volumes"
         )
 

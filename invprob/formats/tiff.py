@@ -60,7 +60,7 @@ def read_tiff(path: Path, selection: Selection) -> Scan:
             pixels = page.asarray()
             axes = page.axes
             writer = TiffWriter(
-                tuple(float(one) for one in page.get_resolution(1)),
+                tuple(float(one) for one in page.resolution),
                 _RESOLUTIONS.get(page.resolutionunit.name, 1),
             )
             white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE

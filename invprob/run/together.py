@@ -23,9 +23,7 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
         ArgumentError: two of them contradict each other, or one is missing.
     """
     if config.window is not None:
-        from invprob.formats.window import parse_window  # here, for the sake of help
-
-        parse_window(config.window)
+        _check_window(config, config.window)
     if config.measurements is not None:
         _check_settled(config, settings, config.measurements)
         return
@@ -40,6 +38,21 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
         _check_no_truth(config, settings)
     elif not (config.images or config.samples):
         raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
+
+
+def _check_window(config: "RunConfig", window: str) -> None:
+    """A window is one of values; a stopping rule has an option of the same name."""
+    from invprob.formats.window import parse_window  # here, as help does not need it
+
+    try:
+        parse_window(window)
+    except ArgumentError as error:
+        rule = config.stop.name if config.stop else "plateau"
+        raise ArgumentError(
+            f"{error}; that of a stopping rule is written --stop {rule}:window={window}"
+            if window.isdecimal()
+            else str(error)
+        ) from None
 
 
 def _check_settled(

@@ -84,7 +84,7 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         (("--restarts", 2), 10),
         (("--stop", "held-out", "--patience", 2, "--restarts", 2), None),
         (("--stop", "discrepancy", "--tau", 1.05), None),
-        (("--stop", "plateau", "--window", 1, "--drop", 0.9), None),
+        (("--stop", "plateau:window=1", "--drop", 0.9), None),
     ],
     ids=["stages", "restarts", "held-out", "discrepancy", "plateau"],
 )
