@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -24,8 +24,8 @@ def shipped(name: str) -> Path:
 def made(path: Path, pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **more: Any) -> Path:
     """A small CT file."""
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = syntax, CT
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = UID(syntax), UID(CT)
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     dataset = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
     bits = 8 * pixels.dtype.itemsize
     known = {

@@ -91,11 +91,11 @@ class Frame:
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """The values of an attribute as numbers; none where it is absent."""
-        value = self.get(keyword)
+        value: Any = self.get(keyword)
         if value is None:
             return ()
-        many = isinstance(value, Sequence) and not isinstance(value, str)
-        return tuple(float(one) for one in (value if many else (value,)))
+        several: Any = value if isinstance(value, Sequence) else (value,)
+        return tuple(map(float, (value,) if isinstance(value, str) else several))
 
     def number_of(self, keyword: str) -> float | None:
         """The first of them; None where there is none."""
@@ -211,7 +211,7 @@ def _check_header(name: str, path: Path) -> None:
 
 def _check_codec(name: str, dataset: "Dataset") -> None:
     """See that the pixels can be decoded with what is installed."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
@@ -231,7 +231,7 @@ def _check_codec(name: str, dataset: "Dataset") -> None:
 def _pixels(path: Path, frame: Frame) -> NDArray[Any]:
     """The stored numbers, (rows, columns), or colours, (rows, columns, 3). Only they are read."""
     from pydicom import dcmread
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
     dataset = frame.dataset
@@ -248,7 +248,7 @@ def _pixels(path: Path, frame: Frame) -> NDArray[Any]:
 
 
 def _physical(pixels: NDArray[Any], frame: Frame, photometric: str) -> Planes:
-    from pydicom.pixels import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     dataset = frame.dataset
     if photometric == "PALETTE COLOR":

@@ -172,7 +172,7 @@ def _set_geometry(dataset: "Dataset", frame: Frame, place: Placement) -> None:
         dataset.PixelAspectRatio = [round(1000 * one) for one in ratio]
     position = np.asarray(frame.numbers("ImagePositionPatient"))
     orientation = np.asarray(frame.numbers("ImageOrientationPatient"))
-    spacing = np.asarray(frame.numbers("PixelSpacing"))
+    spacing = frame.numbers("PixelSpacing")
     if len(position) != 3 or len(orientation) != 6 or len(spacing) != 2:
         return
     along_row, along_column = orientation[:3], orientation[3:]

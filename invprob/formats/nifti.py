@@ -77,7 +77,8 @@ def read_nifti(path: Path, selection: Selection) -> Scan:
             f"{name} cannot be decoded, it may be truncated or damaged: {in_a_line(error)}"
         ) from None
     plane = stored if cut.rows < cut.columns else stored.T
-    plane = np.flip(plane, [at for at, axis in enumerate((cut.rows, cut.columns)) if cut.up(axis)])
+    back = tuple(at for at, axis in enumerate((cut.rows, cut.columns)) if cut.up(axis))
+    plane = np.flip(plane, back)
     header: Any = image.header
     low, high = float(header["cal_min"]), float(header["cal_max"])
     proposed = Window(low, high, "from the file (cal_min, cal_max)") if low < high else None
@@ -126,7 +127,7 @@ class _Cut:
         """What a selection means for a file; raises `FileError`."""
         import nibabel
 
-        sides = tuple(int(length) for length in image.shape)
+        sides: tuple[int, ...] = tuple(int(length) for length in image.shape)
         while len(sides) > 4 and sides[-1] == 1:
             sides = sides[:-1]
         if len(sides) > 4:
@@ -135,7 +136,7 @@ class _Cut:
             )
         count = sides[3] if len(sides) == 4 else 1
         volume = pick(name, "volumes", "volume", count, selection.volume)
-        shape = (*sides[:3], 1)[:3]
+        shape = (sides[0], sides[1], sides[2] if len(sides) > 2 else 1)
         ornt = nibabel.io_orientation(image.affine)
         if not np.isfinite(ornt).all():
             raise FileError(f"{name} does not say how its axes lie: its affine is singular")
@@ -195,7 +196,8 @@ def _read(image: Any, cut: _Cut) -> NDArray[Any]:
     if cut.volume is not None:
         behind[0] = cut.volume
     if len(image.shape) == 2:
-        return np.asarray(data[:, :])[..., None].take(cut.at, cut.across)
+        whole: NDArray[Any] = np.asarray(data[:, :])[..., None]
+        return np.take(whole, cut.at, cut.across)
     if cut.across == 2:
         return np.asarray(data[(slice(None), slice(None), cut.at, *behind)])
     lines = []

@@ -27,7 +27,6 @@ from invprob.formats.scan import (
 from invprob.formats.window import Window
 
 TAKES = ("window", "frame")
-_RESOLUTIONS = {"NONE": 1, "INCH": 2, "CENTIMETER": 3}
 _DEFLATE = (8, 32946)
 _UNPACKED = (1, 32773)  # without compression, PackBits: these cannot unpack to much more
 
@@ -61,7 +60,7 @@ def read_tiff(path: Path, selection: Selection) -> Scan:
             axes = page.axes
             writer = TiffWriter(
                 tuple(float(one) for one in page.resolution),
-                _RESOLUTIONS.get(page.resolutionunit.name, 1),
+                int(page.resolutionunit),
             )
             white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     except (FileError, MemoryError):

@@ -165,9 +165,8 @@ def choose_window(
         ArgumentError: the wish cannot be understood.
         FileError: the file proposes none, or its values are all equal.
     """
-    wish = FromFile() if asked is None and proposed is not None else Percentiles(*USUAL)
-    if asked is not None:
-        wish = parse_window(asked)
+    usual = Percentiles(*USUAL) if proposed is None else FromFile()
+    wish = usual if asked is None else parse_window(asked)
     if isinstance(wish, Window):
         return replace(wish, units=units, inverted=inverted)
     if isinstance(wish, FromFile):

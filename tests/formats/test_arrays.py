@@ -5,6 +5,7 @@ import json
 import tracemalloc
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import matplotlib
@@ -154,7 +155,7 @@ def test_they_are_written_as_they_are_read(tmp_path: Path) -> None:
         scan.writer.write(out, scan.planes, place, derivation)
         np.testing.assert_array_equal(read_scan(out).planes[0], STACK[2])
     with h5py.File(tmp_path / "restored.h5") as file:
-        about = file["part/scan"].attrs
+        about: Any = file["part/scan"].attrs
         assert "not for diagnosis" in about["derivation"]
         assert json.loads(about["placement"])["top"] == 1
         assert Window.from_json(json.loads(about["window"])) == derivation.window

@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from formats_dicom import made, shipped
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing, pixel_array
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_windowing
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless
 
 from invprob.errors import FileError
@@ -212,7 +213,7 @@ def test_bad_files_are_refused_in_one_line(name: str) -> None:
 
 
 def test_a_missing_codec_is_named(tmp_path: Path) -> None:
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     if get_decoder(JPEGLSLossless).is_available:
         pytest.skip("a decoder of JPEG-LS is installed")

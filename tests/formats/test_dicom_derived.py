@@ -8,7 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 from formats_dicom import made, shipped
-from pydicom.pixels import apply_modality_lut, apply_windowing, pixel_array
+from pydicom.pixels.processing import apply_modality_lut, apply_windowing
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID
 
 from invprob.formats.scan import Derivation, Placement, Planes, Selection
 from invprob.formats.table import read_scan
@@ -110,7 +112,7 @@ def test_a_derived_file_says_what_it_is(tmp_path: Path) -> None:
     assert item.ReferencedSOPClassUID == source.SOPClassUID
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         assert dataset[keyword].value != source[keyword].value
-        assert pydicom.uid.UID(dataset[keyword].value).is_valid
+        assert UID(dataset[keyword].value).is_valid
     assert dataset.SOPInstanceUID == dataset.file_meta.MediaStorageSOPInstanceUID
     assert dataset.PatientIdentityRemoved == "YES"
 

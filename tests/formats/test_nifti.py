@@ -4,8 +4,12 @@ import gzip
 import itertools
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import nibabel
+import nibabel.affines
+import nibabel.nifti1
+import nibabel.orientations
 import numpy as np
 import pytest
 
@@ -30,15 +34,25 @@ def shipped(name: str) -> Path:
     return path
 
 
-def expected_slice(image: nibabel.Nifti1Image, plane: str, index: int) -> np.ndarray:
+def loaded(path: Path) -> Any:
+    """A NIfTI image, of which nibabel's hints know only that it is some image."""
+    return nibabel.load(path)
+
+
+def canonical(image: Any) -> Any:
+    """The image with its axes brought nearest to RAS."""
+    return nibabel.as_closest_canonical(image)
+
+
+def expected_slice(image: Any, plane: str, index: int) -> np.ndarray:
     """The slice by nibabel's own reorientation, drawn by hand."""
-    whole = nibabel.as_closest_canonical(image).get_fdata()
+    whole = canonical(image).get_fdata()
     rows, columns, across = DRAWN[plane]
     cut = np.moveaxis(whole, (rows, columns, across), (0, 1, 2))[..., index]
     return cut[::-1, ::-1]
 
 
-def made(path: Path, axes: str = "RAS", data: np.ndarray | None = None) -> nibabel.Nifti1Image:
+def made(path: Path, axes: str = "RAS", data: np.ndarray | None = None) -> Any:
     """A small volume with oblique axes, in an order and direction."""
     data = RNG.integers(-900, 900, SIDES).astype(np.int16) if data is None else data
     turned = nibabel.orientations.axcodes2ornt(axes)
@@ -53,7 +67,7 @@ def made(path: Path, axes: str = "RAS", data: np.ndarray | None = None) -> nibab
     image = nibabel.Nifti1Image(data, affine)
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)
-    return nibabel.load(path)
+    return loaded(path)
 
 
 ORIENTATIONS = [
@@ -69,13 +83,13 @@ def test_every_orientation_is_drawn_and_written_alike(
     axes: str, plane: str, tmp_path: Path
 ) -> None:
     image = made(tmp_path / "a.nii.gz", axes)
-    count = nibabel.as_closest_canonical(image).shape[DRAWN[plane][2]]
+    count = canonical(image).shape[DRAWN[plane][2]]
     scan = read_scan(tmp_path / "a.nii.gz", Selection(plane=plane, index=count - 2))
     np.testing.assert_array_equal(scan.planes[0], expected_slice(image, plane, count - 2))
     path = tmp_path / "restored.nii.gz"
     derivation = Derivation("Restored by a test.", Window(0, 1))
     scan.writer.write(path, scan.planes, Placement(), derivation)
-    back = nibabel.load(path)
+    back = loaded(path)
     assert nibabel.aff2axcodes(back.affine) == tuple(axes)
     assert sorted(back.shape)[0] == 1
     # Each voxel that is written holds the value of the file at the same place in the world.
@@ -95,7 +109,7 @@ def test_resized_pixels_lie_where_they_should(tmp_path: Path) -> None:
     planes[0, 3, 8] = 1
     path = tmp_path / "restored.nii.gz"
     scan.writer.write(path, planes, place, Derivation("Restored.", Window(0, 1)))
-    back = nibabel.load(path)
+    back = loaded(path)
     (voxel,) = np.argwhere(back.get_fdata() == 1)
     world = nibabel.affines.apply_affine(back.affine, voxel)
     row, column = 1 + 3.5 * 0.5 - 0.5, 2 + 8.5 * 0.25 - 0.5
@@ -107,9 +121,9 @@ def test_resized_pixels_lie_where_they_should(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["anatomical.nii", "standard.nii.gz"])
 def test_real_files_are_read_as_nibabel_reads_them(name: str) -> None:
-    image = nibabel.load(shipped(name))
+    image = loaded(shipped(name))
     scan = read_scan(shipped(name))
-    middle = nibabel.as_closest_canonical(image).shape[2] // 2
+    middle = canonical(image).shape[2] // 2
     np.testing.assert_array_equal(scan.planes[0], expected_slice(image, "axial", middle))
     assert scan.part.startswith(f"axial slice {middle} of 0 to ")
 
@@ -118,7 +132,7 @@ def test_real_files_are_read_as_nibabel_reads_them(name: str) -> None:
 def test_of_several_volumes_one_is_named(name: str) -> None:
     with pytest.raises(FileError, match=r"holds \d+ volumes; name one from 0 to \d+: --volume"):
         load_image(shipped(name))
-    image = nibabel.load(shipped(name))
+    image = loaded(shipped(name))
     scan = read_scan(shipped(name), Selection(volume=1, plane="sagittal", index=0))
     one = image.slicer[..., 1]
     np.testing.assert_allclose(scan.planes[0], expected_slice(one, "sagittal", 0), rtol=1e-6)

@@ -84,7 +84,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_strip_that_unpacks_beyond_its_size_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, DEEP, compression="deflate")
     with tifffile.TiffFile(path) as file:
-        page = file.pages[0]
+        page: Any = file.pages[0]
         tags = {tag.name: tag.valueoffset for tag in page.tags}
     packed = zlib.compress(bytes(300 << 20), 9)
     with path.open("r+b") as file:
@@ -109,7 +109,7 @@ def test_the_restored_file_has_floats_and_a_finer_resolution(tmp_path: Path) -> 
     values = RNG.normal(size=(1, 40, 48))
     scan.writer.write(out, values, Placement(0, 0, 0.5, 0.25), Derivation("So.", Window(0, 9)))
     with tifffile.TiffFile(out) as file:
-        page = file.pages[0]
+        page: Any = file.pages[0]
         np.testing.assert_array_equal(page.asarray(), values[0].astype(np.float32))
         assert page.get_resolution("CENTIMETER") == (400, 100)
         assert "not for diagnosis. So. window 0 to 9" in page.description
