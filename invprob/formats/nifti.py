@@ -197,7 +197,8 @@ def _read(image: Any, cut: _Cut) -> NDArray[Any]:
         behind[0] = cut.volume
     if len(image.shape) == 2:
         whole: NDArray[Any] = np.asarray(data[:, :])[..., None]
-        return np.take(whole, cut.at, cut.across)
+        plane: NDArray[Any] = np.take(whole, cut.at, cut.across)
+        return plane
     if cut.across == 2:
         return np.asarray(data[(slice(None), slice(None), cut.at, *behind)])
     lines = []

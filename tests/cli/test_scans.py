@@ -124,9 +124,8 @@ def test_the_whole_slice_is_pasted_with_values_beyond_the_window(call, place: Pa
     )
     done = call("solve", "a.dcm", *IDENTITY, "--window", "-100 100", *QUICK, "--paste")
     assert done.status == 0, done
-    pasted, restored = (
-        pydicom.dcmread(done.last / f"{name}.dcm") for name in ("pasted", "restored")
-    )
+    pasted = pydicom.dcmread(done.last / "pasted.dcm")
+    restored = pydicom.dcmread(done.last / "restored.dcm")
     found = hounsfield(done.last / "pasted.dcm")
     assert found.shape == (50, 70)
     np.testing.assert_array_equal(found[:, :10], values[:, :10])
