@@ -28,6 +28,7 @@ from invprob.cli import (
 )
 from invprob.cli import measure as measuring
 from invprob.cli import pull as pulling
+from invprob.cli import report as reporting
 from invprob.errors import InvprobError
 from invprob.version import __version__
 
@@ -78,6 +79,7 @@ gallery.register(app)
 train.register(app)
 pulling.register(app)
 bench.register(app)
+reporting.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

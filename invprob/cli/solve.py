@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -13,8 +13,12 @@ from invprob.run.config import SETTINGS, USUAL_METHOD, RunConfig
 
 if TYPE_CHECKING:
     from invprob.cli.display import RunDisplay
+    from invprob.run.results import Finished
 
 
+NoReport: TypeAlias = Annotated[
+    bool, typer.Option("--no-report", help="Write no report.html (see `invprob report`).")
+]
 INPUTS = ("images", "samples", "measurements", "measured")  # settings that name what to restore
 
 
@@ -45,6 +49,7 @@ def solve(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run that lies in --out.")
     ] = False,
+    no_report: NoReport = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -87,11 +92,14 @@ def solve(
         )
     except KeyboardInterrupt:
         return _interrupted(display)
+    if not no_report:
+        _report(finished)
     return print_scores(finished, as_json=as_json, quiet=quiet)
 
 
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    no_report: NoReport = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -105,9 +113,19 @@ def resume(
         finished = resume_run(folder, display=display, draw=write_comparison)
     except KeyboardInterrupt:
         return _interrupted(display)
+    if not (no_report or finished.again):
+        _report(finished)
     if finished.again and not (quiet or as_json):
         typer.echo("this run is finished; nothing was left to do")
     return print_scores(finished, as_json=as_json, quiet=quiet)
+
+
+def _report(finished: "Finished") -> None:
+    """Write the report of a run that has just ended into its folder."""
+    from invprob.report.run_page import REPORT, write_run_report
+    from invprob.run.shown import Showing
+
+    write_run_report(finished.path, finished.path / REPORT, Showing.of(finished.comparisons))
 
 
 def _over(base: RunConfig | None, settings: dict[str, Any]) -> RunConfig:

@@ -17,14 +17,14 @@ PAPER, INK, FAINT = (255, 255, 255), (32, 33, 36), (95, 99, 104)
 _HAD = "©«°±·»"  # beside ASCII
 
 # Five anchors from black over violet and orange to pale yellow, even in lightness.
-_HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])
+HEAT = np.array([(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)])
 
 
 def heat(values: Tensor) -> Tensor:
     """A map (height, width) in [0, 1] in colours: an image (3, height, width) in [-1, 1]."""
     level = values.clamp(0, 1).double().numpy()
-    anchors = np.linspace(0, 1, len(_HEAT))
-    bands = [np.interp(level, anchors, _HEAT[:, band]) for band in range(3)]
+    anchors = np.linspace(0, 1, len(HEAT))
+    bands = [np.interp(level, anchors, HEAT[:, band]) for band in range(3)]
     return torch.from_numpy(np.stack(bands) / 127.5 - 1).float()
 
 

@@ -19,6 +19,7 @@ from invprob.priors.stylegan.generator import Generator
 from invprob.registry import build
 from invprob.run import environment
 from invprob.run.build import build_device, build_recipe, load_plugins, make_generator, resolve
+from invprob.run.captions import measured_by, restored_by
 from invprob.run.config import RunConfig
 from invprob.run.derived import Derived
 from invprob.run.folder import RunFolder
@@ -104,14 +105,8 @@ class Job:
 
     def caption(self, solution: Solution, seconds: float) -> str:
         """How the image was measured and restored, in one line."""
-        noise = self.measurements.noise()
-        ratio = self.operator.measured / solution.image[0].numel()
-        added = "" if noise is None else f" + {noise.describe()} noise"
-        return (
-            f"{self.operator.describe()}{added} · "
-            f"{100 * ratio:.3g} % of {solution.image[0].numel():,} values measured · "
-            f"{self.config.method.name} · {solution.steps} steps · {seconds:.1f} s"
-        )
+        measured = measured_by(self.measurements, self.operator)
+        return f"{measured} · {restored_by(self.config.method.name, solution.steps, seconds)}"
 
     def messages(self) -> list[str]:
         """What a user should know before the first step, a line each."""

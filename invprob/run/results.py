@@ -63,6 +63,7 @@ class Finished:
         choices: what was chosen for the user, and why (`Choices.to_json`).
         diverged: whether the objective became NaN or infinite.
         again: whether the run had been finished before, so that nothing was left to do.
+        comparisons: of each image; empty where the run had been finished before.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class Finished:
     choices: Mapping[str, Any]
     diverged: bool = False
     again: bool = False
+    comparisons: Sequence[Comparison] = ()
 
 
 def write_results(
@@ -104,6 +106,7 @@ def write_results(
     shown = panels(views, grading, known=truth is not None)
     several = len(rows) > 1
     derived = Derived(job.config, job.measurements, operator)
+    comparisons: list[Comparison] = []
     for index, (name, row) in enumerate(zip(job.names, rows, strict=True)):
         prefix = f"{name}/" if several else ""
         save_image(graded[index], folder.place(prefix + files.IMAGE))
@@ -112,8 +115,8 @@ def write_results(
             whole = pasted(graded[index : index + 1], job.config, job.operator, index)
             save_image(whole, folder.place(prefix + files.PASTED))
         derived.write(folder, prefix, index, graded[index], whole)
-        if draw is not None:
-            comparison = Comparison(
+        comparisons.append(
+            Comparison(
                 name=name,
                 truth=None if truth is None else truth[index],
                 measured=[Panel(title, images[index]) for title, images in shown.items()],
@@ -121,7 +124,9 @@ def write_results(
                 scores=row,
                 caption=job.caption(solution, seconds),
             )
-            draw(comparison, folder.place(prefix + files.COMPARISON))
+        )
+        if draw is not None:
+            draw(comparisons[-1], folder.place(prefix + files.COMPARISON))
         if several:
             folder.write_json(prefix + files.SCORES, row)
     images = dict(zip(job.names, rows, strict=True))
@@ -130,8 +135,14 @@ def write_results(
         means = {name: value for name, value in means.items() if not name.startswith("restart")}
     folder.write_json(files.SCORES, {**means, "images": images} if several else means)
     folder.drop_progress()  # not before: what is interrupted here begins again from there
-    diverged = solution.outcome.status == "diverged"
-    return Finished(folder.path, means, images if several else {}, folder.choices(), diverged)
+    return Finished(
+        path=folder.path,
+        scores=means,
+        images=images if several else {},
+        choices=folder.choices(),
+        diverged=solution.outcome.status == "diverged",
+        comparisons=comparisons,
+    )
 
 
 def _restarts(solution: Solution, index: int) -> Scores:
