@@ -11,10 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 from invprob.bench.records import Record, load_record
-from invprob.bench.runner import COPY
 from invprob.bench.studying import FOLDER
 from invprob.bench.summary import COLUMNS, Column
-from invprob.bench.sweep import AXES
+from invprob.bench.sweep import AXES, COPY, NOTHING
 from invprob.errors import RunError
 from invprob.files import file_error
 from invprob.report.charts import Line, box_chart, line_chart
@@ -96,7 +95,7 @@ def _lead(records: Sequence[Record]) -> str:
     said = [f"{len(records)} runs"]
     for axis in AXES:
         labels = dict.fromkeys(record.at[axis] for record in records)
-        if axis != "set":
+        if axis != "set" and list(labels) != [NOTHING]:
             said.append(
                 f"{axis}s: {len(labels)}" if len(labels) > 1 else f"{axis} {next(iter(labels))}"
             )

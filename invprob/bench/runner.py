@@ -7,27 +7,30 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from invprob.bench.page import write_sweep_report
 from invprob.bench.plan import Plan, Planned, make_plan
 from invprob.bench.plots import write_plots
 from invprob.bench.pool import cores, work_through
 from invprob.bench.progress import SilentSweep, State, SweepDisplay
 from invprob.bench.records import Record, load_records, save_record
 from invprob.bench.studying import FOLDER, make_studies
-from invprob.bench.sweep import Sweep
+from invprob.bench.sweep import COPY, Sweep
 from invprob.bench.tables import TABLES, write_tables
 from invprob.bench.worker import Assignment, Result
 from invprob.errors import FileError, RunError
 from invprob.files import atomic_write, file_error
+from invprob.report.page import REPORT
 from invprob.run.folder import is_run_folder
 from invprob.run.opening import locked
 from invprob.run.results import Draw
 
-COPY = "sweep.toml"
-
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How many runs of a sweep there are, finished and failed; `written` are tables and plots."""
+    """How many runs of a sweep there are, finished and failed.
+
+    `written` are tables, plots and the report.
+    """
 
     out: Path
     total: int
@@ -46,7 +49,7 @@ def run_sweep(
     display: SweepDisplay | None = None,
     draw: Draw | None = None,
 ) -> SweepResult:
-    """Make the runs of a sweep that `out` does not hold yet, then write tables and plots.
+    """Make the runs of a sweep that `out` does not hold yet, then write tables, plots and a report.
 
     Interrupted runs are continued. Ctrl-C ends the sweep, and the tables are still written.
 
@@ -107,6 +110,9 @@ class _Session:
             self._display.end()
         written = write_tables(self._plan, self._records, self._out)
         written += write_plots(self._plan, self._records, self._out)
+        if self._records:
+            written.append(self._out / REPORT)
+            write_sweep_report(self._out, written[-1])
         if not (self._todo or interrupted):
             self._display.message("nothing was left to do")
         states = [record.status for record in self._records.values()]
@@ -218,7 +224,7 @@ def _ended(record: Record, result: Result) -> Record:
 
 def _make(out: Path) -> None:
     """Make the folders; raises `RunError` if `out` holds something else."""
-    known = {COPY, FOLDER, "records", "runs", "plots", "lock", *TABLES}
+    known = {COPY, FOLDER, REPORT, "records", "runs", "plots", "lock", *TABLES}
     try:
         if out.is_dir() and (foreign := {one.name for one in out.iterdir()} - known):
             raise RunError(

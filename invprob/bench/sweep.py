@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 AXES = ("set", "image", "transform", "operator", "noise", "method", "seed")
 CHOSEN = ("transform", "operator", "noise", "method")  # axes whose entries have labels in the file
+COPY = "sweep.toml"  # the sweep file in the folder of the sweep
 NOTHING = "none"  # the label of no transform and of no noise
 
 

@@ -71,7 +71,8 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
-    """Run every combination in a sweep file, and write table.md, table.csv, runs.csv and plots.
+    """Run every combination in a sweep file, and write table.md, table.csv, runs.csv, plots
+    and report.html.
 
     The same command continues an interrupted sweep and makes the runs of new entries in the file.
     """

@@ -28,7 +28,8 @@ def report(
     """
     from invprob.bench.page import is_sweep_folder, write_sweep_report
     from invprob.errors import FileError
-    from invprob.report.run_page import REPORT, write_run_report
+    from invprob.report.page import REPORT
+    from invprob.report.run_page import write_run_report
 
     out = folder / REPORT if out is None else out
     if out.suffix.lower() not in (".html", ".htm"):

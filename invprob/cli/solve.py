@@ -121,11 +121,16 @@ def resume(
 
 
 def _report(finished: "Finished") -> None:
-    """Write the report of a run that has just ended into its folder."""
-    from invprob.report.run_page import REPORT, write_run_report
+    """Write the report of a run that has just ended into its folder; without it, it did end."""
+    from invprob.errors import InvprobError
+    from invprob.report.page import REPORT
+    from invprob.report.run_page import write_run_report
     from invprob.run.shown import Showing
 
-    write_run_report(finished.path, finished.path / REPORT, Showing.of(finished.comparisons))
+    try:
+        write_run_report(finished.path, finished.path / REPORT, Showing.of(finished.comparisons))
+    except InvprobError as error:
+        typer.echo(f"invprob: the run is finished, but there is no report: {error}", err=True)
 
 
 def _over(base: RunConfig | None, settings: dict[str, Any]) -> RunConfig:

@@ -14,10 +14,10 @@ from invprob.report.axes import Scale, scale_for, short
 from invprob.report.markup import Html, folded, joined, table, tag
 
 WIDTH, HEIGHT = 480, 270
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 8, 42
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 26, 42
 COLOURS = 8
 DASHES = (None, "7 3", "2 3", "9 3 2 3")
-ROW = 24  # the height of a box's row
+ROW = 42  # the height of a box with its name
 ROWS_SHOWN = 14  # of the table of a line chart
 
 
@@ -68,13 +68,13 @@ def box_chart(name: str, title: str, boxes: Mapping[str, Sequence[float]], x: st
         boxes: finite values, one or more, by the name of their group.
         x: the title of the horizontal axis.
     """
-    height = TOP + BOTTOM + (ROW + 18) * len(boxes)
+    height = BOTTOM + ROW * len(boxes)
     across = scale_for([value for values in boxes.values() for value in values])
     frame = _Frame(across, None, height)
     drawn = [frame.grid(f"{x}{across.words}", "")]
     for index, (group, values) in enumerate(boxes.items()):
-        top = TOP + (ROW + 18) * index
-        drawn += [tag("text", group, x=LEFT, y=top + 13), *_box(values, index, top + 18, frame)]
+        top = ROW * index
+        drawn += [tag("text", group, x=RIGHT, y=top + 15), *_box(values, index, top + 20, frame)]
     said = f"A box for each of {', '.join(boxes)}."
     rows = [
         [group, str(len(values)), *(short(number) for number in _five(values))]
@@ -89,7 +89,8 @@ class _Frame:
     """Where values lie in the drawing; `up` is None where rows take the place of an axis."""
 
     def __init__(self, across: Scale, up: Scale | None, height: int) -> None:
-        self.left = LEFT if up is not None else 14
+        self.left = LEFT if up is not None else RIGHT
+        self.top = TOP if up is not None else 4
         self.across, self.up, self.height = across, up, height
 
     def x(self, value: float) -> float:
@@ -99,14 +100,16 @@ class _Frame:
     def y(self, value: float) -> float:
         """The vertical place of a value, in the drawing's pixels."""
         assert self.up is not None
-        return round(self.height - BOTTOM - self.up.place(value) * (self.height - TOP - BOTTOM), 1)
+        return round(
+            self.height - BOTTOM - self.up.place(value) * (self.height - self.top - BOTTOM), 1
+        )
 
     def grid(self, x: str, y: str) -> Html:
         """The axes with their marks and titles."""
         floor, parts = self.height - BOTTOM, []
         for value in self.across.marks():
             at = self.x(value)
-            parts.append(tag("line", x1=at, x2=at, y1=TOP, y2=floor, class_="grid"))
+            parts.append(tag("line", x1=at, x2=at, y1=self.top, y2=floor, class_="grid"))
             parts.append(tag("text", short(value), x=at, y=floor + 16, text_anchor="middle"))
         for value in self.up.marks() if self.up is not None else ():
             at = self.y(value)
@@ -116,8 +119,7 @@ class _Frame:
         middle = (self.left + WIDTH - RIGHT) / 2
         parts.append(tag("text", x, x=middle, y=self.height - 6, text_anchor="middle"))
         if y:
-            turned = f"translate(13 {(TOP + floor) / 2}) rotate(-90)"
-            parts.append(tag("text", y, transform=turned, text_anchor="middle"))
+            parts.append(tag("text", y, x=4, y=14))
         return tag("g", *parts)
 
 

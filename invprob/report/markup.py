@@ -43,16 +43,14 @@ def table(
     titles: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
-    caption: str = "",
-    class_: str | None = None,
+    caption: str,
 ) -> Html:
     """A table, in a frame that scrolls sideways where the page is narrow.
 
     Args:
         titles: of the columns.
         rows: of cells; the first cell of a row is its header.
-        caption: what the table shows.
-        class_: the class of the table.
+        caption: what the table shows, for readers who do not see it.
     """
     head = tag("tr", *(tag("th", title, scope="col") for title in titles))
     body = [
@@ -61,12 +59,12 @@ def table(
     ]
     shown = tag(
         "table",
-        tag("caption", caption) if caption else "",
+        tag("caption", caption),
         tag("thead", head),
         tag("tbody", *body),
-        class_=class_,
+        class_="prose",
     )
-    return scrolling(shown, caption or ", ".join(titles))
+    return scrolling(shown, caption)
 
 
 def scrolling(content: Html, label: str) -> Html:
@@ -77,6 +75,12 @@ def scrolling(content: Html, label: str) -> Html:
 def folded(summary: str, *content: str) -> Html:
     """Content that is shown once its summary is opened."""
     return tag("details", tag("summary", summary), *content)
+
+
+def marked(text: str) -> Html:
+    """Text of the package in which `backticks` mark code."""
+    pieces = text.split("`")
+    return joined(tag("code", one) if at % 2 else one for at, one in enumerate(pieces))
 
 
 def _attribute(name: str, value: Attribute) -> str:

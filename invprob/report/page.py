@@ -11,6 +11,7 @@ from invprob.files import atomic_write
 from invprob.report.markup import Html, tag
 from invprob.version import __version__
 
+REPORT = "report.html"  # in the folder of a run or a sweep
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"

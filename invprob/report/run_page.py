@@ -18,10 +18,9 @@ from invprob.report.run_settings import (
 from invprob.report.scores import SCORES, numbers, score_text
 from invprob.report.tables import Cell, Column, sortable
 from invprob.run.images import to_pillow
-from invprob.run.record import RunRecord, curves
+from invprob.run.record import RunRecord, phases
 from invprob.run.shown import Showing, show
 
-REPORT = "report.html"
 MOST_THUMBNAILS = 300
 MOST = 24  # images with pictures and curves of their own; the others are in the table
 
@@ -85,10 +84,9 @@ def _notices(record: RunRecord, showing: Showing, level: Level) -> list[str]:
     """What the reader should know before anything else, a paragraph each."""
     said = []
     if not record.finished:
-        steps = max((row["step"] for row in record.trace), default=0)
         said.append(
-            f"This run is not finished: {steps} steps are in its trace, and there is no result "
-            f"yet. To go on: invprob resume {record.path}"
+            f"This run is not finished: {record.steps} steps are in its trace, and there is no "
+            f"result yet. To go on: invprob resume {record.path}"
         )
     elif "NaN or infinite" in str(record.scores["outcome"]):
         said.append(f"This run diverged: {record.scores['outcome']}. Its picture means nothing.")
@@ -126,7 +124,7 @@ def _pictures(
     several = len(showing.images) > 1
     parts = [window_controls()]
     for index, one in enumerate(pictures):
-        lines = curves(record.trace, index)
+        lines = {name: phases(rows, index) for name, rows in record.traces.items()}
         heading = tag("h3", one.shown.name) if several else None
         parts.append(picture_part(f"image-{index + 1}", one, lines, level, heading))
     return parts

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from PIL import Image
@@ -14,6 +13,7 @@ from invprob.report.embedded import Level, data_uri
 from invprob.report.markup import Html, tag
 from invprob.report.scores import SCORES, score_text
 from invprob.run.images import to_pillow
+from invprob.run.record import Phase
 from invprob.run.shown import Shown
 
 TRUTH, RESTORED, ERROR = "truth", "restored", "error"
@@ -77,7 +77,7 @@ class Pictures:
 def picture_part(
     name: str,
     pictures: Pictures,
-    lines: Mapping[str, Sequence[tuple[float, Any]]],
+    solves: Mapping[str, Sequence[Phase]],
     level: Level,
     heading: Html | None,
 ) -> Html:
@@ -86,7 +86,7 @@ def picture_part(
     Args:
         name: an id, which is used once in a page.
         pictures: what to show.
-        lines: the terms of its loss over the steps.
+        solves: the terms of its loss over the steps, by the method's name.
         level: how exactly pictures are kept.
         heading: its name, where the page has several images.
     """
@@ -101,7 +101,7 @@ def picture_part(
         parts.append(tag("div", compared, panels, class_="views"))
     else:
         parts.append(tag("p", "The measurement is no image, so there is nothing to show of it."))
-    parts.append(_charts(name, lines))
+    parts.append(_charts(name, solves))
     return tag("div", *parts, id=name, class_="image")
 
 
@@ -185,21 +185,38 @@ def _scale() -> Html:
     return tag("div", "0", ramp, f"{most} (of 2)", class_="ramp", role="img", aria_label=said)
 
 
-def _charts(name: str, lines: Mapping[str, Sequence[tuple[float, Any]]]) -> Html:
-    """The loss with its terms, and the data misfit alone."""
+def _charts(name: str, solves: Mapping[str, Sequence[Phase]]) -> Html:
+    """The loss with its terms in each phase of each solve, and the data misfit alone."""
+    charts = []
+    for method, found in solves.items():
+        whose = f"{method}: " if len(solves) > 1 else ""
+        drawn = [phase for phase in found if _lines(phase)]
+        for number, phase in enumerate(drawn, 1):
+            where = f", phase {number} of {len(drawn)}" if len(drawn) > 1 else ""
+            title = f"{whose}loss and its terms{where}"
+            at = f"{name}-chart-{len(charts) + 1}"
+            charts.append(line_chart(at, _capital(title), _lines(phase), "step", "loss"))
+            if "misfit" in phase.terms and len(phase.terms) > 2:  # else it is the loss itself
+                alone = [line for line in _lines(phase) if line.name == "misfit"]
+                title, at = f"{whose}data misfit{where}", f"{name}-chart-{len(charts) + 1}"
+                charts.append(line_chart(at, _capital(title), alone, "step", "data misfit"))
+    return tag("div", *charts, class_="charts") if charts else Html()
+
+
+def _lines(phase: Phase) -> list[Line]:
+    """The terms of a phase that are numbers somewhere; none of them where it has but one step."""
     known = {
         term: points
-        for term, points in lines.items()
-        if any(value is not None for _, value in points)
+        for term, points in phase.terms.items()
+        if len(points) > 1 and any(value is not None for _, value in points)
     }
-    if not known or max(len(points) for points in known.values()) < 2:
-        return Html()
-    drawn = [Line(term, points) for term, points in known.items()]
-    charts = [line_chart(f"{name}-loss", "Loss and its terms", drawn, "step", "loss")]
-    if "misfit" in known and len(known) > 2:  # alone it is the loss itself
-        alone = [Line("misfit", known["misfit"])]
-        charts.append(line_chart(f"{name}-misfit", "Data misfit", alone, "step", "data misfit"))
-    return tag("div", *charts, class_="charts")
+    if len(known) == 2:  # a single term is the total
+        known.pop("total", None)
+    return [Line(term, points) for term, points in known.items()]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _summary(shown: Shown) -> str:

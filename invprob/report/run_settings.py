@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from invprob.report.embedded import thumbnail
-from invprob.report.markup import Html, folded, joined, table, tag
+from invprob.report.markup import Html, folded, joined, marked, table, tag
 from invprob.report.page import command
 from invprob.run import folder as files
 from invprob.run.config import SETTINGS
@@ -87,7 +87,7 @@ def settings_part(record: RunRecord) -> Html:
     given, usual = [], []
     for setting in SETTINGS.values():
         value = getattr(record.config, setting.name)
-        row = [setting.name, _value(value), setting.about.help]
+        row = [setting.name, _value(value), marked(setting.about.help)]
         if value != setting.default:
             given.append(row)
         elif value not in (None, ()):
@@ -122,7 +122,7 @@ def environment_part(record: RunRecord) -> Html:
 def files_part(path: Path) -> Html:
     """The files of the run that are there, and what they hold."""
     found = [(name, said) for name, said in FILES.items() if (path / name).exists()]
-    rows = [[name, _size((path / name).stat().st_size), said] for name, said in found]
+    rows = [[name, _size((path / name).stat().st_size), marked(said)] for name, said in found]
     where = tag("p", "The folder is ", tag("code", str(path.resolve())), ".")
     return joined([where, table(["file", "size", "what it holds"], rows, caption="Files")])
 
@@ -150,7 +150,7 @@ def _value(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, Named):
         options = [f"{name}={_value(one)}" for name, one in value.settings.items()]
-        return f"{value.name}:{','.join(options)}" if options else value.name
+        return f"{value.name}: {', '.join(options)}" if options else value.name
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_value, value))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

@@ -80,7 +80,7 @@ def _filters(name: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]
     for at, column in enumerate(columns):
         if column.choices:
             values = dict.fromkeys(row[at].content for row in rows)
-            options = [tag("option", "all", value=""), *(tag("option", one) for one in values)]
+            options = [tag("option", "(any)", value=""), *(tag("option", one) for one in values)]
             chosen.append(tag("label", column.title, tag("select", *options, data_filter=at)))
     count = tag("p", f"{len(rows)} of {len(rows)} rows", role="status", class_="count faint")
     return joined([tag("div", *chosen, class_="filters", data_table=name), count])

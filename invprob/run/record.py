@@ -27,7 +27,8 @@ class RunRecord:
         environment: versions, machine and generator; empty where it was not written down yet.
         candidates: with `--method auto`, what was tried; empty otherwise.
         scores: all scores; empty where the run is not finished.
-        trace: a line for each step, or where images are solved in groups for each of those.
+        traces: of each solve that the result comes from, by the method's name: a line for each
+            step, or where images are solved in groups for each of those.
     """
 
     path: Path
@@ -37,7 +38,7 @@ class RunRecord:
     environment: Mapping[str, Any]
     candidates: Mapping[str, Any]
     scores: Mapping[str, Any]
-    trace: Sequence[Row]
+    traces: Mapping[str, Sequence[Row]]
 
     @classmethod
     def read(cls, path: Path) -> "RunRecord":
@@ -50,13 +51,16 @@ class RunRecord:
             RunError: there is no run in it, or it holds nothing yet but settings.
             FileError: a file cannot be read, or is damaged.
         """
-        if not path.is_dir():
+        if path.is_file():
+            raise RunError(f"{str(path)!r} is a file; name the folder of a run or a sweep")
+        if not path.exists():
             raise RunError(
                 f"there is no folder {str(path)!r}; runs lie in runs/ unless --out was given"
             )
         if not is_run_folder(path):
             raise RunError(
-                f"{str(path)!r} is not the folder of a run: it has no {files.CONFIG} of one"
+                f"{str(path)!r} is not the folder of a run or a sweep: it has no {files.CONFIG} of "
+                "a run"
             )
         folder = RunFolder(path)
         if not folder.recorded:
@@ -64,16 +68,22 @@ class RunRecord:
                 f"the run in {str(path)!r} has not begun, and there is nothing to report; begin "
                 f"it: invprob resume {path}"
             )
+        config = folder.config()
         return cls(
             path=path,
-            config=folder.config(),
+            config=config,
             toml=(path / files.CONFIG).read_text("utf-8"),
             choices=folder.choices(),
             environment=folder.environment() or {},
             candidates=_json(folder, files.CANDIDATES),
             scores=_json(folder, files.SCORES),
-            trace=_trace(path / files.TRACE),
+            traces=_traces(path, config.method.name),
         )
+
+    @property
+    def steps(self) -> int:
+        """How many steps are in the traces."""
+        return sum(max((row["step"] for row in rows), default=0) for rows in self.traces.values())
 
     @property
     def finished(self) -> bool:
@@ -86,29 +96,52 @@ class RunRecord:
         return scores
 
 
-def curves(trace: Sequence[Row], index: int, most: int = 300) -> dict[str, list[Any]]:
-    """The terms of the loss of one image over the steps.
+@dataclass(frozen=True)
+class Phase:
+    """Steps of a solve with one objective.
 
     Args:
-        trace: of a run.
+        terms: (step, value) by the name of the term; the value is None where the term was not a
+            number, or was not there.
+    """
+
+    terms: Mapping[str, Sequence[tuple[int, float | None]]]
+
+
+def phases(trace: Sequence[Row], index: int, most: int = 300) -> list[Phase]:
+    """The terms of the loss of one image over the steps.
+
+    A phase ends where all terms change, because the totals before and after measure other things.
+
+    Args:
+        trace: of a solve.
         index: which image.
         most: the number of steps that are kept, evenly spaced, the last among them.
-
-    Returns:
-        (step, value) by the name of the term; the value is None where the term was not a number,
-        or was not there.
     """
     rows = [row for row in trace if 0 <= index - row.get("first", 0) < _count(row)]
     every = max(1, -(-len(rows) // most))
-    rows = rows[::-1][::every][::-1]
+    groups: list[list[Row]] = []
+    seen: set[str] = set()
+    for row in rows[::-1][::every][::-1]:
+        terms = {name for name in row if name not in ("step", "first", "total")}
+        if not groups or (terms and seen.isdisjoint(terms)):
+            groups.append([])
+            seen = set()
+        groups[-1].append(row)
+        seen |= terms
+    return [_phase(group, index) for group in groups]
+
+
+def _phase(rows: Sequence[Row], index: int) -> Phase:
     names = dict.fromkeys(name for row in rows for name in row if name not in ("step", "first"))
-    return {
-        name: [
-            (row["step"], row[name][index - row.get("first", 0)] if name in row else None)
-            for row in rows
-        ]
-        for name in names
-    }
+    return Phase(
+        {name: [(row["step"], _value(row, name, index)) for row in rows] for name in names}
+    )
+
+
+def _value(row: Row, name: str, index: int) -> float | None:
+    value: float | None = row[name][index - row.get("first", 0)] if name in row else None
+    return value
 
 
 def _count(row: Row) -> int:
@@ -118,6 +151,14 @@ def _count(row: Row) -> int:
 
 def _json(folder: RunFolder, name: str) -> dict[str, Any]:
     return folder.read_json(name) if (folder.path / name).exists() else {}
+
+
+def _traces(path: Path, method: str) -> dict[str, list[Row]]:
+    """The trace of the run, or of the methods that had a part in its result."""
+    if rows := _trace(path / files.TRACE):
+        return {method: rows}
+    members = sorted((path / "members").glob(f"*/{files.TRACE}"))
+    return {file.parent.name: _trace(file) for file in members}
 
 
 def _trace(path: Path) -> list[Row]:

@@ -33,6 +33,7 @@ FILES = {
     "solution.safetensors",
     "image.png",
     "comparison.png",
+    "report.html",
     "scores.json",
     "lock",
 }
