@@ -192,7 +192,7 @@ def _spread(column: Column, row: Mapping[str, str]) -> Cell:
 
 def _boxes(path: Path) -> list[Html]:
     """The box plots that the sweep's end made, from the numbers behind them."""
-    charts = []
+    charts: list[Html] = []
     for column in _charted():
         panels: dict[str, dict[str, list[float]]] = {}
         for row in _csv(path / "plots" / f"box-{column.name}.csv"):
@@ -206,7 +206,7 @@ def _boxes(path: Path) -> list[Html]:
 
 def _lines(path: Path) -> list[Html]:
     """The line plots, over each axis of which entries have an x."""
-    charts = []
+    charts: list[Html] = []
     for axis in AXES:
         for column in _charted():
             panels: dict[str, dict[str, list[Mapping[str, str]]]] = {}

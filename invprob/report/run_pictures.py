@@ -187,7 +187,7 @@ def _scale() -> Html:
 
 def _charts(name: str, solves: Mapping[str, Sequence[Phase]]) -> Html:
     """The loss with its terms in each phase of each solve, and the data misfit alone."""
-    charts = []
+    charts: list[Html] = []
     for method, found in solves.items():
         whose = f"{method}: " if len(solves) > 1 else ""
         drawn = [phase for phase in found if _lines(phase)]
