@@ -19,6 +19,7 @@ EXPECTED = {
     "draw_methods.py": (["--smoke"], "| `w-plus` |"),
     "first_solve.py": (["--smoke"], "PSNR"),
     "many_images.py": (["--smoke"], "astronaut"),
+    "measure_likeness.py": (["--smoke"], "| 4x smaller |"),
     "measure_memory.py": (["--smoke"], "peak by the end of stage 5"),
     "measure_targets.py": (["--smoke"], "| median |"),
     "measure_tasks.py": (["--smoke"], "| 1 % random measurements |"),

@@ -27,6 +27,7 @@ from invprob.run.inputs import SUFFIXES, distinct, load_truth, measure_inputs
 from invprob.run.measured import load_measured
 from invprob.run.paste import check_paste
 from invprob.run.score import Grading
+from invprob.run.unlike import unlike_notes
 from invprob.run.watch import Display, Fidelity
 from invprob.solver.solution import Solution
 from invprob.solver.task import Task
@@ -124,6 +125,9 @@ class Job:
             lines.append(f"{config.method.name} has no generator: {config.prior} {role}")
         else:
             lines += self.generator.notes
+            lines += unlike_notes(
+                self.measurements, self.operator, self.generator, self.names, self.recipe
+            )
         lines += self.recipe.choices.sentences()
         lines += self.recipe.notes
         return lines
