@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--samples", type=int, default=200, help="images of the generator's own")
+    parser.add_argument("--samples", type=int, default=64, help="images of the generator's own")
     parser.add_argument("--smoke", action="store_true", help="eight samples, two operators")
     given = parser.parse_args()
     torch.set_num_threads(1)
