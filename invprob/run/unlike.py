@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from invprob.errors import EncoderError
 from invprob.measurements import Measurements
 from invprob.methods.likeness import Likeness, likeness
-from invprob.methods.problem import Recipe
+from invprob.methods.recipe import Recipe
 from invprob.operators.base import Operator
 from invprob.priors.encoder_files import load_encoder
 from invprob.priors.encoders import ToolkitEncoder
