@@ -78,8 +78,8 @@ def doubt_measurements(
         return None
     return (
         f"the measurements are {factor:.3g} times as large as those of any image in the range "
-        "[-1, 1]: they may be in other units; if y is of images from 0 to 255 and the operator A "
-        "is linear, write y / 127.5 - A(torch.ones(1, *A.image_shape))"
+        "[-1, 1]: they may be in other units; if they are of an image from 0 to 255, name that "
+        'range: image_range=(0, 255), or --image-range "0 255" on the command line'
     )
 
 
@@ -112,6 +112,33 @@ def doubt_noise(noise: Noise, values: Measured, operator: Operator) -> str | Non
         "deviation of values from 0 to 255 is divided by 127.5, and D decibels below a signal of "
         "root mean square s are a standard deviation of s / 10 ** (D / 20)"
     )
+
+
+def measured_size(
+    values: Measured, operator: Operator, grey: float = 0.0, *, centred: bool = False
+) -> float:
+    """How large measurements are, as a share of those of bright and contrasty images in [-1, 1].
+
+    Args:
+        values: finite measurements, (batch, *measurement_shape).
+        operator: what measured them, on the CPU.
+        grey: what is added to those images first.
+        centred: whether means are subtracted from measurements first.
+
+    Returns:
+        The largest share of the batch.
+    """
+    own = operator.for_images(slice(0, 1))
+    observed = Observed(own)
+
+    def size(measured: Measured) -> float:
+        if centred:
+            measured = measured - observed.mean(measured).view(-1, *[1] * (measured.ndim - 1))
+        return float(observed.shown(measured).double().flatten(1).norm(dim=1).max())
+
+    images = (image.to(_like(own)) + grey for image in _bright_images(own.image_shape))
+    reach = max(size(own(image)) for image in images)
+    return size(values) / reach if reach else 0.0
 
 
 def _probes(operator: Operator, noise: Noise | None) -> Iterator[Measured]:

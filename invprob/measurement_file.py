@@ -7,12 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from invprob.errors import FileError, MeasurementError
 from invprob.files import file_error
 
 KEY = "invprob-measurements"  # one key, because safetensors does not keep the order of several
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "image_shape": list,
+    "operator": dict,
+    "fingerprint": str,
+    "noise": (dict, type(None)),
+    "seed": int,
+    "record": dict,
+}
 
 
 def read(path: str | os.PathLike[str]) -> bytes:
@@ -36,6 +47,21 @@ def metadata(content: bytes) -> Mapping[str, Any]:
     if not isinstance(about, dict):
         raise FileError(other)
     return about
+
+
+def checked_parts(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
+    """The values of a file; raises `MeasurementError` where a part is missing or wrong."""
+    missing = [name for name in _FIELDS if name not in about]
+    missing += [] if "values" in tensors else ["values"]
+    if missing:
+        raise MeasurementError(f"it lacks {', '.join(missing)}; measure again")
+    for name, kind in _FIELDS.items():
+        if not isinstance(about[name], kind):
+            raise MeasurementError(f"its {name} is {about[name]!r}; measure again")
+    values = tensors["values"]
+    if values.dtype != torch.float32:
+        raise MeasurementError(f"values must be float32, got {values.dtype}")
+    return values
 
 
 @contextmanager

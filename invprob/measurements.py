@@ -6,9 +6,10 @@ safetensors with one tensor, `values`, and JSON, so reading it runs no code.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from safetensors.torch import load as parse_safetensors
@@ -16,30 +17,26 @@ from safetensors.torch import save as format_safetensors
 from torch import Tensor
 
 from invprob.ambient import own_precision, undisturbed
+from invprob.arrays import Contents
 from invprob.calls import checked
 from invprob.cards import measurement_card
 from invprob.errors import ArgumentError, MeasurementError, UnknownNameError
 from invprob.files import atomic_write
 from invprob.image_range import doubt_images, doubt_measurements, doubt_noise
 from invprob.kinds import remedy
-from invprob.measurement_file import KEY, metadata, named, read
+from invprob.measurement_file import KEY, checked_parts, metadata, named, read
 from invprob.operators.base import Operator
 from invprob.operators.noise import Noise
 from invprob.operators.observed import Observed
 from invprob.plain import plain
+from invprob.real_numbers import check_finite, check_shape, real_numbers
 from invprob.streams import stream, whole_seed
 from invprob.types import Images, Measured, PerImage, Shape, Spec
+from invprob.units import Units, in_units
 from invprob.warned import warn_of
+from invprob.whitening import weighed, whitened
 
 VERSION = 1
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "image_shape": list,
-    "operator": dict,
-    "fingerprint": str,
-    "noise": (dict, type(None)),
-    "seed": int,
-    "record": dict,
-}
 
 
 @remedy("measure(image, operator), or Measurements.from_array(values, operator)")
@@ -81,12 +78,8 @@ class Measurements:
                 object.__setattr__(self, "values", self.values.clone())
         if self.values.ndim == 0 or len(self.values) == 0:
             raise MeasurementError("there are no measurements: the batch is empty")
-        if not bool(self.values.isfinite().all()):
-            count = int((~self.values.isfinite()).sum())
-            raise MeasurementError(
-                f"{count} of {self.values.numel()} measurements are NaN or infinite; "
-                "leave them out of the operator, or mend them first"
-            )
+        check_finite(self.values)
+        Units.of(self.record)  # raises where it is damaged
 
     def __repr__(self) -> str:
         """The facts in one line, without the numbers."""
@@ -109,10 +102,16 @@ class Measurements:
         noise: Noise | None = None,
         seed: int = 0,
         record: Spec | None = None,
+        image_range: Sequence[float] | None = None,
+        gain: float | Literal["auto"] = 1.0,
+        offset: float | Literal["auto"] = 0.0,
+        weights: Contents | None = None,
+        covariance: Contents | None = None,
     ) -> "Measurements":
         """Take in measurements that were made elsewhere.
 
-        Where the operator observes nothing, they may hold anything; it is not kept.
+        Where the operator observes nothing, they may hold anything; it is not kept. What was
+        measured is gain · A(u) + offset, where u is the image in its own units.
 
         Args:
             array: (batch, *measurement_shape), or the measurement shape alone for one image.
@@ -120,13 +119,21 @@ class Measurements:
             noise: what the measurements hold besides, if it is known.
             seed: what the noise was drawn from.
             record: free JSON to keep with them.
+            image_range: what black and white are in the units of the image, such as (0, 255). None:
+                images are in [-1, 1]. See `invprob.units`.
+            gain: what the operator's measurement was multiplied by. "auto": it is not known, and is
+                estimated with the image.
+            offset: what was added to it, or "auto".
+            weights: how much each squared residual counts; see `invprob.whitening.weighed`.
+            covariance: that of the noise along one axis; see `invprob.whitening.whitened`.
 
         Returns:
-            The measurements, in float32.
+            The measurements, in float32 and in the units of images in [-1, 1].
 
         Raises:
             MeasurementError: the array does not hold real finite numbers, or not those of the
                 operator's measurement shape.
+            ArgumentError: the units, the weights or the covariance make no sense.
             MeasurementWarning: as a warning, where the operator doubts them (`Operator.doubts`),
                 and where they or the noise are much larger than images in [-1, 1] allow.
         """
@@ -134,13 +141,39 @@ class Measurements:
         shape = operator.measurement_shape
         if tuple(values.shape) == shape:
             values = values[None]
-        _check_shape(values, operator)
+        check_shape(values, operator)
+        units = Units.asked(image_range, gain, offset)
+        values, operator, noise, units = in_units(values, operator, noise, units)
         values = Observed(operator).target(values.to(torch.float32), operator)
-        taken = _of(values, operator, noise, seed, record)
-        warn_of(*operator.doubts(taken.values), doubt_measurements(taken.values, operator, noise))
+        check_finite(values)
+        warn_of(*operator.doubts(values), doubt_measurements(values, operator, noise))
         if noise is not None:
-            warn_of(doubt_noise(noise, taken.values, operator))
-        return taken
+            warn_of(doubt_noise(noise, values, operator))
+        if weights is not None and covariance is not None:
+            raise ArgumentError("weights and a covariance both weigh; leave one out")
+        if weights is not None:
+            values, operator, noise = weighed(values, operator, noise, weights)
+        if covariance is not None:
+            values, operator, noise = whitened(values, operator, noise, covariance)
+            noise = noise and noise.scaled(1 / abs(units.divided_by))
+        return _of(values, operator, noise, seed, {**(record or {}), **units.to_record()})
+
+    @property
+    def units(self) -> Units:
+        """The units in which they were given."""
+        return Units.of(self.record)
+
+    @checked
+    def physical(self, image: Images) -> Images:
+        """An image in its own units.
+
+        Args:
+            image: in [-1, 1], of any shape.
+
+        Returns:
+            The image between the two values of `image_range`.
+        """
+        return self.units.physical(image)
 
     @undisturbed()
     def operator(self) -> Operator:
@@ -210,7 +243,7 @@ class Measurements:
         Raises:
             MeasurementError: it is another one, or one with other options or another seed.
         """
-        _check_shape(self.values, operator)
+        check_shape(self.values, operator)
         found = operator.fingerprint()
         if found != self.fingerprint:
             raise MeasurementError(
@@ -271,17 +304,7 @@ class Measurements:
                     f"they are of version {version!r}, this program reads up to {VERSION}; "
                     "install a newer invprob"
                 )
-            missing = [name for name in _FIELDS if name not in about]
-            tensors = parse_safetensors(content)
-            missing += [] if "values" in tensors else ["values"]
-            if missing:
-                raise MeasurementError(f"it lacks {', '.join(missing)}; measure again")
-            for name, kind in _FIELDS.items():
-                if not isinstance(about[name], kind):
-                    raise MeasurementError(f"its {name} is {about[name]!r}; measure again")
-            values = tensors["values"]
-            if values.dtype != torch.float32:
-                raise MeasurementError(f"values must be float32, got {values.dtype}")
+            values = checked_parts(about, parse_safetensors(content))
             loaded = Measurements(
                 values=values,
                 image_shape=tuple(about["image_shape"]),
@@ -370,31 +393,3 @@ def _of(
         seed=whole_seed(seed),
         record=plain("record", dict(record or {})),
     )
-
-
-def real_numbers(array: Tensor | ArrayLike) -> Tensor:
-    """An array as a tensor, float64 where it was none; raises `MeasurementError` if not real."""
-    if not isinstance(array, Tensor):
-        try:
-            numbers = np.asarray(array)
-        except ValueError as error:
-            raise MeasurementError(f"measurements must be one array of numbers: {error}") from error
-        if numbers.dtype.kind not in "buifc":
-            raise MeasurementError(f"measurements must be numbers, got {numbers.dtype} elements")
-        double = np.complex128 if numbers.dtype.kind == "c" else np.float64
-        array = torch.from_numpy(numbers.astype(double))
-    if array.is_complex():
-        raise MeasurementError(
-            "measurements must be real; give complex ones a last axis of 2, by "
-            "torch.view_as_real(y) or numpy.stack([y.real, y.imag], -1)"
-        )
-    return array
-
-
-def _check_shape(values: Tensor, operator: Operator) -> None:
-    shape = operator.measurement_shape
-    if tuple(values.shape[1:]) != shape or values.ndim == 0:
-        raise MeasurementError(
-            f"{operator!r} makes measurements of shape {shape}, or (batch, {str(shape)[1:]} for "
-            f"several images; got {tuple(values.shape)}"
-        )

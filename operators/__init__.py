@@ -16,7 +16,8 @@ from invprob.operators.fan_beam import FanBeam
 from invprob.operators.geometry import Crop, Flip, Rotate, Scale, Translate
 from invprob.operators.hold_out import HoldOut
 from invprob.operators.identity import Identity
-from invprob.operators.intensity import Brightness, Clip, Gamma, Quantise, Saturate
+from invprob.operators.impulse_noise import SaltAndPepperNoise
+from invprob.operators.intensity import Brightness, Clip, Gamma, ImageRange, Quantise, Saturate
 from invprob.operators.jpeg import JPEG
 from invprob.operators.masks import BoxMask, Mask, RandomMask, StrokeMask
 from invprob.operators.mri import MRI
@@ -25,7 +26,6 @@ from invprob.operators.noise import (
     GaussianNoise,
     Noise,
     PoissonNoise,
-    SaltAndPepperNoise,
     SpeckleNoise,
     UniformNoise,
 )
@@ -38,6 +38,7 @@ from invprob.operators.transforms import SubsampledDCT, SubsampledFourier, Subsa
 from invprob.operators.transmission import Attenuation, BeerLambert, Transmission, line_integrals
 from invprob.operators.warps import Affine, Elastic, Perspective
 from invprob.operators.weigh import Weigh
+from invprob.operators.whiten import Whiten
 
 __all__ = [
     "CT",
@@ -65,6 +66,7 @@ __all__ = [
     "GaussianNoise",
     "HoldOut",
     "Identity",
+    "ImageRange",
     "LinearEach",
     "LinearOperator",
     "LinearPartial",
@@ -98,6 +100,7 @@ __all__ = [
     "Transmission",
     "UniformNoise",
     "Weigh",
+    "Whiten",
     "compose",
     "each",
     "hold_out",

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar, overload
+from typing import ClassVar, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,9 @@ class Operator(Recorded, Guarded, nn.Module, ABC):
         fingerprinted: names of the buffers that distinguish two operators; None stands for all.
         pointwise: whether each number of a measurement depends on one number of the image alone,
             the one at its place, as for a mask or a tone curve.
+        image_units: what an operator that is not linear does in other units of the image. "any": it
+            reads them as they are. "picture": it reads and writes pictures in [-1, 1]. "fixed": it
+            makes sense of images in [-1, 1] alone.
 
     Raises:
         ArgumentError: a shape holds something else than positive whole numbers.
@@ -77,6 +80,7 @@ class Operator(Recorded, Guarded, nn.Module, ABC):
     exact: ClassVar[tuple[str, ...]] = ()
     fingerprinted: ClassVar[tuple[str, ...] | None] = None
     pointwise: ClassVar[bool] = False
+    image_units: ClassVar[Literal["any", "picture", "fixed"]] = "any"
 
     def __init__(self, image_shape: Shape, measurement_shape: Shape) -> None:
         super().__init__()

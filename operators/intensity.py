@@ -1,11 +1,11 @@
-"""Operators that change each value by itself: brightness, gamma, clip, quantise, saturate.
+"""Operators that change each value by itself: image-range, brightness, gamma, clip and others.
 
 They are not linear. Formulas are written for u = (x + 1)/2, which is 0 at black and 1 at white, and
 give v; the measurement is y = 2 v - 1. Images may have any shape.
 """
 
 from abc import ABC
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Pointwise(Operator, ABC):
     """An operator that changes each value by itself."""
 
     pointwise = True
+    image_units: ClassVar[Literal["any", "picture", "fixed"]] = "picture"
 
     def __init__(self, image_shape: Shape) -> None:
         super().__init__(image_shape, image_shape)
@@ -31,6 +32,47 @@ class Pointwise(Operator, ABC):
     def units(self) -> Tensor:
         """Pixels, all channels together."""
         return pixels(self.measurement_shape)
+
+
+@register.operator("image-range")
+class ImageRange(Pointwise):
+    """Give the image its physical units: black is `low`, and white is `high`.
+
+        y = low + (x + 1)/2 · (high - low)
+
+    As the innermost operator of a chain it lets the others measure attenuations, counts or
+    temperatures. It is affine in x, and so it is not linear; `--image-range` carries it through a
+    linear operator. Measurements have the shape of the image.
+
+    Raises:
+        ArgumentError: low is not below high, or one of them is not finite.
+    """
+
+    image_units = "fixed"
+
+    def __init__(
+        self,
+        image_shape: Shape,
+        low: Annotated[float, "value of black"] = 0.0,
+        high: Annotated[float, "value of white, above that of black"] = 1.0,
+    ) -> None:
+        super().__init__(image_shape)
+        self.low, self.high = finite("low", low), finite("high", high)
+        if self.low >= self.high:
+            raise ArgumentError(f"low must be below high, got low={low} and high={high}")
+
+    def forward(self, image: Images) -> Measured:
+        """low + (x + 1)/2 · (high - low)."""
+        return self.low + (self.high - self.low) / 2 * (image + 1)
+
+    @classmethod
+    def example(cls) -> "ImageRange":
+        """From 0 to 1, on 8 x 8 colour images."""
+        return cls((3, 8, 8))
+
+    def extra_repr(self) -> str:
+        """The shapes and the limits."""
+        return f"{super().extra_repr()}, low={self.low}, high={self.high}"
 
 
 @register.operator("brightness")

@@ -74,6 +74,7 @@ class JPEG(Operator):
     """
 
     exact = ("tables", "cosines")
+    image_units = "picture"
 
     tables: Tensor  # (2, 8, 8) float64, luminance and chrominance
     cosines: Tensor  # (8, 8) float64, the orthonormal cosine transform

@@ -41,9 +41,11 @@ class Noise(Recorded, nn.Module, ABC):
     Attributes:
         likelihood: "smooth" where the gradient of the likelihood leads to the clean measurement,
             "flat" where it does not, "none" where there is no likelihood.
+        of_light: whether its options are shares of the light between black and white.
     """
 
     likelihood: ClassVar[Likelihood] = "none"
+    of_light: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, measurement: Measured, rng: torch.Generator) -> Measured:
@@ -89,6 +91,21 @@ class Noise(Recorded, nn.Module, ABC):
         """
         del clean, observed
         raise ArgumentError(f"{self!r} has no likelihood; compare with the data misfit instead")
+
+    def scaled(self, factor: float) -> "Noise":
+        """The same noise, after measurement and noise were multiplied by a factor.
+
+        Args:
+            factor: above 0.
+
+        Returns:
+            The noise in these units.
+
+        Raises:
+            ArgumentError: the noise has no such form.
+        """
+        del factor
+        raise ArgumentError(f"{self!r} cannot be brought to other units; take gaussian noise")
 
     def check(self, measurement: Measured) -> None:
         """Refuse measurements of which such noise makes no sense; by default none.
@@ -156,6 +173,10 @@ class GaussianNoise(Noise):
         """Add one draw to all images of the batch."""
         return measurement + (self.sigma * _normal(measurement, rng)).to(measurement)
 
+    def scaled(self, factor: float) -> Noise:
+        """Noise of factor · sigma."""
+        return GaussianNoise(sigma=factor * self.sigma)
+
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
         """(observed - clean)² / 2 sigma² + log(sigma √(2π)); `ArgumentError` where sigma is 0."""
         spread = torch.full_like(clean, _above_zero("sigma", self.sigma))
@@ -193,6 +214,10 @@ class UniformNoise(Noise):
         draw = uniform(measurement.shape[1:], rng, torch.float64)
         return measurement + (self.width * (2 * draw - 1)).to(measurement)
 
+    def scaled(self, factor: float) -> Noise:
+        """Noise of factor · width."""
+        return UniformNoise(width=factor * self.width)
+
     def negative_log_likelihood(self, clean: Measured, observed: Measured) -> PerImage:
         """log(2 width) within width, infinite outside; `ArgumentError` where width is 0."""
         width = _above_zero("width", self.width)
@@ -217,6 +242,7 @@ class SpeckleNoise(Noise):
     """
 
     likelihood = "smooth"
+    of_light = True
 
     def __init__(
         self,
@@ -264,6 +290,7 @@ class PoissonNoise(Noise):
     """
 
     likelihood = "smooth"
+    of_light = True
 
     def __init__(
         self, *, photons: Annotated[float, "mean count where the measurement is 1 (white), above 0"]
@@ -306,37 +333,6 @@ class PoissonNoise(Noise):
     def extra_repr(self) -> str:
         """The mean count."""
         return f"photons={self.photons}"
-
-
-@register.noise("salt-and-pepper")
-class SaltAndPepperNoise(Noise):
-    """Replace a share of the elements by -1 or 1, as dead and hot pixels do.
-
-        y becomes -1 or 1, each with probability share / 2, and stays y otherwise
-
-    Each element of each channel is replaced by itself. There is no likelihood.
-
-    Raises:
-        ArgumentError: the share is outside [0, 1].
-    """
-
-    def __init__(
-        self, *, share: Annotated[float, "probability that an element is replaced, from 0 to 1"]
-    ) -> None:
-        super().__init__()
-        if not 0 <= share <= 1:
-            raise ArgumentError(f"share must be from 0 to 1, got {share}")
-        self.share = float(share)
-
-    def forward(self, measurement: Measured, rng: torch.Generator) -> Measured:
-        """Replace the same elements in all images of the batch."""
-        draw = uniform(measurement.shape[1:], rng, torch.float64)
-        values = torch.where(draw < self.share / 2, -1.0, 1.0).to(measurement)
-        return torch.where((draw < self.share).to(measurement.device), values, measurement)
-
-    def extra_repr(self) -> str:
-        """The share."""
-        return f"share={self.share}"
 
 
 FAINT = 1e-3  # share of full light, or photons, below which likelihoods are continued

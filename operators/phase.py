@@ -33,6 +33,8 @@ class PhaseRetrieval(Operator):
         ArgumentError: the oversampling is below 1.
     """
 
+    image_units = "fixed"
+
     def __init__(
         self,
         image_shape: Shape,

@@ -30,6 +30,8 @@ class Attenuation(Pointwise):
         ArgumentError: the largest attenuation is not a finite number above 0.
     """
 
+    image_units = "fixed"
+
     def __init__(
         self,
         image_shape: Shape,
@@ -72,6 +74,8 @@ class BeerLambert(Pointwise):
     Counts of a scanner become measurements by y = 2 · counts/flux - 1. Measurements have the shape
     of the image.
     """
+
+    image_units = "any"
 
     def __init__(self, image_shape: Shape) -> None:
         super().__init__(image_shape)

@@ -1,5 +1,6 @@
 """A factor for each number of a measurement: weights of least squares, gains of detectors."""
 
+import math
 from typing import Annotated, Any
 
 import torch
@@ -40,6 +41,8 @@ class Weigh(LinearOperator):
     ) -> None:
         super().__init__(image_shape, image_shape)
         values = read_array("weights", weights)
+        if values.ndim == 1 and values.size == math.prod(self.image_shape):
+            values = values.reshape(self.image_shape)
         if values.shape != self.image_shape or values.dtype.kind == "c":
             kind = "complex" if values.dtype.kind == "c" else "real"
             raise ArgumentError(
@@ -48,7 +51,7 @@ class Weigh(LinearOperator):
             )
         if not values.any():
             raise ArgumentError("weights are all zero, so nothing would be measured")
-        self._carried = carry(values)
+        self._carried = carry(values if values.ndim <= 4 else values.reshape(-1))
         self.register_buffer(
             "weights", torch.from_numpy(values.astype("float64")), persistent=False
         )

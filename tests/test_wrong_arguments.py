@@ -38,6 +38,7 @@ from invprob.solver.optimisers import Adam, Optimiser
 from invprob.solver.solution import Outcome, Solution
 from invprob.solver.split import Split
 from invprob.solver.task import Stage, Task
+from invprob.units import Units
 
 SHAPE = (3, 32, 32)
 IMAGE = torch.zeros(1, *SHAPE)
@@ -61,7 +62,6 @@ INSIDE = (
     "callbacks.gather_states",
     "callbacks.restore_states",
     "perceptual.distance.Absent",
-    "measurements.real_numbers",
     "run.images.LoadedImage",
     "run.images.central_square",
     "run.images.padded_place",
@@ -136,6 +136,7 @@ VALID: Mapping[type, Callable[[], Any]] = {
     str: lambda: "misfit",
     torch.Generator: torch.Generator,
     torch.Tensor: lambda: torch.zeros(1, *SHAPE),
+    Units: Units,
 }
 
 # Where the kind alone does not tell a right argument.

@@ -16,6 +16,7 @@ from invprob.cli.common import (
 from invprob.cli.printing import print_json
 from invprob.cli.run_options import Given, read_settings, takes_settings
 from invprob.run.config import RunConfig
+from invprob.run.together import OF_MEASURED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,6 +92,7 @@ def measure(
     "operators",
     "spec",
     "noise",
+    *OF_MEASURED,
     "fit",
     "white",
     *SCANNED,
@@ -126,7 +128,7 @@ def import_measurements(
     measurements, notes = load_measured(config, _size(config, size))
     measurements.save(out)
     if not (quiet or as_json):
-        for note in notes:
+        for note in (*notes, *measurements.units.notes()):
             typer.echo(note, err=True)
     _report(measurements, None, out, as_json=as_json, quiet=quiet)
 

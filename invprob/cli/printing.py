@@ -66,4 +66,9 @@ def _scores(scores: Mapping[str, Any]) -> str:
         parts.append(f"{scores['lpips_network']} {scores['lpips']:.3f}")
     if scores["data_misfit"] is not None:
         parts.append(f"data misfit {scores['data_misfit']:.3g}")
+    parts += [
+        f"{name} {scores[name]:.4g} ± {scores[f'{name}_error']:.2g}"
+        for name in ("gain", "offset")
+        if scores.get(f"{name}_error")
+    ]
     return " · ".join(parts)

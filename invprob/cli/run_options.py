@@ -19,6 +19,7 @@ from invprob.cli.common import declared_options, load_plugins
 from invprob.errors import ArgumentError
 from invprob.run.config import SETTINGS
 from invprob.run.settings import Named, RunSetting
+from invprob.run.together import OF_MEASURED
 
 if TYPE_CHECKING:
     from invprob.cli.options import Parts
@@ -77,8 +78,9 @@ def read_settings(
     from invprob.run.operator_file import read_spec
 
     load_plugins(given.get("plugins", ()))
+    given, lent = _lent(given)
     parts = read_parts(
-        words or [],
+        [*(words or []), *lent],
         operators=given.get("operators", ()),
         noise=given.get("noise"),
         method=given.get("method", method),
@@ -91,6 +93,26 @@ def read_settings(
 
         settings["spec"] = json.dumps(read_spec(Path(given["spec"])))
     return settings
+
+
+def _lent(given: Given) -> tuple[Given, list[str]]:
+    """The settings without those that are options of a named operator, and these as words.
+
+    `--gain` is that of `saturate` where the chain has one. Its long form, `saturate:gain=2`, leaves
+    the short one to the measurements.
+    """
+    from invprob.registry import options_of, register
+
+    shared = [name for name in OF_MEASURED if name in given]
+    lent: list[str] = []
+    for text in given.get("operators", ()) if shared else ():
+        name, _, set_here = text.partition(":")
+        if name in register.operator:  # any other name is refused later
+            keys = {item.partition("=")[0].strip() for item in set_here.split(",")}
+            has = {option.name for option in options_of(register.operator[name])}
+            lent += [one for one in shared if one in has - keys and one not in lent]
+    kept = {name: value for name, value in given.items() if name not in lent}
+    return kept, [f"{SETTINGS[name].option}={given[name]}" for name in lent]
 
 
 def _of_parts(parts: "Parts") -> dict[str, Any]:

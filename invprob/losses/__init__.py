@@ -2,6 +2,11 @@
 
 from invprob.losses.base import BoundTerm as BoundTerm
 from invprob.losses.base import Term as Term
+from invprob.losses.calibration import Calibrated as Calibrated
+from invprob.losses.calibration import Detector as Detector
+from invprob.losses.calibration import Estimate as Estimate
+from invprob.losses.calibration import calibrated as calibrated
+from invprob.losses.calibration import estimate as estimate
 from invprob.losses.data import DataMisfit as DataMisfit
 from invprob.losses.data import DeadZoneMisfit as DeadZoneMisfit
 from invprob.losses.data import NegativeLogLikelihood as NegativeLogLikelihood

@@ -40,11 +40,16 @@ class Term(Contract, ABC):
         name: what the term is called in the trace; the terms of a stage have different names.
         weight: weight of the term in the objective, at least 0.
 
+    Attributes:
+        by_prediction: whether the bound term may be handed another prediction than that of the
+            operator, such as what a detector makes of it.
+
     Raises:
         ArgumentError: the weight is negative or not finite.
     """
 
     called: ClassVar[tuple[str, ...]] = ("bind",)
+    by_prediction: ClassVar[bool] = True
 
     name: str
     weight: float

@@ -115,6 +115,8 @@ class DataDual(Term):
         ArgumentError: λ is negative; by `bind`, the operator is not linear.
     """
 
+    by_prediction = False
+
     def __init__(self, fidelity: float, sigma: float) -> None:
         super().__init__("data-dual", 1.0)
         if not 0 <= fidelity < math.inf:

@@ -49,6 +49,7 @@ def make(
     observed: int | None = None,
     smooth: bool = True,
     linear: bool = True,
+    unknown: Sequence[str] = (),
     perceptual: PerceptualDistance | None = None,
     noise: Noise | None = None,
     data_term: DataTerm = "misfit",
@@ -73,6 +74,8 @@ def make(
             None: all of them.
         smooth: whether the operator has exact gradients (`Operator.smooth`).
         linear: whether the operator is linear (`Operator.linear`).
+        unknown: what of the detector's gain and offset is estimated with the image
+            (`Units.unknown`).
         perceptual: the perceptual network. None: no perceptual term.
         noise: the noise in the measurements. None: no noise is known.
         data_term: how the prediction is compared with the measurement. "misfit" takes squared
@@ -99,6 +102,7 @@ def make(
         ShapeError: the generator draws images of another shape.
     """
     _check_words(init, data_term)
+    _check_unknown(name, unknown)
     problem = Problem(
         tuple(image_shape),
         measurement_shape or image_shape,
@@ -107,7 +111,7 @@ def make(
         data_term,
         observed,
         smooth,
-        linear,
+        linear and not unknown,  # what the detector makes of it is not
     )
     if data_term == "stochastic":
         check_stochastic(problem.measurement_shape)
@@ -254,6 +258,7 @@ def restore(
             observed=operator.measured,
             smooth=operator.smooth,
             linear=operator.linear,
+            unknown=measurements.units.unknown,
             perceptual=perceptual,
             noise=measurements.noise(),
             data_term=data_term,
@@ -298,6 +303,17 @@ def restore(
     )
     told = replace(solution.outcome, sentence=f"{solution.outcome}; {decision}")
     return replace(solution, outcome=told)
+
+
+def _check_unknown(name: str, unknown: Sequence[str]) -> None:
+    """Refuse methods without a generator where the brightness of the image is not known."""
+    if unknown and (name == "auto" or not needs_generator(name)):
+        tries = "tries methods that have" if name == "auto" else "has"
+        raise ArgumentError(
+            f"the method {name} {tries} no generator, and without one nothing tells the brightness "
+            f"of the image from {' and '.join(unknown)}; take sphinx-adapted, sphinx or ilo, or "
+            f"give {' and '.join(unknown)} as numbers"
+        )
 
 
 def _check_words(init: str, data_term: str) -> None:

@@ -204,6 +204,7 @@ def build_recipe(
     perceptual: PerceptualDistance | Absent,
     *,
     noise: Noise | None = None,
+    unknown: Sequence[str] = (),
 ) -> Recipe:
     """Build what the configuration's method makes of a generator, an operator and a noise.
 
@@ -226,6 +227,7 @@ def build_recipe(
         observed=operator.measured,
         smooth=operator.smooth,
         linear=operator.linear,
+        unknown=unknown,
         perceptual=None if isinstance(perceptual, Absent) else perceptual,
         noise=noise,
         data_term=config.data_term,

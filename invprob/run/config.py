@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from invprob.errors import ArgumentError, FileError
 from invprob.run import scan_settings as scan
-from invprob.run.settings import AT_LEAST_ONE, POSITIVE, SEED, Setting, settings_of
+from invprob.run import unit_settings as unit
+from invprob.run.settings import AT_LEAST_ONE, POSITIVE, SEED, Setting, parsed, settings_of
 from invprob.run.settings import Named as Named
 from invprob.run.together import MEASURED, check_together
 
@@ -84,6 +85,11 @@ class RunConfig:
             identifies=False,
         ),
     ] = ()
+    image_range: unit.ImageRange = None
+    gain: unit.Gain = None
+    offset: unit.Offset = None
+    data_weights: unit.DataWeights = None
+    noise_covariance: unit.NoiseCovariance = None
     samples: Annotated[
         tuple[str, ...],
         _measured(
@@ -339,7 +345,7 @@ class RunConfig:
         """
         from invprob.registry import suggest
 
-        table = _parsed(text)
+        table = parsed(text)
         if table.pop("format", None) != FORMAT:
             raise ArgumentError(f"this is not the configuration of a run (format = {FORMAT!r})")
         if table.pop("version", None) != VERSION:
@@ -369,16 +375,3 @@ class RunConfig:
 
 
 SETTINGS = settings_of(RunConfig)  # the table, by name
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    import sys
-
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ArgumentError(f"this is not TOML: {error}") from None

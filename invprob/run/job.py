@@ -129,6 +129,7 @@ class Job:
                 self.measurements, self.operator, self.generator, self.names, self.recipe
             )
         lines += self.recipe.choices.sentences()
+        lines += self.measurements.units.notes()
         lines += self.recipe.notes
         return lines
 
@@ -187,7 +188,8 @@ def build_job(config: RunConfig, display: Display, began: RunFolder | None = Non
         truth, remarks = _truth(config, generator, display), ()
     operator = measurements.operator()
     check_paste(config, operator)
-    recipe = build_recipe(config, generator, operator, network, noise=measurements.noise())
+    noise, unknown = measurements.noise(), measurements.units.unknown
+    recipe = build_recipe(config, generator, operator, network, noise=noise, unknown=unknown)
     resolved = resolve(config, recipe)
     return Job(resolved, device, generator, network, measurements, operator, recipe, truth, remarks)
 

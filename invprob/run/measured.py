@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from invprob.errors import ArgumentError, FileError, MeasurementError
 from invprob.files import file_error
-from invprob.measurements import Measurements, real_numbers
+from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.masks import Mask
+from invprob.real_numbers import real_numbers
 from invprob.run.build import build_noise, make_operator
 from invprob.run.config import Named, RunConfig
 from invprob.run.fitted import brief, fit_masks, fit_notes, fit_seen, share_hidden, wholly
@@ -34,6 +35,7 @@ from invprob.run.scans import (
     window_records,
 )
 from invprob.run.score import OF_IMAGES, grading_record
+from invprob.run.together import read_units
 from invprob.types import Measured, Shape
 
 # Operators by which a part of a picture is the measurement of a part of the scene.
@@ -92,6 +94,11 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
     bare = make_operator(plain, (3, size, size))
     shape = bare.measurement_shape
     notes: list[str] = []
+    if pictures and config.image_range is not None:
+        raise ArgumentError(
+            f"--image-range is for arrays of numbers, and {pictures[0][0].name} is a picture, "
+            "which says by itself what black and white are; leave it out, or name another --white"
+        )
     if pictures:
         _check_kind(pictures[0][0], bare)
         for path, picture in pictures:
@@ -118,7 +125,14 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
     numbered = zip(enumerate(scans), counts, strict=True)
     record |= window_records([one for one, count in numbered for _ in range(count)])
     measurements = Measurements.from_array(
-        measured, operator, noise=build_noise(config.noise), seed=config.seed, record=record
+        measured,
+        operator,
+        noise=build_noise(config.noise),
+        seed=config.seed,
+        record=record,
+        weights=config.data_weights,
+        covariance=config.noise_covariance,
+        **read_units(config)._asdict(),
     )
     odd = [note for _, picture in pictures for note in picture.notes]
     return measurements, (*window_notes(scans), *notes, *brief(odd), *fitted)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from invprob.arrays import REC_601
 from invprob.errors import ShapeError
-from invprob.losses import DataMisfit
+from invprob.losses import Calibrated, DataMisfit, estimate
 from invprob.measurements import Measurements
 from invprob.metrics import psnr, ssim
 from invprob.operators.base import LinearOperator, Operator
@@ -20,6 +20,7 @@ from invprob.types import Images, PerImage, Spec
 
 Scores = dict[str, Any]  # JSON values only
 OF_IMAGES = (0.5, 2.0)  # magnitudes of a white image's measurement that looks like an image
+DETECTOR = ("gain", "gain_error", "offset", "offset_error")
 AGAINST_TRUTH = ("psnr", "ssim", "lpips", "psnr_pinv", "psnr_mean")
 
 
@@ -123,7 +124,8 @@ def score(
         The scores of each image by name; None for a score that there is not.
     """
     target = Observed(operator).target(measurements.values, operator)
-    misfit = DataMisfit().bind(target, operator)(image, operator(image))
+    units = measurements.units
+    misfit = Calibrated(DataMisfit(), units).bind(target, operator)(image, operator(image))
     lpips, reason = _lpips(grading(image), truth, network, grading)
     columns: dict[str, PerImage | None] = {
         "psnr": _against(truth, image, grading),
@@ -133,6 +135,8 @@ def score(
         "psnr_mean": _against(truth, views.mean, grading),
         "data_misfit": misfit,
     }
+    if units.unknown:
+        columns.update(vars(estimate(units, target, operator, image)))
     rows: list[Scores] = []
     for index in range(len(image)):
         row: Scores = {name: _number(column, index) for name, column in columns.items()}
@@ -140,6 +144,8 @@ def score(
             row["lpips_reason"] = reason
         if isinstance(network, PerceptualDistance):
             row["lpips_network"] = network.label
+        if not units.usual:
+            row["image_range"] = [units.low, units.high]
         rows.append(row)
     return rows
 
@@ -147,7 +153,9 @@ def score(
 def mean_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
     """The mean scores of several images; None for a score that one of them lacks."""
     means: Scores = dict(rows[0])
-    for name in (*AGAINST_TRUTH, "data_misfit"):
+    for name in (*AGAINST_TRUTH, "data_misfit", *DETECTOR):
+        if name not in rows[0]:
+            continue
         values = [row[name] for row in rows]
         known = None not in values
         means[name] = sum(values) / len(values) if known else None

@@ -184,3 +184,17 @@ def _setting(item: "dataclasses.Field[Any]") -> RunSetting:
     return RunSetting(
         item.name, about, str if choices else hint, item.default, choices, many, nullable
     )
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A TOML text as a table; raises `ArgumentError`."""
+    import sys
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ArgumentError(f"this is not TOML: {error}") from None

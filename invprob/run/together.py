@@ -1,7 +1,8 @@
 """Settings of a run that contradict each other, or lack one another."""
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from invprob.errors import ArgumentError
 from invprob.run.settings import RunSetting
@@ -10,6 +11,57 @@ if TYPE_CHECKING:
     from invprob.run.config import RunConfig
 
 MEASURED = "What is measured"  # the heading of the settings that a file of measurements settles
+
+OF_MEASURED = ("image_range", "gain", "offset", "data_weights", "noise_covariance")
+
+
+class Asked(NamedTuple):
+    """The units that the settings name, as `Measurements.from_array` takes them."""
+
+    image_range: tuple[float, float] | None
+    gain: "float | Literal['auto']"
+    offset: "float | Literal['auto']"
+
+
+def read_units(config: "RunConfig") -> Asked:
+    """Read the settings image_range, gain and offset.
+
+    Raises:
+        ArgumentError: one of them is no number.
+    """
+    limits = None
+    if config.image_range is not None:
+        words = config.image_range.replace(",", " ").split()
+        numbers = [_number(word) for word in words]
+        low, high = (*numbers, None, None)[:2]
+        if len(words) != 2 or low is None or high is None or not low < high:
+            raise ArgumentError(
+                "--image-range must be two numbers, black and then the larger white, such as "
+                f'--image-range "0 255", got {config.image_range!r}'
+            )
+        limits = (low, high)
+    return Asked(limits, _known("gain", config.gain, 1.0), _known("offset", config.offset, 0.0))
+
+
+def _known(name: str, text: str | None, usual: float) -> "float | Literal['auto']":
+    if text is None:
+        return usual
+    if text == "auto":
+        return "auto"
+    number = _number(text)
+    if number is None or (name == "gain" and number == 0):
+        other = " other than 0" if name == "gain" else ""
+        raise ArgumentError(f"--{name} must be auto or a number{other}, got {text!r}")
+    return number
+
+
+def _number(text: str) -> float | None:
+    """The finite number that a word is, if it is one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> None:
@@ -34,9 +86,18 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
             "name what measures the image (--operator NAME, see `invprob operators`), "
             "or give measurements (--measurements FILE)"
         )
+    read_units(config)
     if config.measured:
         _check_no_truth(config, settings)
-    elif not (config.images or config.samples):
+        return
+    for name in OF_MEASURED:
+        if getattr(config, name) is not None:
+            raise ArgumentError(
+                f"{_given(settings[name])} is for measurements that were made elsewhere, and these "
+                "are simulated of images in [-1, 1]; leave it out, or name the measurements: "
+                "--measured FILE"
+            )
+    if not (config.images or config.samples):
         raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
 
 

@@ -10,7 +10,7 @@ from invprob.ambient import undisturbed
 from invprob.callbacks import Callback, Snapshot, copied
 from invprob.calls import checked
 from invprob.errors import ArgumentError
-from invprob.losses import DataMisfit
+from invprob.losses import Calibrated, DataMisfit
 from invprob.operators.observed import Observed
 from invprob.solver.relay import Relay
 from invprob.solver.solution import Outcome, Solution
@@ -169,5 +169,5 @@ def _choice(won: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def _final_misfit(solution: Solution, task: Task) -> PerImage:
     values = task.measurements.values.to(solution.image)
     target = Observed(task.operator).target(values, task.operator)
-    misfit = DataMisfit().bind(target, task.operator)
+    misfit = Calibrated(DataMisfit(), task.measurements.units).bind(target, task.operator)
     return misfit(solution.image, task.operator(solution.image)).cpu()

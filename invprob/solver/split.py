@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from invprob.calls import checked
+from invprob.losses import Detector
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.partial import hold_out, left_out
@@ -73,6 +74,10 @@ class Split:
         Returns:
             (batch,), float64 on the CPU.
         """
-        error = (self.operator(image) - self.measurements.values.to(image)) * self.hidden.to(image)
+        target, units = self.measurements.values.to(image), self.measurements.units
+        kept = Detector(units, self.seen.values.to(image), self.seen_operator)
+        line = kept.line(self.seen_operator(image))
+        seen = Detector(units, target, self.operator).seen_by(line, self.operator(image))
+        error = (seen - target) * self.hidden.to(image)
         counts = self.hidden.expand(error.shape).flatten(1).sum(1).cpu()
         return error.square().flatten(1).sum(1).double().cpu() / counts

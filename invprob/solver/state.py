@@ -31,7 +31,8 @@ class State:
         values = task.measurements.values.to(example.device, example.dtype)
         target = Observed(task.operator).target(values, task.operator)
         self.terms = [
-            (term, term.seeded(self.seed).bind(target, task.operator)) for term in self.stage.terms
+            (term, term.seeded(self.seed).bind(target, task.operator))
+            for term in task.terms(self.stage)
         ]
         # A bound term with a memory is a module, whose buffers belong to the snapshot.
         self._memories = nn.ModuleDict(

@@ -17,6 +17,7 @@ from invprob.ambient import undisturbed
 from invprob.calls import checked
 from invprob.contracts import Contract
 from invprob.errors import ArgumentError
+from invprob.losses import Detector
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.noise import GaussianNoise
@@ -242,7 +243,7 @@ def held_out(
 
 
 class Misfit(Contract):
-    """The mean square of A x - y over what is observed of each image.
+    """The mean square of A x - y over what is observed of each image, after its detector.
 
     Args:
         measurements: y.
@@ -250,12 +251,18 @@ class Misfit(Contract):
     """
 
     def __init__(self, measurements: Measurements, operator: Operator) -> None:
+        self._units = measurements.units
+        self._detector: Detector | None = None
         self._values, self._operator = measurements.values, operator
         self._observed = Observed(operator)
 
     def __call__(self, image: Images) -> PerImage:
         """The misfit of x, (batch,)."""
-        return self._observed.mean((self._operator(image) - self._values.to(image)).square())
+        values = self._values.to(image)
+        if self._detector is None:
+            self._detector = Detector(self._units, values, self._operator)
+        seen = self._detector(self._operator(image))
+        return self._observed.mean((seen - values).square())
 
 
 @checked

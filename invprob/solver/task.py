@@ -11,7 +11,7 @@ from torch import Tensor
 from invprob.callbacks import Callback
 from invprob.calls import checked
 from invprob.kinds import remedy
-from invprob.losses import Term
+from invprob.losses import Term, calibrated
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.priors.base import Prior
@@ -61,6 +61,9 @@ class Task:
             tensors by name, as `Prior.adopt_` takes them. None: the prior's own start.
         restarts: from how many seeds to solve; each image keeps the best solution.
         rules: makes the callbacks that may end one restart, anew for each.
+
+    Raises:
+        ArgumentError: gain or offset is not known, and a term has no room to estimate it.
     """
 
     measurements: Measurements
@@ -73,6 +76,8 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", whole_seed(self.seed))
+        for stage in self.stages:
+            self.terms(stage)  # raises where a term cannot be calibrated
 
     @property
     def batch(self) -> int:
@@ -83,6 +88,10 @@ class Task:
     def steps(self) -> int:
         """The steps of all stages of one restart."""
         return sum(stage.steps for stage in self.stages)
+
+    def terms(self, stage: Stage) -> list[Term]:
+        """The terms of a stage, which see gain and offset estimated where they are not known."""
+        return calibrated(stage.terms, self.measurements.units)
 
     @checked
     def stage_seed(self, number: int) -> int:

@@ -22,6 +22,7 @@ from invprob.run import config as table
 from invprob.run.config import SETTINGS, Named, RunConfig
 from invprob.run.images import FITS
 from invprob.run.settings import RunSetting, Setting, settings_of
+from invprob.run.together import OF_MEASURED
 
 OWN = {"--config", "--out", "--overwrite", "--json", "--quiet", "-q", "--help", "-h"}
 MEASURE = Named("rotate", {"degrees": 3})
@@ -38,8 +39,14 @@ def another_value(setting: RunSetting) -> Any:
     """A value of the setting that is allowed and not the default."""
     if setting.choices:
         return next(word for word in setting.choices if word != setting.default)
-    if setting.name == "spec":
-        return '{"type": "identity"}'
+    words = {
+        "spec": '{"type": "identity"}',
+        "image_range": "0 255",
+        "gain": "auto",
+        "offset": "-0.5",
+    }
+    if setting.name in words:
+        return words[setting.name]
     one: Any = {str: "word", int: 3, float: 0.5, bool: True, Named: Named("name", {"a": 1})}
     value = one[setting.kind]
     return (value,) if setting.many else value
@@ -68,6 +75,8 @@ def test_each_setting_is_written_and_read_again(name: str) -> None:
     settled = {"measurements": ("samples", "operators"), "spec": ("operators",)}
     for other in {**settled, "measured": ("samples",)}.get(name, ()):  # which it replaces
         del enough[other]
+    if name in OF_MEASURED:  # which are of measurements made elsewhere
+        enough = {"measured": ("y.npy",), "operators": (MEASURE,)}
     config = RunConfig(**{**enough, name: another_value(setting)})
     text = config.to_toml()
     assert f"{name} = " in text or f"[{name}]" in text
