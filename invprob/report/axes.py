@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import final
 
+ROOM = 0.03  # the share of the length that stays free at each end
 WIDE = 20.0  # values that differ by more than this factor are drawn on a logarithmic scale
 
 
@@ -64,24 +65,31 @@ class Logarithmic(Scale):
         return [value for value in halves if self.low <= value <= self.high]
 
 
-def scale_for(values: Sequence[float], *, room: float = 0.04) -> Scale:
-    """The scale on which values are drawn, with some room at both ends.
+def scale_for(values: Sequence[float]) -> Scale:
+    """The scale on which values are drawn: logarithmic where they differ widely.
 
     Args:
         values: finite numbers, one or more.
-        room: the share of the length that stays free at each end.
     """
     low, high = min(values), max(values)
     if low > 0 and high > WIDE * low:
-        factor = (high / low) ** room
+        factor = (high / low) ** ROOM
         return Logarithmic(low / factor, high * factor)
+    return linear_for(values)
+
+
+def linear_for(values: Sequence[float]) -> Linear:
+    """The linear scale on which values are drawn; arguments as `scale_for`."""
+    low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         around = abs(low) / 10 or 1.0
         return Linear(low - around, high + around)
-    margin = room * (high - low)
+    margin = ROOM * (high - low)
     return Linear(low - margin, high + margin)
 
 
 def short(value: float) -> str:
     """A number for the mark of an axis or a cell."""
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:,.0f}"
     return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e")

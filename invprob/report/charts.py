@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from invprob.report.axes import Scale, scale_for, short
+from invprob.report.axes import Scale, linear_for, scale_for, short
 from invprob.report.markup import Html, folded, joined, table, tag
 
 WIDTH, HEIGHT = 480, 270
@@ -48,7 +48,7 @@ def line_chart(name: str, title: str, lines: Sequence[Line], x: str, y: str) -> 
     """
     known = [value for line in lines for _, value in line.points if _finite(value)]
     known += [end for line in lines for _, *ends in line.band for end in ends]
-    across = scale_for([place for line in lines for place, _ in line.points], room=0.02)
+    across = linear_for([place for line in lines for place, _ in line.points])
     up = scale_for([value for value in known if value is not None])
     frame = _Frame(across, up, HEIGHT)
     drawn = [frame.grid(x, f"{y}{up.words}")]

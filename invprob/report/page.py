@@ -1,7 +1,7 @@
 """The page that every report is: one HTML file which loads nothing, with its styles and script.
 
-The browser is told to refuse whatever lies outside the file, so a report can be passed on without
-a thought about what it might fetch.
+The browser is told to refuse whatever lies outside the file, so that looking at a report never
+tells anybody of it.
 """
 
 from importlib.resources import files

@@ -17,6 +17,7 @@ from invprob.run.record import Phase
 from invprob.run.shown import Shown
 
 TRUTH, RESTORED, ERROR = "truth", "restored", "error"
+LIKE_IMAGES = ("measurement y", "pseudo-inverse of y")  # those of `invprob.run.results.panels`
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class View:
         title: what it is.
         text: what to know about it.
         picture: in mode L or RGB.
+        before: whether it shows the scene before it was restored, pixel by pixel.
     """
 
     key: str
     title: str
     text: str
     picture: Image.Image
+    before: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +53,11 @@ class Pictures:
         if shown.truth is not None:
             views.append(View(TRUTH, "truth", "the true image", _picture(shown.truth)))
         for number, panel in enumerate(shown.measured):
-            inverse = panel.title.startswith("pseudo")
-            text = "what fits the measurements, without a prior" if inverse else "what was measured"
-            views.append(View(f"measured-{number}", panel.title, text, _picture(panel.image)))
+            title, _, how = panel.title.partition(": ")
+            text = f"{_meaning(panel.title)}{': ' if how else ''}{how}"
+            before = panel.title in LIKE_IMAGES
+            picture = _picture(panel.image)
+            views.append(View(f"measured-{number}", title, text, picture, before=before))
         if shown.result is not None:
             views.append(View(RESTORED, "restored", "the result", _picture(shown.result)))
         if shown.truth is not None and shown.result is not None:
@@ -67,7 +72,7 @@ class Pictures:
         after = by_key.get(RESTORED)
         if after is None:
             return []
-        before = [one for one in reversed(self.views) if one.key not in (RESTORED, ERROR, TRUTH)]
+        before = [one for one in reversed(self.views) if one.before]
         found = [(one, after) for one in before if _alike(one.picture, after.picture)]
         if TRUTH in by_key:
             found.append((after, by_key[TRUTH]))
@@ -94,14 +99,13 @@ def picture_part(
     said = _summary(pictures.shown) if heading is not None else ""
     parts = [heading or "", tag("p", said) if said else ""]
     compared = _slider(name, pictures)
-    panels = tag(
-        "div", *(_panel(view, whose, level) for view in pictures.views), class_="panels pixels"
-    )
+    last = sorted(pictures.views, key=_is_wide)  # a wide one fills a row of its own
+    panels = tag("div", *(_panel(view, whose, level) for view in last), class_="panels pixels")
     if pictures.views:
         parts.append(tag("div", compared, panels, class_="views"))
     else:
         parts.append(tag("p", "The measurement is no image, so there is nothing to show of it."))
-    parts.append(_charts(name, solves))
+    parts.append(_charts(name, pictures, solves))
     return tag("div", *parts, id=name, class_="image")
 
 
@@ -173,7 +177,8 @@ def _panel(view: View, whose: str, level: Level) -> Html:
     )
     caption = tag("figcaption", tag("b", view.title), f": {view.text}")
     scale = _scale() if view.key == ERROR else ""
-    return tag("figure", image, scale, caption, class_=None if width <= 2 * height else "wide")
+    shape = "wide" if _is_wide(view) else "tall" if height > 2 * width else None
+    return tag("figure", image, scale, caption, class_=shape)
 
 
 def _scale() -> Html:
@@ -185,7 +190,7 @@ def _scale() -> Html:
     return tag("div", "0", ramp, f"{most} (of 2)", class_="ramp", role="img", aria_label=said)
 
 
-def _charts(name: str, solves: Mapping[str, Sequence[Phase]]) -> Html:
+def _charts(name: str, pictures: Pictures, solves: Mapping[str, Sequence[Phase]]) -> Html:
     """The loss with its terms in each phase of each solve, and the data misfit alone."""
     charts: list[Html] = []
     for method, found in solves.items():
@@ -196,8 +201,12 @@ def _charts(name: str, solves: Mapping[str, Sequence[Phase]]) -> Html:
             title = f"{whose}loss and its terms{where}"
             at = f"{name}-chart-{len(charts) + 1}"
             charts.append(line_chart(at, _capital(title), _lines(phase), "step", "loss"))
-            if "misfit" in phase.terms and len(phase.terms) > 2:  # else it is the loss itself
+            noise = pictures.shown.scores.get("noise_misfit")
+            if "misfit" in phase.terms and (len(phase.terms) > 2 or noise):
                 alone = [line for line in _lines(phase) if line.name == "misfit"]
+                if noise:
+                    ends = [alone[0].points[0][0], alone[0].points[-1][0]]
+                    alone.append(Line("that of the noise alone", [(at, noise) for at in ends]))
                 title, at = f"{whose}data misfit{where}", f"{name}-chart-{len(charts) + 1}"
                 charts.append(line_chart(at, _capital(title), alone, "step", "data misfit"))
     return tag("div", *charts, class_="charts") if charts else Html()
@@ -225,8 +234,21 @@ def _summary(shown: Shown) -> str:
     return " · ".join(f"{score.title} {score_text(score, shown.scores)}" for score in known)
 
 
+def _meaning(title: str) -> str:
+    """What a picture of the measurement shows."""
+    if title.startswith("pseudo"):
+        return "what fits the measurements, without a prior"
+    if " / " in title:
+        return "what was measured, as a share of what a white image gives"
+    return "what was measured"
+
+
 def _picture(image: torch.Tensor) -> Image.Image:
     return to_pillow(image.nan_to_num())
+
+
+def _is_wide(view: View) -> bool:
+    return view.picture.width > 2 * view.picture.height
 
 
 def _alike(one: Image.Image, other: Image.Image) -> bool:

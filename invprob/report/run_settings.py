@@ -14,9 +14,11 @@ from invprob.report.markup import Html, folded, joined, marked, table, tag
 from invprob.report.page import command
 from invprob.run import folder as files
 from invprob.run.config import SETTINGS
+from invprob.run.derived import PASTED, RESTORED
 from invprob.run.record import RunRecord
 from invprob.run.settings import Named
 
+SCAN = "the result in the format of its scan"
 FILES: Mapping[str, str] = {
     files.IMAGE: "the result",
     files.COMPARISON: "truth, measurement or its pseudo-inverse, result, error",
@@ -122,6 +124,8 @@ def environment_part(record: RunRecord) -> Html:
 def files_part(path: Path) -> Html:
     """The files of the run that are there, and what they hold."""
     found = [(name, said) for name, said in FILES.items() if (path / name).exists()]
+    scans = sorted(file.name for file in path.glob("*.*") if file.stem in (RESTORED, PASTED))
+    found += [(name, SCAN) for name in scans if name not in FILES]
     rows = [[name, _size((path / name).stat().st_size), marked(said)] for name, said in found]
     where = tag("p", "The folder is ", tag("code", str(path.resolve())), ".")
     return joined([where, table(["file", "size", "what it holds"], rows, caption="Files")])

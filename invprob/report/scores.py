@@ -100,7 +100,13 @@ def score_text(score: Score, scores: Mapping[str, Any]) -> str:
 
 
 def _compared(score: Score, scores: Mapping[str, Any]) -> str:
-    """How far the result is above another image, where the score is that of one."""
+    """How a score stands to another one, where there is one to compare it with."""
+    noise = scores.get("noise_misfit")
+    if score.name == "data_misfit" and noise:
+        return (
+            f"The noise alone gives the true image about {noise:.3g}; a result far below that has "
+            "fitted the noise. "
+        )
     if score.name not in ("psnr_pinv", "psnr_mean") or scores.get("psnr") is None:
         return ""
     ahead = scores["psnr"] - scores[score.name]

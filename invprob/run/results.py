@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from invprob.measurements import Measurements
 from invprob.perceptual.distance import PerceptualDistance
 from invprob.run import folder as files
 from invprob.run.derived import Derived
 from invprob.run.folder import RunFolder
 from invprob.run.images import save_image
 from invprob.run.job import Job
+from invprob.run.measured_view import is_steep, logarithmic_images, picture_of_numbers
 from invprob.run.paste import pasted
 from invprob.run.score import Grading, Scores, Views, mean_scores, score, view
 from invprob.solver.solution import Solution
@@ -39,6 +41,7 @@ class Comparison:
         result: the restored image.
         scores: its scores by name.
         caption: how it was measured and restored, in one line.
+        numbers: a picture of a measurement that is no image, for reports. None: it is an image.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Comparison:
     result: torch.Tensor
     scores: Mapping[str, Any]
     caption: str
+    numbers: Panel | None = None
 
 
 Draw = Callable[[Comparison, Path], None]
@@ -123,6 +127,7 @@ def write_results(
                 result=graded[index],
                 scores=row,
                 caption=job.caption(solution, seconds),
+                numbers=numbers_of(job.measurements, index, views),
             )
         )
         if draw is not None:
@@ -155,6 +160,13 @@ def _restarts(solution: Solution, index: int) -> Scores:
     return {"restart": kept, "restart_misfits": listed}
 
 
+def numbers_of(measurements: Measurements, index: int, views: Views) -> Panel | None:
+    """A picture of the numbers that were measured of an image, where they are no image."""
+    if views.measured is not None:
+        return None
+    return Panel(*picture_of_numbers(measurements.values[index]))
+
+
 def _looks_like(image: Images, measured: Images | None) -> bool:
     """Whether an image shows no more than the pixels of a measurement, perhaps as larger blocks."""
     if measured is None:
@@ -167,8 +179,9 @@ def panels(views: Views, grading: Grading, *, known: bool = True) -> dict[str, I
     """What was measured, by its title: y where it is like an image, else A⁺y.
 
     Where y has a range of its own, as the sums along the rays of CT have, it is drawn as a share of
-    what a white image would give, and A⁺y beside it. Where the truth is not known, A⁺y is drawn
-    beside every y that differs from it, because there is nothing else to compare with.
+    what a white image would give, and A⁺y beside it. Where a few values of y are far larger than
+    all others, as at low frequencies, their logarithms are drawn. Where the truth is not known, A⁺y
+    is drawn beside every y that differs from it, because there is nothing else to compare with.
 
     Args:
         views: what can be shown.
@@ -179,6 +192,8 @@ def panels(views: Views, grading: Grading, *, known: bool = True) -> dict[str, I
     shown = {}
     if views.measured is not None and of_images:
         shown["measurement y"] = views.measured
+    elif views.measured is not None and all(map(is_steep, views.measured)):
+        shown["measurement y, logarithmic"] = logarithmic_images(views.measured)
     elif views.measured is not None and views.white:
         shown[f"measurement y / {views.white:.3g}"] = views.measured / views.white
     back = None if views.pinv is None else grading(views.pinv)

@@ -14,6 +14,7 @@ from invprob.losses import Calibrated, DataMisfit, estimate
 from invprob.measurements import Measurements
 from invprob.metrics import psnr, ssim
 from invprob.operators.base import LinearOperator, Operator
+from invprob.operators.noise import GaussianNoise
 from invprob.operators.observed import Observed
 from invprob.perceptual.distance import Absent, PerceptualDistance
 from invprob.types import Images, PerImage, Spec
@@ -134,6 +135,7 @@ def score(
         "psnr_pinv": _against(truth, views.pinv, grading),
         "psnr_mean": _against(truth, views.mean, grading),
         "data_misfit": misfit,
+        "noise_misfit": _of_noise(measurements, operator),
     }
     if units.unknown:
         columns.update(vars(estimate(units, target, operator, image)))
@@ -153,7 +155,7 @@ def score(
 def mean_scores(rows: Sequence[Mapping[str, Any]]) -> Scores:
     """The mean scores of several images; None for a score that one of them lacks."""
     means: Scores = dict(rows[0])
-    for name in (*AGAINST_TRUTH, "data_misfit", *DETECTOR):
+    for name in (*AGAINST_TRUTH, "data_misfit", "noise_misfit", *DETECTOR):
         if name not in rows[0]:
             continue
         values = [row[name] for row in rows]
@@ -198,6 +200,15 @@ def _lpips(
             return torch.cat([network(one, other) for one, other in pairs]), None
     except ShapeError as error:
         return None, str(error)
+
+
+def _of_noise(measurements: Measurements, operator: Operator) -> PerImage | None:
+    """The data misfit that the true image has by its noise, σ² m / n; None if that is not known."""
+    noise = measurements.noise()
+    if not isinstance(noise, GaussianNoise):
+        return None
+    share = Observed(operator).counts / math.prod(operator.image_shape)
+    return (noise.sigma**2 * share).expand(len(measurements.values))
 
 
 def _number(column: Tensor | None, index: int) -> float | None:

@@ -15,7 +15,7 @@ from invprob.run.captions import measured_by, restored_by
 from invprob.run.inputs import load_truth
 from invprob.run.job import image_names
 from invprob.run.record import RunRecord
-from invprob.run.results import Comparison, Panel, panels
+from invprob.run.results import Comparison, Panel, numbers_of, panels
 from invprob.run.score import Grading, view
 from invprob.solver.solution import Solution
 
@@ -27,7 +27,8 @@ class Shown:
     Args:
         name: what the image is called.
         truth: the true image. None: it is not known.
-        measured: the measurement, its pseudo-inverse, or both; empty where neither is an image.
+        measured: the measurement, its pseudo-inverse, or both; a measurement that is no image is
+            shown by its numbers.
         result: the restored image. None: the run is not finished.
         scores: by name; empty where the run is not finished.
     """
@@ -42,7 +43,7 @@ class Shown:
     def of(cls, comparison: Comparison) -> "Shown":
         """What a comparison shows."""
         one = comparison
-        return cls(one.name, one.truth, one.measured, one.result, one.scores)
+        return cls(one.name, one.truth, _both(one.numbers, one.measured), one.result, one.scores)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def show(record: RunRecord) -> Showing:
         Shown(
             name=name,
             truth=None if truth is None else truth[index],
-            measured=[Panel(title, batch[index]) for title, batch in shown.items()],
+            measured=_both(
+                numbers_of(measurements, index, views),
+                [Panel(title, batch[index]) for title, batch in shown.items()],
+            ),
             result=None if result is None else result[index],
             scores=record.of_image(name),
         )
@@ -100,6 +104,10 @@ def show(record: RunRecord) -> Showing:
         by = restored_by(record.config.method.name, scores["steps"], scores["seconds"])
         caption = f"{caption} · {by}"
     return Showing(caption, images, notes)
+
+
+def _both(numbers: Panel | None, others: Sequence[Panel]) -> list[Panel]:
+    return [*([] if numbers is None else [numbers]), *others]
 
 
 def _truth(record: RunRecord, measurements: Measurements) -> tuple[Tensor | None, tuple[str, ...]]:
