@@ -76,6 +76,12 @@ SCORES = (
 )
 
 
+DETECTOR = (  # what a solve estimates of a detector, with standard errors of the same names
+    Score("gain", "Gain of the detector", ".4g", "", "By what the detector multiplies."),
+    Score("offset", "Offset of the detector", ".4g", "", "What the detector adds."),
+)
+
+
 def numbers(scores: Mapping[str, Any]) -> Html:
     """The scores that are known, each with what it means."""
     shown = []
@@ -90,6 +96,12 @@ def numbers(scores: Mapping[str, Any]) -> Html:
                     tag("dd", _compared(score, scores), score.meaning, class_="said"),
                 )
             )
+    for score in DETECTOR:
+        if scores.get(f"{score.name}_error"):  # 0 where it was known
+            value = f"{score_text(score, scores)} ± {scores[f'{score.name}_error']:.2g}"
+            told = f"{score.meaning} Estimated from the measurements, with its standard error."
+            entries = tag("dd", value, class_="value"), tag("dd", told, class_="said")
+            shown.append(tag("div", tag("dt", score.title), *entries))
     return tag("dl", *shown, class_="numbers")
 
 
