@@ -108,6 +108,13 @@ class RunConfig:
     fit: Annotated[
         Literal["crop", "pad", "stretch"], _measured("How an image becomes square.", scope="sweep")
     ] = "crop"
+    align: Annotated[
+        Literal["none", "face"],
+        _measured(
+            "face: turn, scale and shift each picture such that its face is where the generator "
+            "draws faces. --paste lays the result back."
+        ),
+    ] = "none"
     white: Annotated[
         float | None,
         _measured(

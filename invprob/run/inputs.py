@@ -14,6 +14,7 @@ from invprob.formats.scan import Selection
 from invprob.formats.table import DICOM, format_of
 from invprob.formats.table import SUFFIXES as SCANS
 from invprob.measurements import Measurements, measure
+from invprob.run.align import Aligner, aligned, aligner_of
 from invprob.run.build import build_noise, make_operator, make_transform
 from invprob.run.config import SETTINGS, RunConfig
 from invprob.run.fitted import brief, fit_masks, simulation_notes
@@ -96,6 +97,7 @@ def load_inputs(
     *,
     selection: Selection | None = None,
     keep_patient: bool = False,
+    aligner: Aligner | None = None,
 ) -> Inputs:
     """Read samples and files, in that order, and fit them to a size.
 
@@ -107,14 +109,24 @@ def load_inputs(
         white: the number in the files that is white, as in `load_image`.
         selection: which part of the files is read. None: what they suggest.
         keep_patient: whether the paths may name a patient.
+        aligner: finds how a picture is brought to the square, in place of `fit`. None: by `fit`.
 
     Raises:
         FileError: a file is missing, or no picture.
-        ArgumentError: the selection is not for a file, or its path names its patient.
+        ArgumentError: the selection is not for a file, its path names its patient, or a picture
+            cannot be aligned.
         UnknownNameError: there is no sample of a name.
     """
     paths = [Path(path) for path in images]
-    own = [read_image(path, size=size, fit=fit, white=white, selection=selection) for path in paths]
+    if aligner is None:
+        own = [
+            read_image(path, size=size, fit=fit, white=white, selection=selection) for path in paths
+        ]
+    else:
+        whole = [read_image(path, white=white, selection=selection) for path in paths]
+        own = [
+            aligned(path.name, one, aligner, size) for path, one in zip(paths, whole, strict=True)
+        ]
     scans = [one.scan for one in own]
     check_scans(paths, scans, keep=keep_patient)
     loaded = [read_image(sample_path(name), size=size, fit=fit) for name in samples] + own
@@ -195,6 +207,7 @@ def load_truth(config: RunConfig, size: int) -> Inputs:
         config.white,
         selection=selection_of(config),
         keep_patient=config.keep_patient,
+        aligner=aligner_of(config),
     )
     if not config.transforms:
         return inputs

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from invprob.errors import ArgumentError
 from invprob.operators.base import Operator
+from invprob.run.align import aligner_of
 from invprob.run.config import RunConfig
 from invprob.run.images import central_square, padded_place, read_image, resize_image
 from invprob.run.measured import LOCAL
@@ -62,6 +63,9 @@ def pasted(result: Images, config: RunConfig, operator: Operator, index: int) ->
         paths[index], white=config.white if own else None, selection=selection
     ).tensor
     factor = 1.0 if config.simulated else result.shape[-1] / operator.measurement_shape[-1]
+    aligner = aligner_of(config) if own else None
+    if aligner is not None:
+        return aligner(paths[index].name, picture).laid_back(result, picture, factor)
     return paste(result, picture, config.fit, factor)
 
 

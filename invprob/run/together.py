@@ -79,6 +79,11 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
     if config.measurements is not None:
         _check_settled(config, settings, config.measurements)
         return
+    if config.align != "none" and not config.images:
+        raise ArgumentError(
+            "--align face is for pictures that are measured here: name one, or leave it out; a "
+            "measurement (--measured) would be spoilt by turning it"
+        )
     if config.spec is not None:
         _check_saved(config, settings, config.spec)
     elif not config.operators:
