@@ -255,8 +255,8 @@ def find_face(picture: Images) -> Face | None:
         return None
     largest = max(sure, key=lambda group: np.median([face.side for face in group]))
     tilts = sorted({face.tilt for face in largest})
-    x, y, side = (float(np.median(values)) for values in list(zip(*largest, strict=True))[:3])
-    return Face(x, y, side, (tilts[0] + tilts[-1]) / 2)
+    x, y, box = (float(np.median(values)) for values in list(zip(*largest, strict=True))[:3])
+    return Face(x, y, box, (tilts[0] + tilts[-1]) / 2)
 
 
 def _together(found: Sequence[Face]) -> list[list[Face]]:
