@@ -34,7 +34,7 @@ def check_finite(values: Tensor) -> None:
         count = int((~values.isfinite()).sum())
         raise MeasurementError(
             f"{count} of {values.numel()} measurements are NaN or infinite; "
-            "leave them out of the operator, or mend them first"
+            "from_array(*invprob.operators.without_missing(values, operator)) leaves them out"
         )
 
 

@@ -20,6 +20,7 @@ from invprob.operators.impulse_noise import SaltAndPepperNoise
 from invprob.operators.intensity import Brightness, Clip, Gamma, ImageRange, Quantise, Saturate
 from invprob.operators.jpeg import JPEG
 from invprob.operators.masks import BoxMask, Mask, RandomMask, StrokeMask
+from invprob.operators.missing import ElementMask, without_missing
 from invprob.operators.mri import MRI
 from invprob.operators.multicoil import MulticoilMRI
 from invprob.operators.noise import (
@@ -58,6 +59,7 @@ __all__ = [
     "DenseGaussian",
     "Each",
     "Elastic",
+    "ElementMask",
     "External",
     "FanBeam",
     "Flip",
@@ -107,4 +109,5 @@ __all__ = [
     "line_integrals",
     "series",
     "stack",
+    "without_missing",
 ]

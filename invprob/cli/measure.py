@@ -32,6 +32,7 @@ Size = Annotated[
     ),
 ]
 SCANNED = ("window", "frame", "plane", "index", "volume", "dataset", "keep_patient")
+RAW = ("slice", "repetition", "contrast", "angles", "axes")
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
 
 
@@ -96,6 +97,7 @@ def measure(
     "fit",
     "white",
     *SCANNED,
+    *RAW,
     "grey",
     "seed",
     "operator_seed",
@@ -107,7 +109,11 @@ def import_measurements(
     given: Given,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="FILE", help="NumPy files (.npy), or pictures."),
+        typer.Argument(
+            metavar="FILE",
+            help="Arrays of NumPy, HDF5 or MATLAB, raw data of ISMRMRD, fastMRI or BART, sinograms "
+            "in TIFF, or pictures.",
+        ),
     ] = None,
     size: Size = None,
     overwrite: Replace = False,
@@ -122,10 +128,10 @@ def import_measurements(
     settings = read_settings(context, words, given)
     files = settings.pop("images", ())
     if not files:
-        raise ArgumentError("name the file of the measurements: a NumPy file (.npy) or a picture")
+        raise ArgumentError("name the file of the measurements: an array, raw data or a picture")
     config = with_absolute_paths(RunConfig(**settings, measured=files))
     _check_target(out, overwrite=overwrite)
-    measurements, notes = load_measured(config, _size(config, size))
+    measurements, notes = load_measured(config, _size(config, None), size)
     measurements.save(out)
     if not (quiet or as_json):
         for note in (*notes, *measurements.units.notes()):

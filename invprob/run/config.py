@@ -77,9 +77,9 @@ class RunConfig:
     measured: Annotated[
         tuple[str, ...],
         _measured(
-            "A picture, an array (.npy) or a folder of them that is the measurement itself, such "
-            "as a photo that is small, blurred or noisy. --operator and --noise say what made it "
-            "so. May be repeated.",
+            "A picture, an array or a folder of them that is the measurement itself, such as a "
+            "photo that is small, blurred or noisy, or the file of a scanner (see the page "
+            "Importing). --operator and --noise say what made it so. May be repeated.",
             metavar="FILE",
             file=True,
             identifies=False,
@@ -131,6 +131,11 @@ class RunConfig:
     index: scan.Index = None
     volume: scan.Volume = None
     dataset: scan.Dataset = None
+    slice: scan.Slice = None
+    repetition: scan.Repetition = None
+    contrast: scan.Contrast = None
+    angles: scan.Angles = None
+    axes: scan.Axes = None
     keep_patient: scan.KeepPatient = False
     grey: Annotated[bool, _measured("Measure the luminance alone: one channel.", scope="sweep")] = (
         False

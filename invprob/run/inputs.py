@@ -10,6 +10,7 @@ import torch
 
 from invprob.errors import FileError
 from invprob.files import file_error
+from invprob.formats.opened import SUFFIXES as ARRAYS
 from invprob.formats.scan import Selection
 from invprob.formats.table import DICOM, format_of
 from invprob.formats.table import SUFFIXES as SCANS
@@ -232,7 +233,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     }
     files = {
         "images": expand(config.images),
-        "measured": expand(config.measured),
+        "measured": expand(config.measured, (*SUFFIXES, *ARRAYS)),
     }
     return dataclasses.replace(config, **{**paths, **files})
 

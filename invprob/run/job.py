@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from invprob.errors import ArgumentError, FileError, PullError, ShapeError
+from invprob.formats.opened import SUFFIXES as ARRAYS
 from invprob.measurements import Measurements
 from invprob.methods import Recipe, needs_generator
 from invprob.operators.base import Operator
@@ -215,7 +216,8 @@ def _measured(
 ) -> tuple[Measurements, Images | None, tuple[str, ...]]:
     """Measure the configured images, or load what was measured, which knows no truth."""
     if config.measured:
-        measurements, notes = load_measured(config, generator.resolution)
+        asked = generator.resolution if needs_generator(config.method.name) else None
+        measurements, notes = load_measured(config, generator.resolution, asked)
         return measurements, None, notes
     if config.measurements is None:
         measurements, inputs = measure_inputs(config, generator.resolution)
@@ -223,7 +225,7 @@ def _measured(
         if config.images:  # not of samples: nobody takes those for measurements of their own
             notes = (f"{notes[0]}; if it is measured already: --measured FILE", *notes[1:])
         return measurements, inputs.images, notes
-    if Path(config.measurements).suffix.lower() in SUFFIXES:
+    if Path(config.measurements).suffix.lower() in (*SUFFIXES, *ARRAYS):
         raise ArgumentError(
             f"--measurements {config.measurements} is no file that `invprob measure` wrote; name "
             "the operator that made it, and write --measured FILE"

@@ -16,17 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from invprob.errors import ArgumentError, FileError, MeasurementError
-from invprob.files import file_error
 from invprob.measurements import Measurements
 from invprob.operators.base import Operator
 from invprob.operators.composition import compose
 from invprob.operators.masks import Mask
+from invprob.operators.missing import without_missing
 from invprob.real_numbers import real_numbers
 from invprob.run.build import build_noise, make_operator
 from invprob.run.config import Named, RunConfig
 from invprob.run.fitted import brief, fit_masks, fit_notes, fit_seen, share_hidden, wholly
 from invprob.run.images import LoadedImage, fit_image, read_image
 from invprob.run.inputs import distinct, stem_of
+from invprob.run.raw_scans import HDF5, is_array, missing_note, read_array_file, take_scans
 from invprob.run.scans import (
     WindowedScan,
     check_scans,
@@ -35,6 +36,7 @@ from invprob.run.scans import (
     window_records,
 )
 from invprob.run.score import OF_IMAGES, grading_record
+from invprob.run.taken import Taken
 from invprob.run.together import read_units
 from invprob.types import Measured, Shape
 
@@ -70,12 +72,15 @@ class _File(NamedTuple):
     held: NDArray[Any] | LoadedImage
 
 
-def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str, ...]]:
+def load_measured(
+    config: RunConfig, usual: int, asked: int | None = None
+) -> tuple[Measurements, tuple[str, ...]]:
     """Take in the files that are measurements themselves, and the operator that made them.
 
     Args:
         config: names the files (`measured`), the operators and the noise.
-        size: the side of the images that were measured, in pixels.
+        usual: the side of the images that were measured, in pixels, unless a file says it.
+        asked: the same, whatever a file says. None: a scanner's file may say it.
 
     Returns:
         The measurements, and how pictures were fitted and what is odd about them, a line each.
@@ -86,13 +91,34 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
         MeasurementError: an array has another shape than the measurement.
         FileError: a file is missing, or neither a picture nor an array.
     """
-    files = [_read(Path(path), config) for path in config.measured]
-    scans = [_scan_of(file) for file in files]
-    check_scans([file.path for file in files], scans, keep=config.keep_patient)
-    pictures = [(file.path, file.held) for file in files if isinstance(file.held, LoadedImage)]
+    taken = take_scans(config, usual, asked) or _take(config, asked or usual)
+    units, notes = read_units(config), taken.notes
+    if taken.limits is not None and units == (None, 1.0, 0.0):
+        units = units._replace(image_range=taken.limits)
+        low, high = taken.limits
+        notes = (*notes, f"black is {low:g} and white {high:.3g} (--image-range names others)")
+    measurements = Measurements.from_array(
+        taken.values,
+        taken.operator,
+        noise=build_noise(config.noise),
+        seed=config.seed,
+        record=taken.record,
+        weights=config.data_weights,
+        covariance=config.noise_covariance,
+        **units._asdict(),
+    )
+    return measurements, notes
+
+
+def _take(config: RunConfig, size: int) -> Taken:
+    """Pictures, and arrays that are the operator's measurement as they stand."""
     plain = _without_masks(config)
     bare = make_operator(plain, (3, size, size))
     shape = bare.measurement_shape
+    files = [_read(Path(path), config, shape) for path in config.measured]
+    scans = [_scan_of(file) for file in files]
+    check_scans([file.path for file in files], scans, keep=config.keep_patient)
+    pictures = [(file.path, file.held) for file in files if isinstance(file.held, LoadedImage)]
     notes: list[str] = []
     if pictures and config.image_range is not None:
         raise ArgumentError(
@@ -113,7 +139,7 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
         else _rows(path, held, shape)
         for path, held in files
     ]
-    measured = torch.cat(rows)
+    measured = torch.cat([row.double() for row in rows])
     whole = dataclasses.replace(config, operators=chain)
     again = whole != plain or config.per_image
     operator = make_operator(whole, (3, size, size), images=len(measured)) if again else bare
@@ -124,56 +150,34 @@ def load_measured(config: RunConfig, size: int) -> tuple[Measurements, tuple[str
     record = _record(files, counts, shape, config)
     numbered = zip(enumerate(scans), counts, strict=True)
     record |= window_records([one for one, count in numbered for _ in range(count)])
-    measurements = Measurements.from_array(
-        measured,
-        operator,
-        noise=build_noise(config.noise),
-        seed=config.seed,
-        record=record,
-        weights=config.data_weights,
-        covariance=config.noise_covariance,
-        **read_units(config)._asdict(),
-    )
+    values, behind = without_missing(measured, operator)
+    if behind is not operator:
+        notes.append(missing_note(measured))
     odd = [note for _, picture in pictures for note in picture.notes]
-    return measurements, (*window_notes(scans), *notes, *brief(odd), *fitted)
+    return Taken(values, behind, record, (*window_notes(scans), *notes, *brief(odd), *fitted))
 
 
 def _scan_of(file: _File) -> WindowedScan | None:
     return file.held.scan if isinstance(file.held, LoadedImage) else None
 
 
-def _read(path: Path, config: RunConfig) -> _File:
-    suffix = path.suffix.lower()
-    if suffix == ".safetensors":
+def _read(path: Path, config: RunConfig, shape: Shape) -> _File:
+    if path.suffix.lower() == ".safetensors":
         raise FileError(
-            f"{str(path)!r} is no picture and no array (.npy); a file that `invprob measure` wrote "
-            "is named with --measurements"
+            f"{str(path)!r} is no picture and no array; a file that `invprob measure` wrote is "
+            "named with --measurements"
         )
     selection = selection_of(config)
-    if suffix == ".npy":
-        selection.check((), repr(str(path)), "an array of measured values")
-        return _File(path, read_npy(path))
+    of_pictures = len(shape) == 3 and shape[0] in (1, 3)
+    if is_array(path, config) or (path.suffix.lower() in HDF5 and not of_pictures):
+        return _File(path, read_array_file(path, config))
     return _File(path, read_image(path, white=config.white, selection=selection))
 
 
-def read_npy(path: Path) -> NDArray[Any]:
-    """Read an .npy file; pickled objects in it are refused.
-
-    Raises:
-        FileError: there is no such file, or it is no array.
-    """
-    try:
-        with path.open("rb") as file:
-            found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except OSError as error:
-        raise file_error(path, error, "read") from None
-    except (ValueError, EOFError) as error:
-        raise FileError(f"{str(path)!r} is not a NumPy array file (.npy): {error}") from None
-    return found
-
-
 def _rows(path: Path, held: NDArray[Any], shape: Shape) -> Measured:
-    """An array with a batch axis; its values are never fitted."""
+    """An array with a batch axis, of complex numbers their parts; its values are never fitted."""
+    if held.dtype.kind == "c" and shape[-1] == 2:
+        held = np.stack([held.real, held.imag], -1)
     try:
         found = real_numbers(held)
     except MeasurementError as error:

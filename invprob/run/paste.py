@@ -8,6 +8,7 @@ from invprob.run.align import aligner_of
 from invprob.run.config import RunConfig
 from invprob.run.images import central_square, padded_place, read_image, resize_image
 from invprob.run.measured import LOCAL
+from invprob.run.raw_scans import is_array
 from invprob.run.samples import sample_path
 from invprob.run.scans import selection_of
 from invprob.types import Images
@@ -28,7 +29,7 @@ def check_paste(config: RunConfig, operator: Operator) -> None:
         raise ArgumentError("--paste needs the picture as it is, and transforms change it")
     if config.simulated:
         return
-    arrays = [path for path in config.measured if Path(path).suffix.lower() == ".npy"]
+    arrays = [path for path in config.measured if is_array(Path(path), config)]
     if arrays:
         raise ArgumentError(f"--paste needs pictures, and {arrays[0]} is an array; leave it out")
     moved = [name for name in operator.names() if name not in IN_PLACE]

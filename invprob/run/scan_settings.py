@@ -51,9 +51,51 @@ Volume: TypeAlias = Annotated[
 Dataset: TypeAlias = Annotated[
     str | None,
     _scanned(
-        "The dataset of an HDF5 file that is the image.",
+        "The array to read, in a file that holds several (HDF5, MATLAB, .npz).",
         metavar="NAME",
         unset="the only one of rows and columns",
+    ),
+]
+Slice: TypeAlias = Annotated[
+    int | None,
+    _scanned(
+        "The slice of raw data or of a sinogram, from 0.",
+        metavar="N",
+        unset="the middle one",
+        within=_FROM_ZERO,
+    ),
+]
+Repetition: TypeAlias = Annotated[
+    int | None,
+    _scanned(
+        "The repetition of raw data, from 0.", metavar="N", unset="the first", within=_FROM_ZERO
+    ),
+]
+Contrast: TypeAlias = Annotated[
+    int | None,
+    _scanned(
+        "The contrast or echo of raw data, from 0.",
+        metavar="N",
+        unset="the first",
+        within=_FROM_ZERO,
+    ),
+]
+Angles: TypeAlias = Annotated[
+    str | None,
+    _scanned(
+        "The angles of a sinogram in degrees: a file, or the name of an array in its own.",
+        metavar="FILE|NAME",
+        unset="those that the file holds as theta or angles",
+        file=True,
+        identifies=False,
+    ),
+]
+Axes: TypeAlias = Annotated[
+    str | None,
+    _scanned(
+        "What the axes of k-space or of a sinogram mean, such as 'rows columns coils'.",
+        metavar="NAMES",
+        unset="what is usual in the format",
     ),
 ]
 KeepPatient: TypeAlias = Annotated[

@@ -59,7 +59,7 @@ def test_a_sinogram_whose_axes_are_exchanged_is_warned_of(call, place: Path) -> 
     assert call("import-measurements", "right.npy", *words, "right.st").status == 0
 
 
-def test_k_space_with_its_own_lines_and_maps(call, refuse, place: Path) -> None:
+def test_k_space_with_its_own_lines_and_maps(call, place: Path) -> None:
     cat = load_sample("cat", size=SIZE)[0].double().numpy()
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(2, SIZE, SIZE)) + 1j * rng.normal(size=(2, SIZE, SIZE))
@@ -78,8 +78,8 @@ def test_k_space_with_its_own_lines_and_maps(call, refuse, place: Path) -> None:
     assert float((exact - saved.values).norm() / saved.values.norm()) < 1e-6
     assert call("solve", "--measurements", "y.st", "--method", "tv", "--steps", 40).status == 0
     np.save("complex.npy", full)
-    refused = refuse("import-measurements", "complex.npy", *words[:-1], "z.st")
-    assert "numpy.stack([y.real, y.imag], -1)" in refused
+    assert call("import-measurements", "complex.npy", *words[:-1], "z.st").status == 0
+    assert torch.equal(Measurements.load("z.st").values, saved.values)
     by_number = ("--operator", "mri", "--lines", "16 15 17 3", "--size", SIZE, "--out", "n.st")
     assert call("measure", "--sample", "cat", *by_number).status == 0
     operator = Measurements.load("n.st").operator()
