@@ -25,7 +25,7 @@ from invprob.measurements import Measurements
 from invprob.operators import CT
 
 ROWS, COLUMNS = 32, 24
-IMAGE = phantom(ROWS, COLUMNS)
+IMAGE = phantom(ROWS, COLUMNS) / 2
 COILS = coil_maps(4, ROWS, COLUMNS) * IMAGE
 LINES = [column for column in range(COLUMNS) if column % 2 == 0 or abs(column - 12) < 6]
 MULTI = ("--operator", "multicoil-mri")
@@ -45,7 +45,9 @@ def raw_file(name: str) -> str:
 
 
 def restored(run: str) -> np.ndarray:
-    image: np.ndarray = load_file(f"{run}/solution.safetensors")["image"][0].mean(0).numpy()
+    """The luminance, which is what was measured."""
+    colours = load_file(f"{run}/solution.safetensors")["image"][0].double().numpy()
+    image: np.ndarray = np.tensordot((0.299, 0.587, 0.114), colours, 1)
     return image
 
 
@@ -60,7 +62,7 @@ def test_raw_data_are_imported_and_restored(call, place: Path) -> None:
     assert saved.image_shape == (3, ROWS, COLUMNS)
     assert call("solve", "--measurements", "y.st", *QUICK, "--out", "run").status == 0
     power = np.sqrt((np.abs(COILS) ** 2).sum(0))
-    assert np.abs(restored("run") - power).mean() < 0.03
+    assert np.abs(restored("run") - power).mean() < 0.005
     direct = call("solve", "--measured", "raw.h5", *MULTI, *QUICK, "--out", "direct")
     assert direct.status == 0 and "1 noise scan" in direct.err
     assert torch.equal(Measurements.load("direct/measurements.safetensors").values, saved.values)
@@ -140,7 +142,7 @@ def test_a_sinogram_with_dead_pixels(call, refuse, place: Path) -> None:
         words = ("--measured", f"{name}.npy", "--operator", "ct", "--views", 45)
         assert call("solve", *words, *QUICK, "--out", name).status == 0
     errors = {run: np.abs(restored(run) - image).mean() for run in ("run", "zeros", "whole")}
-    assert errors["run"] < 1.05 * errors["whole"] < 1.4 * errors["whole"] < errors["zeros"], errors
+    assert errors["run"] < 1.2 * errors["whole"] < 3 * errors["whole"] < errors["zeros"], errors
     angles = ("--angles", "angles.txt")
     np.savetxt("angles.txt", np.radians(degrees))
     np.save("s.npy", sinogram)
