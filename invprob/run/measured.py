@@ -93,7 +93,8 @@ def load_measured(
     """
     taken = take_scans(config, usual, asked) or _take(config, asked or usual)
     units, notes = read_units(config), taken.notes
-    if taken.limits is not None and units == (None, 1.0, 0.0):
+    given = (config.image_range, config.gain, config.offset)
+    if taken.limits is not None and all(one is None for one in given):
         units = units._replace(image_range=taken.limits)
         low, high = taken.limits
         notes = (*notes, f"black is {low:g} and white {high:.3g} (--image-range names others)")

@@ -45,9 +45,10 @@ def raw_file(name: str) -> str:
 
 
 def restored(run: str) -> np.ndarray:
-    """The luminance, which is what was measured."""
-    colours = load_file(f"{run}/solution.safetensors")["image"][0].double().numpy()
-    image: np.ndarray = np.tensordot((0.299, 0.587, 0.114), colours, 1)
+    """The luminance, which is what was measured, in its units."""
+    colours = load_file(f"{run}/solution.safetensors")["image"][0].double()
+    colours = Measurements.load(f"{run}/measurements.safetensors").physical(colours)
+    image: np.ndarray = np.tensordot((0.299, 0.587, 0.114), colours.numpy(), 1)
     return image
 
 
