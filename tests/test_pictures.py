@@ -5,6 +5,7 @@ Files are written by tifffile and Pillow, and where neither writes a kind, byte 
 
 import re
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -297,7 +298,6 @@ TRANSPARENT: dict[str, tuple[Callable[[Path], Path], Array, Array, float]] = {
 }
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "16-bit colour in planes": (planar(COLOUR_16), "one after another.*side by side"),
     "16-bit colour and alpha in planes": (
         planar(
             np.concatenate([COLOUR_16, COLOUR_16[..., :1]], -1),
@@ -405,6 +405,16 @@ def test_both_doors_refuse_in_one_line(kind: str, tmp_path: Path) -> None:
         assert str(path) in str(one.value)
 
 
+def test_without_tifffile_16_bit_colour_in_planes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = planar(COLOUR_16)(tmp_path)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(FileError, match=r"one after another.*side by side") as error:
+        load_image(path)
+    assert "\n" not in str(error.value)
+
+
 def test_an_opaque_alpha_is_no_transparency(tmp_path: Path) -> None:
     solid = np.full(SHAPE, 255, np.uint8)
     path = pillow(Image.fromarray(alpha_over(GREY, solid)))(tmp_path)
@@ -507,12 +517,35 @@ def test_a_range_that_is_hardly_used_is_said(
     assert len(caught) == 1
 
 
-def test_colour_of_which_half_the_bits_are_read_cannot_be_stretched(tmp_path: Path) -> None:
+WIDE: dict[str, Callable[[Path], Path]] = {
+    "side by side": tiff(COLOUR_16, "rgb"),
+    "big-endian": tiff(COLOUR_16, "rgb", byteorder=">"),
+    "deflated": tiff(COLOUR_16, "rgb", compression="deflate"),
+    "in planes": planar(COLOUR_16),
+    "in planes, deflated": planar(COLOUR_16, compression="deflate"),
+}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_tifffile_keeps_all_bits_of_colours(kind: str, tmp_path: Path) -> None:
+    path = WIDE[kind](tmp_path)
+    np.testing.assert_allclose(image_of(path), COLOUR_16 / 65535, rtol=0, atol=1e-6)
+    with pytest.warns(UserWarning, match="those above 4095 become white"):
+        scaled = load_image(path, white=4095)
+    expected = torch.from_numpy(COLOUR_16.astype(np.float32).clip(0, 4095) / 2047.5 - 1)
+    torch.testing.assert_close(scaled[0], expected.permute(2, 0, 1))
+
+
+def test_colour_of_which_half_the_bits_are_read_cannot_be_stretched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tiff(COLOUR_16 >> 4, "rgb")(tmp_path)
+    monkeypatch.setitem(sys.modules, "tifffile", None)  # as where it is not installed
     with pytest.warns(UserWarning, match="uses 15 of 255.*multiply its values by 17, because of"):
         load_image(path)
     with pytest.raises(FileError, match="white=4095, because of its 16 bits"):
         load_image(path, white=4095)
+    monkeypatch.undo()
     path = tiff(INK, "separated")(tmp_path)
     with pytest.raises(FileError, match="white=255, because its colours are CMYK"):
         load_image(path, white=255)

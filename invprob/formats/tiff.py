@@ -25,6 +25,7 @@ from invprob.formats.scan import (
     real_values,
 )
 from invprob.formats.window import Window
+from invprob.pictures import Picture
 
 TAKES = ("window", "frame")
 _DEFLATE = (8, 32946)
@@ -81,6 +82,39 @@ def read_tiff(path: Path, selection: Selection) -> Scan:
         bits = 8 * pixels.dtype.itemsize
         proposed = Window(0.0, 2.0**bits - 1, f"the range of its {bits} bits")
     return Scan("TIFF", planes, writer, proposed=proposed, inverted=white_is_zero, part=part)
+
+
+def read_wide_colour(path: Path) -> Picture | None:
+    """Read a TIFF of 16-bit colour, of which Pillow would keep half the bits, or none.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The picture; None for any other file, and where tifffile is not installed or cannot read it.
+
+    Raises:
+        FileError: the file is too large, or unpacks to more than its header says.
+    """
+    try:
+        import tifffile
+    except ImportError:
+        return None
+    try:
+        with tifffile.TiffFile(path) as file:
+            page: Any = file.pages[0]
+            wide = page.photometric == tifffile.PHOTOMETRIC.RGB and page.dtype == np.uint16
+            turned = "Orientation" in page.tags and page.tags["Orientation"].value != 1
+            if not wide or turned or page.samplesperpixel != 3:
+                return None
+            _check(repr(str(path)), page)
+            pixels = page.asarray()
+            planes = np.moveaxis(pixels, -1, 0) if page.axes.endswith("S") else pixels
+    except (FileError, MemoryError):
+        raise
+    except Exception:  # Pillow says what is wrong with it
+        return None
+    return Picture(str(path), tuple(planes), 65535, False, None, "", "RGB")
 
 
 def _check(name: str, page: Any) -> None:

@@ -1,9 +1,9 @@
 """Image files become tensors in [-1, 1], and tensors become image files.
 
 `invprob.pictures` says which pictures can be read, and `invprob.formats` which files of scanners.
-Of pictures, 8 bits a channel and 16-bit grey keep their
-precision; of 16-bit colour Pillow keeps the upper eight bits. Transparent pixels are laid over
-white.
+Of pictures, 8 bits a channel and 16-bit grey keep their precision; 16-bit colour does in a TIFF
+where tifffile is installed, else Pillow keeps the upper eight bits. Transparent pixels are laid
+over white.
 """
 
 import os
@@ -22,6 +22,8 @@ from invprob.calls import checked
 from invprob.errors import ArgumentError, FileError
 from invprob.files import atomic_write
 from invprob.formats.scan import Selection
+from invprob.formats.table import TIFF
+from invprob.formats.tiff import read_wide_colour
 from invprob.pictures import Alpha, Picture, Plane, read_picture
 from invprob.png import to_pillow as to_pillow
 from invprob.registry import suggest
@@ -133,7 +135,8 @@ def read_image(
         )
     if white is not None and not white > 0:
         raise ArgumentError(f"white must be a number above 0, got {white}")
-    picture = read_picture(path)
+    tiff = Path(path).suffix.lower() in TIFF.suffixes
+    picture = (read_wide_colour(Path(path)) if tiff else None) or read_picture(path)
     most = picture.most()
     chosen = _white(picture, most, white)
     channels = [_channel(picture, plane, chosen, size, fit) for plane in picture.planes]
