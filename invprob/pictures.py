@@ -132,8 +132,8 @@ def _unknown(name: str, file: IO[bytes]) -> FileError:
     if start in _TIFF:
         return FileError(
             f"{name} is a damaged TIFF, or one of a kind that is not read; save it as grey or RGB "
-            "of 8 or 16 bits, with the channels of a pixel side by side; an image of floats is read "
-            "with --window LOW HIGH"
+            "of 8 or 16 bits, with the channels of a pixel side by side; an image of floats is read"
+            " with --window LOW HIGH"
         )
     what = "is no image" if start else "is empty, not an image"
     return FileError(

@@ -76,17 +76,18 @@ class Derived:
         """
         if not self.wanted or self._config.measurements is not None or not self._windows[index]:
             return
-        source = self._read(self._windows[index])
-        derivation = Derivation(self._how, source.window, self._config.keep_patient)
+        source, config = self._read(self._windows[index]), self._config
         writer = source.scan.writer
-        square, place = fitted_place(source.scan.size, self._config.fit, result)
-        writer.write(
+        write_restored(
+            result,
+            source,
             folder.place(f"{prefix}{RESTORED}{writer.suffix}"),
-            _physical(source, square),
-            place,
-            derivation,
+            how=self._how,
+            fit=config.fit,
+            keep_patient=config.keep_patient,
         )
         if whole is not None:
+            derivation = Derivation(self._how, source.window, config.keep_patient)
             planes = _physical(source, whole[0])
             step = 1 / self._factor
             if self._factor == 1:
@@ -106,6 +107,36 @@ class Derived:
         if {**record, **source.record()} != record:
             raise FileError(f"{str(path)!r} is not what it was when the run began; bring that back")
         return source
+
+
+def write_restored(
+    result: Tensor,
+    source: WindowedScan,
+    path: Path,
+    *,
+    how: str,
+    fit: str = "crop",
+    keep_patient: bool = False,
+) -> None:
+    """Write a restored image in the format of the scan that it was fitted from.
+
+    Args:
+        result: the square, (3, size, size) or (1, 3, size, size) in [-1, 1].
+        source: the scan, with the window that made it an image.
+        path: the file; its ending must be that of the format, `source.scan.writer.suffix`.
+        how: how the pixels came about, a sentence without anything about the patient.
+        fit: how the scan became square, as in `load_image`.
+        keep_patient: whether a DICOM file names the patient.
+
+    Raises:
+        FileError: the ending is another one, or the file cannot be written.
+    """
+    writer = source.scan.writer
+    if not path.name.endswith(writer.suffix):
+        raise FileError(f"{str(path)!r} must end in {writer.suffix}, as {source.name} is written")
+    square, place = fitted_place(source.scan.size, fit, result[0] if result.ndim == 4 else result)
+    derivation = Derivation(how, source.window, keep_patient)
+    writer.write(path, _physical(source, square), place, derivation)
 
 
 def fitted_place(size: tuple[int, int], fit: str, result: Tensor) -> tuple[Tensor, Placement]:

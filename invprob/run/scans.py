@@ -80,18 +80,21 @@ def scan_format(path: Path, selection: Selection) -> Format | None:
     return None
 
 
-def read_windowed(path: Path, selection: Selection, form: Format | None = None) -> WindowedScan:
+def read_windowed(
+    path: Path, selection: Selection | None = None, form: Format | None = None
+) -> WindowedScan:
     """Read a slice, and choose its window.
 
     Args:
         path: the file.
-        selection: which slice, and which window.
+        selection: which slice, and which window. None: what the file suggests.
         form: the format. None: that of the file.
 
     Raises:
         FileError: the file cannot be read, or has no such slice.
         ArgumentError: the selection is none for the format.
     """
+    selection = selection or Selection()
     scan = read_scan(path, selection, form=form)
     window = scan.choose_window(selection.window, repr(str(path)))
     return WindowedScan(scan, window, path.name)

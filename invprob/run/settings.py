@@ -174,7 +174,8 @@ def settings_of(table: type) -> Mapping[str, RunSetting]:
 
 def _setting(item: "dataclasses.Field[Any]") -> RunSetting:
     hint, about = typing.get_args(item.type)  # Annotated[hint, about]
-    nullable = isinstance(hint, types.UnionType)
+    # `Literal[...] | None` is a Union of `typing`, `int | None` one of the language.
+    nullable = typing.get_origin(hint) in (types.UnionType, typing.Union)
     if nullable:
         (hint,) = (one for one in typing.get_args(hint) if one is not type(None))
     many = typing.get_origin(hint) is tuple

@@ -44,6 +44,7 @@ def another_value(setting: RunSetting) -> Any:
         "image_range": "0 255",
         "gain": "auto",
         "offset": "-0.5",
+        "window": "-160 240",
     }
     if setting.name in words:
         return words[setting.name]
