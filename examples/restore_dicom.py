@@ -80,13 +80,14 @@ def main() -> None:
     print(f"{solution.steps} steps, {seconds:.0f} s of processor time")
     if given.figure is not None:
         psnr = float(invprob.metrics.psnr(solution.image, truth))
+        ssim = float(invprob.metrics.ssim(solution.image, truth))
         write_comparison(
             Comparison(
                 name="CT_small.dcm",
                 truth=truth[0],
                 measured=[Panel("filtered back-projection", quick[0].clamp(-1, 1))],
                 result=solution.image[0],
-                scores={"psnr": psnr},
+                scores={"psnr": psnr, "ssim": ssim, "lpips": None, "psnr_pinv": None},
                 caption=f"{given.views} views, {given.photons:g} photons a ray; {given.method}; "
                 f"black is {source.window.low:g} HU, white is {source.window.high:g} HU",
             ),

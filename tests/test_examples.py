@@ -26,6 +26,7 @@ EXPECTED = {
     "new_method.py": (["--smoke"], "PSNR"),
     "new_operator.py": ([], "keeps every law"),
     "new_prior.py": ([], "PSNR"),
+    "restore_dicom.py": (["--smoke", "--figure", "dicom.png"], "s of processor time"),
     "score_encoders.py": (["--smoke"], "2 held-out samples"),
 }
 ELSEWHERE = {  # have tests of their own, in tests/training

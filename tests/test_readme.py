@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "docs/start.md",
     "docs/scanners.md",
+    "docs/medical.md",
     "docs/auto.md",
     "docs/choosing.md",
     "docs/notebooks.md",
