@@ -22,14 +22,22 @@ from pydicom.data import get_testdata_file
 
 import invprob
 from invprob.formats.scan import Selection
-from invprob.formats.window import Window
-from invprob.operators import CT
+from invprob.operators import (
+    CT,
+    Attenuation,
+    BeerLambert,
+    GaussianNoise,
+    PoissonNoise,
+    line_integrals,
+)
 from invprob.report.comparison import write_comparison
 from invprob.run.derived import write_restored
 from invprob.run.results import Comparison, Panel
 from invprob.run.scans import read_windowed
+from invprob.types import Images
 
 WATER = 0.0193  # attenuation per mm at 70 keV
+SPACING = 0.661468  # mm; the side of a pixel of the slice
 
 
 def main() -> None:
@@ -39,7 +47,7 @@ def main() -> None:
     )
     parser.add_argument("--photons", type=float, default=3e4, help="of a ray that meets nothing")
     parser.add_argument("--views", type=int, default=60)
-    parser.add_argument("--window", default="-1000 1000", help="in Hounsfield units")
+    parser.add_argument("--white", type=float, default=1000, help="Hounsfield units; black is air")
     parser.add_argument("--method", default="tv")
     parser.add_argument("--steps", type=int, help="default: the method's own")
     parser.add_argument("--out", type=Path, default=Path("restored.dcm"))
@@ -50,13 +58,14 @@ def main() -> None:
     torch.set_num_threads(1)
     file = get_testdata_file("CT_small.dcm", download=False)
     assert isinstance(file, str)
-    source = read_windowed(Path(file), Selection(window=given.window))
+    source = read_windowed(Path(file), Selection(window=f"-1000 {given.white}"))
     print(source.describe())
     truth = source.tensor()
     operator = CT(tuple(truth.shape[1:]), views=given.views)
-    measurements = scan(truth, operator, source.window, given.photons, 0.661468)
+    white = WATER * SPACING * (1 + source.window.high / 1000)
+    measurements = scan(truth, operator, white, given.photons)
     start = time.process_time()
-    steps = 8 if given.smoke else given.steps
+    steps = 3 if given.smoke else given.steps
     solution = invprob.restore(measurements, given.method, steps=steps)
     seconds = time.process_time() - start
     how = f"Restored by {given.method} from a simulated scan of {given.views} views."
@@ -95,39 +104,31 @@ def main() -> None:
         )
 
 
-def scan(
-    truth: torch.Tensor, operator: CT, window: Window, photons: float, spacing: float
-) -> invprob.Measurements:
+def scan(truth: Images, operator: CT, largest: float, photons: float) -> invprob.Measurements:
     """Count the photons of each ray, and bring their logarithms to images in [-1, 1].
 
-    Attenuation is μ = μ_water (1 + HU / 1000), and HU is affine in the image x, so μ = a x + b. A
-    ray through the integral p = spacing · A μ lets photons · exp(-p) through on average. What was
-    counted gives p back, and y = (p / spacing - b A 1) / a is A x, with noise.
+    A ray through the attenuation μ = largest · (x + 1)/2 gives the line integral A μ, so that
+    y = 2 A μ / largest - A 1 is A x, with noise.
 
     Args:
-        truth: the image, (1, 3, height, width) in [-1, 1], grey.
+        truth: the image x, (1, 3, height, width) in [-1, 1], grey.
         operator: A.
-        window: the Hounsfield units of black and white.
+        largest: the attenuation of white, per pixel.
         photons: of a ray that meets nothing.
-        spacing: the side of a pixel, in mm.
     """
-    half = (window.high - window.low) / 2
-    a = WATER * half / 1000
-    b = WATER * (1 + (window.low + half) / 1000)
-    ones = operator(torch.ones_like(truth))
-    integrals = spacing * (a * operator(truth) + b * ones)[:, :1].double().numpy()
-    rates = photons * np.exp(-integrals)
-    counts = np.random.default_rng(0).poisson(rates).clip(min=1)
-    found = torch.from_numpy(-np.log(counts / photons)).float()
-    values = (found / spacing - b * ones[:, :1]) / a
-    # The logarithm of a count of mean n has a deviation of about 1 / sqrt(n).
-    sigma = float(np.sqrt((1 / rates).mean())) / spacing / a
-    print(f"{rates.min():.0f} to {rates.max():.0f} photons arrive; sigma {sigma:.2f}")
-    noise = invprob.register.noise.get("gaussian")(sigma=sigma)
+    once = CT((1, *truth.shape[2:]), degrees=operator.degrees)
+    shape = once.image_shape
+    rays = BeerLambert(once.measurement_shape) @ once @ Attenuation(shape, largest)
+    counted = invprob.measure(truth[:, :1], rays, PoissonNoise(photons=photons)).values
+    counts = photons * (counted.double() + 1) / 2
+    print(f"{counts.min():.0f} to {counts.max():.0f} photons arrive")
+    found = line_integrals(counts, photons)
+    values = (2 / largest * found.values - once(torch.ones(1, *shape))).float()
+    sigma = 2 / largest * float((1 / found.weights[found.weights > 0]).mean().sqrt())
     return invprob.Measurements.from_array(
         values.expand(-1, 3, -1, -1),
         operator,
-        noise=noise,
+        noise=GaussianNoise(sigma=sigma),
         record={"names": ["CT_small"], "grey": [True]},
     )
 
