@@ -136,7 +136,8 @@ class _Cut:
             )
         count = sides[3] if len(sides) == 4 else 1
         volume = pick(name, "volumes", "volume", count, selection.volume)
-        shape = (sides[0], sides[1], sides[2] if len(sides) > 2 else 1)
+        first_sides = [*sides, 1][:3]
+        shape = (first_sides[0], first_sides[1], first_sides[2])
         ornt = nibabel.io_orientation(image.affine)
         if not np.isfinite(ornt).all():
             raise FileError(f"{name} does not say how its axes lie: its affine is singular")

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -113,7 +114,10 @@ def test_a_path_that_names_the_patient_is_refused(
 
 def test_the_whole_slice_is_pasted_with_values_beyond_the_window(call, place: Path) -> None:
     values = np.random.default_rng(0).integers(-1000, 1000, (50, 70)).astype(np.int16)
-    about = {"ImagePositionPatient": [1, 2, 3], "ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
+    about: dict[str, Any] = {
+        "ImagePositionPatient": [1, 2, 3],
+        "ImageOrientationPatient": [0, 1, 0, 0, 0, -1],
+    }
     made(
         Path("a.dcm"),
         values,
@@ -171,7 +175,7 @@ def test_a_noisy_volume_is_a_measurement(call, place: Path) -> None:
     assert done.status == 0, done
     assert "brain.nii.gz, axial slice 2 of 0 to 2: window " in done.err
     assert done.last.name.startswith("brain-identity-tv")
-    restored = nibabel.load(done.last / "restored.nii.gz")
+    restored: Any = nibabel.load(done.last / "restored.nii.gz")
     assert restored.shape == (32, 32, 1)
     # Cropped by 4 of 40 voxels; nothing is resized.
     np.testing.assert_allclose(restored.affine[:, 3], [-8, 0, 10, 1])
