@@ -6,6 +6,7 @@ if __name__ != "invprob.operators":
 from invprob.operators.base import LinearOperator, Operator
 from invprob.operators.blur import Blur, GaussianBlur, MotionBlur
 from invprob.operators.circulant import PartialCirculant
+from invprob.operators.coil_maps import estimate_sensitivities, smooth_phase
 from invprob.operators.colour import ChannelMix, Luminance
 from invprob.operators.composition import compose
 from invprob.operators.ct import CT
@@ -23,6 +24,12 @@ from invprob.operators.masks import BoxMask, Mask, RandomMask, StrokeMask
 from invprob.operators.missing import ElementMask, without_missing
 from invprob.operators.mri import MRI
 from invprob.operators.multicoil import MulticoilMRI
+from invprob.operators.multicoil_scan import (
+    CoilScan,
+    Whitened,
+    multicoil_from_kspace,
+    prewhiten,
+)
 from invprob.operators.noise import (
     GaussianNoise,
     Noise,
@@ -55,6 +62,7 @@ __all__ = [
     "Brightness",
     "ChannelMix",
     "Clip",
+    "CoilScan",
     "Crop",
     "DenseGaussian",
     "Each",
@@ -103,11 +111,16 @@ __all__ = [
     "UniformNoise",
     "Weigh",
     "Whiten",
+    "Whitened",
     "compose",
     "each",
+    "estimate_sensitivities",
     "hold_out",
     "line_integrals",
+    "multicoil_from_kspace",
+    "prewhiten",
     "series",
+    "smooth_phase",
     "stack",
     "without_missing",
 ]
