@@ -14,6 +14,7 @@ EXPECTED = {
     "benchmark_operators.py": (["--smoke"], "x its FFTs"),
     "benchmark_quality.py": (["--smoke"], "of the time"),
     "benchmark_step.py": (["--smoke"], "| 32 | 2 | w-plus-s-b | alex-random | low | bf16 |"),
+    "coil_maps.py": (["--smoke"], "white is"),
     "compare_optimisers.py": (["--smoke"], "coarse 64:"),
     "compare_settings.py": (["--smoke"], "sphinx: content=head, noise_maps=free"),
     "draw_methods.py": (["--smoke"], "| `w-plus` |"),

@@ -66,7 +66,8 @@ def test_smooth_images_have_nearly_their_exact_integrals(options: dict[str, Any]
 def test_it_agrees_with_astra(options: dict[str, Any]) -> None:
     astra = pytest.importorskip("astra", reason="astra-toolbox is heavy, and no part of the tests")
     size = 64
-    operator = FanBeam((1, size, size), views=40, **(options | {"axis": 0.0}))
+    symmetric: dict[str, Any] = {**options, "axis": 0.0}
+    operator = FanBeam((1, size, size), views=40, **symmetric)
     image = _phantom(size, size)
     detector = (operator.detector_width, operator.measurement_shape[2])
     angles = np.deg2rad(operator.degrees)
