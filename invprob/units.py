@@ -236,12 +236,11 @@ def in_units(values: Measured, operator: Operator, noise: Noise | None, units: U
 
 def _way(operator: Operator) -> Literal["exactly", "as a picture", "by composition"]:
     """How an operator is brought to images in [-1, 1]."""
-    for name in ("image-range", "attenuation"):
-        if name in operator.names():
-            raise ArgumentError(
-                f"the units are given twice: by the operator {name}, and by image_range, gain or "
-                "offset; leave one out"
-            )
+    if "image-range" in operator.names():
+        raise ArgumentError(
+            "the units are given twice: by the operator image-range, and by image_range, gain or "
+            "offset; leave one out"
+        )
     if isinstance(operator, LinearOperator):
         return "exactly"
     leaves = list(_leaves(operator))

@@ -43,7 +43,7 @@ from invprob.operators.resampling import AreaDownsample, BicubicDownsample
 from invprob.operators.series import LinearSeries, Series, series
 from invprob.operators.stack import LinearStack, Stack, stack
 from invprob.operators.transforms import SubsampledDCT, SubsampledFourier, SubsampledHadamard
-from invprob.operators.transmission import Attenuation, BeerLambert, Transmission, line_integrals
+from invprob.operators.transmission import BeerLambert, Transmission, line_integrals
 from invprob.operators.warps import Affine, Elastic, Perspective
 from invprob.operators.weigh import Weigh
 from invprob.operators.whiten import Whiten
@@ -54,7 +54,6 @@ __all__ = [
     "MRI",
     "Affine",
     "AreaDownsample",
-    "Attenuation",
     "BeerLambert",
     "BicubicDownsample",
     "Blur",

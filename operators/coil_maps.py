@@ -187,7 +187,8 @@ def images_of(kspace: Tensor) -> Tensor:
 def _patches(block: Tensor, kernel: int) -> Tensor:
     """All kernel x kernel patches of a block, (patches, coils · kernel · kernel)."""
     windows = block.unfold(1, kernel, 1).unfold(2, kernel, 1)  # (coils, rows, columns, k, k)
-    return windows.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+    patches: Tensor = windows.permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+    return patches
 
 
 def _coefficients(patches: Tensor, coils: int, kernel: int, threshold: float) -> Tensor:
@@ -204,7 +205,8 @@ def _coefficients(patches: Tensor, coils: int, kernel: int, threshold: float) ->
     for i in range(kernel):
         for j in range(kernel):
             total[:, :, i : i + kernel, j : j + kernel] += projector[:, i, j].flip(-2, -1)
-    return total / kernel**2
+    coefficients: Tensor = total / kernel**2
+    return coefficients
 
 
 def _waves(length: int, kernel: int) -> Tensor:

@@ -1,6 +1,6 @@
-"""Light or X-rays through matter: attenuation, counts of photons, and their logarithm."""
+"""Light or X-rays through matter: what comes through, counts of photons, and their logarithm."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,51 +10,9 @@ from torch import Tensor
 from invprob.calls import checked
 from invprob.errors import ArgumentError
 from invprob.kinds import shown
-from invprob.operators.checks import positive
 from invprob.operators.intensity import Pointwise
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
-
-
-@register.operator("attenuation")
-class Attenuation(Pointwise):
-    """Turn an image into attenuation, which is 0 in air: what `ct` and `fan-beam` integrate.
-
-        μ = largest · (x + 1)/2
-
-    Black, -1, is air, and white, 1, attenuates by `largest` in each pixel. The unit is 1 over the
-    side of a pixel: an attenuation of 0.2/cm and pixels of 0.1 cm are 0.02. The operator is affine,
-    and so it is not linear. Measurements have the shape of the image.
-
-    Raises:
-        ArgumentError: the largest attenuation is not a finite number above 0.
-    """
-
-    image_units = "fixed"
-
-    def __init__(
-        self,
-        image_shape: Shape,
-        largest: Annotated[
-            float,
-            "attenuation of white, per pixel: that of 1 cm times a pixel's side in cm, above 0",
-        ] = 0.02,
-    ) -> None:
-        super().__init__(image_shape)
-        self.largest = positive("largest", largest)
-
-    def forward(self, image: Images) -> Measured:
-        """largest · (x + 1)/2."""
-        return self.largest / 2 * (image + 1)
-
-    @classmethod
-    def example(cls) -> "Attenuation":
-        """Half of the light is left behind one white pixel, on 8 x 8 colour images."""
-        return cls((3, 8, 8), largest=0.7)
-
-    def extra_repr(self) -> str:
-        """The shapes and the largest attenuation."""
-        return f"{super().extra_repr()}, largest={self.largest}"
 
 
 @register.operator("beer-lambert")
@@ -68,9 +26,10 @@ class BeerLambert(Pointwise):
     counts `photons` where y is 1, counts the photons of a scan whose flux is `photons` for each
     detector pixel and view. Its likelihood is that of transmission tomography:
 
-        --operator beer-lambert --operator ct --views 60 --operator attenuation
-        --noise poisson --photons 1e4 --data-term likelihood
+        --operator beer-lambert --operator ct --views 60 --operator image-range --high 0.02
+        --noise poisson --photons 10000 --data-term likelihood
 
+    There `image-range` makes black air, whose attenuation is 0, and white 0.02 in each pixel.
     Counts of a scanner become measurements by y = 2 · counts/flux - 1. Measurements have the shape
     of the image.
     """

@@ -12,9 +12,9 @@ from invprob.losses.data import NegativeLogLikelihood
 from invprob.measurements import measure
 from invprob.operators import (
     CT,
-    Attenuation,
     BeerLambert,
     FanBeam,
+    ImageRange,
     PoissonNoise,
     Weigh,
     line_integrals,
@@ -31,12 +31,16 @@ def _images(shape: tuple[int, ...], seed: int = 5) -> torch.Tensor:
 
 def test_air_lets_everything_through_and_matter_a_power_of_it() -> None:
     shape = (1, 6, 6)
-    scan = BeerLambert((1, 2, 6)) @ CT(shape, degrees="0 90", detectors=6) @ Attenuation(shape)
+    scan = (
+        BeerLambert((1, 2, 6))
+        @ CT(shape, degrees="0 90", detectors=6)
+        @ ImageRange(shape, high=0.02)
+    )
     air, white = -torch.ones(1, *shape, dtype=torch.float64), torch.ones(1, *shape).double()
     assert scan(air).eq(1.0).all()
     np.testing.assert_allclose(scan(white), 2 * np.exp(-0.02 * 6) - 1, atol=1e-14)
     thick = BeerLambert((1, 2, 6)) @ CT(shape, degrees="0 90", detectors=6)
-    thick = thick @ Attenuation(shape, largest=0.3)
+    thick = thick @ ImageRange(shape, high=0.3)
     np.testing.assert_allclose((thick(white) + 1) / 2, np.exp(-0.3 * 6), atol=1e-14)
     assert not scan.linear
 
@@ -44,7 +48,7 @@ def test_air_lets_everything_through_and_matter_a_power_of_it() -> None:
 def test_a_scan_has_the_views_of_its_scanner_as_units() -> None:
     shape = (1, 8, 8)
     for scanner in (CT(shape, views=5), FanBeam(shape, views=5)):
-        scan = BeerLambert(scanner.measurement_shape) @ scanner @ Attenuation(shape)
+        scan = BeerLambert(scanner.measurement_shape) @ scanner @ ImageRange(shape, high=0.02)
         labels = scan.units()
         assert labels is not None and labels.unique().tolist() in ([0, 1, 2, 3, 4], [-1, *range(5)])
 
@@ -53,7 +57,7 @@ def test_the_likelihood_is_that_of_transmission_tomography() -> None:
     """Σ flux exp(-p) + k p is its part that depends on the image; the gradient is A'(k - mean)."""
     shape, largest = (1, 7, 7), 0.3
     scanner = CT(shape, views=4)
-    scan = BeerLambert(scanner.measurement_shape) @ scanner @ Attenuation(shape, largest=largest)
+    scan = BeerLambert(scanner.measurement_shape) @ scanner @ ImageRange(shape, high=largest)
     rng = np.random.default_rng(1)
     truth, guess = _images(shape, 1), _images(shape, 2).requires_grad_()
     matrix = dense(scanner).numpy()
@@ -73,7 +77,7 @@ def test_the_likelihood_is_that_of_transmission_tomography() -> None:
 def test_measured_counts_are_whole_numbers_around_their_mean() -> None:
     shape = (1, 16, 16)
     scanner = CT(shape, views=40)
-    scan = BeerLambert(scanner.measurement_shape) @ scanner @ Attenuation(shape, largest=0.05)
+    scan = BeerLambert(scanner.measurement_shape) @ scanner @ ImageRange(shape, high=0.05)
     image = _images(shape)
     taken = measure(image, scan, PoissonNoise(photons=FLUX), seed=3)
     counts = (taken.values.double() + 1) / 2 * FLUX
@@ -175,8 +179,3 @@ def test_wrong_counts_are_named(arguments: tuple[Any, ...], message: str) -> Non
 def test_wrong_weights_are_named(weights: np.ndarray, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         Weigh((1, 2, 2), weights)
-
-
-def test_wrong_attenuation_is_named() -> None:
-    with pytest.raises(ArgumentError, match="largest must be above 0, got -1"):
-        Attenuation((1, 2, 2), largest=-1)
