@@ -87,7 +87,8 @@ def prewhiten(kspace: Tensor | ArrayLike, noise: Tensor | ArrayLike) -> Whitened
             "the covariance of noise is singular: a coil is silent, or the sum of others; leave it "
             "out of kspace and noise"
         )
-    matrix = torch.linalg.solve_triangular(factor, torch.eye(coils).to(factor), upper=False)
+    identity = torch.eye(coils, dtype=factor.dtype, device="cpu")
+    matrix = torch.linalg.solve_triangular(factor, identity, upper=False)
     return Whitened(torch.einsum("ab,b...->a...", matrix, data), matrix)
 
 
@@ -151,7 +152,7 @@ def multicoil_from_kspace(
         scale = float(image.quantile(_BRIGHT))
     if not 0 < scale < float("inf"):
         raise ArgumentError(f"scale must be above 0, got {scale:g}; it is the brightness of white")
-    black = operator(-torch.ones(1, *operator.image_shape, dtype=values.dtype))[0]
+    black = operator(values.new_full((1, *operator.image_shape), -1.0))[0]
     return CoilScan(2 / scale * values + black, operator, scale)
 
 
