@@ -95,13 +95,10 @@ def without_missing(array: Tensor | ArrayLike, operator: Operator) -> tuple[Meas
 
     Raises:
         ShapeError: the array has another shape.
-        ArgumentError: everything is missing, or each image misses something else.
+        ArgumentError: it holds no real numbers, everything is missing, or each image misses
+            something else.
     """
-    if isinstance(array, Tensor):
-        values = array.detach().to("cpu", torch.float64)
-    else:
-        plain = np.ma.asarray(array, np.float64).filled(np.nan)
-        values = torch.from_numpy(np.array(plain))
+    values = _with_nan(array)
     shape = operator.measurement_shape
     if tuple(values.shape) == shape:
         values = values[None]
@@ -123,3 +120,19 @@ def without_missing(array: Tensor | ArrayLike, operator: Operator) -> tuple[Meas
         raise ArgumentError("there are no measurements: all of them are missing")
     mask = ElementMask(shape, mask=seen[0].double())
     return filled, compose([mask, operator])
+
+
+def _with_nan(array: Tensor | ArrayLike) -> Tensor:
+    """Real numbers in float64, NaN where they are masked."""
+    if isinstance(array, Tensor):
+        array = array.detach().cpu().resolve_conj().resolve_neg().numpy()
+    try:
+        numbers = np.ma.asarray(array)
+    except ValueError as error:
+        raise ArgumentError(f"array must be one array of numbers: {error}") from error
+    if numbers.dtype.kind not in "buif":
+        raise ArgumentError(
+            f"array must hold real numbers, got {numbers.dtype}; give complex ones a last axis of "
+            "2, by numpy.stack([y.real, y.imag], -1)"
+        )
+    return torch.from_numpy(numbers.astype(np.float64).filled(np.nan))

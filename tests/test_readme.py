@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "docs/start.md",
+    "docs/importing.md",
     "docs/scanners.md",
     "docs/medical.md",
     "docs/auto.md",

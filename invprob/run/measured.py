@@ -96,8 +96,10 @@ def load_measured(
     given = (config.image_range, config.gain, config.offset)
     if taken.limits is not None and all(one is None for one in given):
         units = units._replace(image_range=taken.limits)
-        low, high = taken.limits
-        notes = (*notes, f"black is {low:g} and white {high:.3g} (--image-range names others)")
+        notes = (
+            *notes,
+            "white is a little more than the zero-filled image reaches (--image-range)",
+        )
     measurements = Measurements.from_array(
         taken.values,
         taken.operator,

@@ -170,9 +170,16 @@ def missing_note(values: torch.Tensor) -> str:
     """
     missing = ~values[0].isfinite()
     count, places = int(missing.sum()), missing.nonzero()
-    ends = zip(places.amin(0).tolist(), places.amax(0).tolist(), strict=True)
-    where = " x ".join(f"{low} to {high}" for low, high in ends)
+    ends = zip(places.amin(0).tolist(), places.amax(0).tolist(), missing.shape, strict=True)
+    where = ", ".join(_extent(low, high, length) for low, high, length in ends)
     return (
-        f"{count} of {missing.numel()} numbers are missing ({count / missing.numel():.2%}), at "
-        f"{where} of {tuple(missing.shape)}: an element-mask leaves them out"
+        f"{count} of {missing.numel()} numbers are missing ({count / missing.numel():.2%}), within "
+        f"({where}) of {tuple(missing.shape)}: an element-mask leaves them out"
     )
+
+
+def _extent(low: int, high: int, length: int) -> str:
+    """From where to where along an axis."""
+    if high - low + 1 == length:
+        return "all"
+    return str(low) if low == high else f"{low} to {high}"
