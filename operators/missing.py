@@ -1,6 +1,6 @@
 """Measurements of which some are missing: dead detector pixels, samples that were never taken."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -127,7 +127,7 @@ def _with_nan(array: Tensor | ArrayLike) -> Tensor:
     if isinstance(array, Tensor):
         array = array.detach().cpu().resolve_conj().resolve_neg().numpy()
     try:
-        numbers = np.ma.asarray(array)
+        numbers: Any = np.ma.asarray(array)
     except ValueError as error:
         raise ArgumentError(f"array must be one array of numbers: {error}") from error
     if numbers.dtype.kind not in "buif":
