@@ -24,9 +24,9 @@ import invprob
 from invprob.formats.scan import Selection
 from invprob.operators import (
     CT,
-    Attenuation,
     BeerLambert,
     GaussianNoise,
+    ImageRange,
     PoissonNoise,
     line_integrals,
 )
@@ -118,7 +118,7 @@ def scan(truth: Images, operator: CT, largest: float, photons: float) -> invprob
     """
     once = CT((1, *truth.shape[2:]), degrees=operator.degrees)
     shape = once.image_shape
-    rays = BeerLambert(once.measurement_shape) @ once @ Attenuation(shape, largest)
+    rays = BeerLambert(once.measurement_shape) @ once @ ImageRange(shape, high=largest)
     counted = invprob.measure(truth[:, :1], rays, PoissonNoise(photons=photons)).values
     counts = photons * (counted.double() + 1) / 2
     print(f"{counts.min():.0f} to {counts.max():.0f} photons arrive")
