@@ -148,10 +148,10 @@ class Units:
     def notes(self) -> list[str]:
         """What a user should know of them, a line each; nothing of the usual units."""
         lines = [] if self.usual else [str(self)]
-        if self.unknown:
+        if "gain" in self.unknown:
             lines.append(
-                f"nothing but what the generator draws tells the brightness of the image from "
-                f"{' and '.join(self.unknown)}"
+                "a darker image and a larger gain measure the same: nothing but what the generator "
+                "draws tells them apart, so check the gain, and give it as a number if you can"
             )
         return lines
 

@@ -29,6 +29,7 @@ EXPECTED = {
     "new_prior.py": ([], "PSNR"),
     "restore_dicom.py": (["--smoke", "--figure", "dicom.png"], "s of processor time"),
     "score_encoders.py": (["--smoke"], "2 held-out samples"),
+    "unknown_gain.py": (["--smoke"], "| nothing: both known |"),
 }
 ELSEWHERE = {  # have tests of their own, in tests/training
     "draw_edits.py",

@@ -16,6 +16,7 @@ PAGES = [
     "docs/importing.md",
     "docs/scanners.md",
     "docs/medical.md",
+    "docs/units.md",
     "docs/auto.md",
     "docs/choosing.md",
     "docs/notebooks.md",

@@ -474,6 +474,43 @@ def test_methods_without_a_generator_are_refused_where_the_gain_is_not_known(met
         invprob.restore(taken, method=method, steps=1)
 
 
+@pytest.mark.parametrize("weigh", [False, True])
+def test_an_unknown_offset_leaves_linear_methods_their_minimum(weigh: bool) -> None:
+    """Tikhonov with a free offset against the normal equations of image and offset together."""
+    shape = (1, 8, 8)
+    operator = PartialCirculant(shape, ratio=0.6, seed=1)
+    matrix = np.asarray(dense(PartialCirculant(shape, ratio=0.6, seed=1).double()), np.float64)
+    rng = np.random.default_rng(0)
+    x = 0.5 * picture(8)[:, :1].numpy().reshape(-1)
+    y = matrix @ x + 3.0 + 0.05 * rng.normal(size=len(matrix))
+    weights = rng.uniform(0.5, 2, len(y)) if weigh else np.ones(len(y))
+    taken = Measurements.from_array(y, operator, offset="auto", weights=weights if weigh else None)
+    smoothness = 0.1
+    solution = invprob.restore(
+        taken, method="tikhonov", steps=20000, options={"smoothness": smoothness, "tolerance": 1e-7}
+    )
+    difference = np.eye(8, k=1)[:7] - np.eye(8)[:7]
+    down, right = np.kron(difference, np.eye(8)), np.kron(np.eye(8), difference)
+    root = np.sqrt(weights / weights.mean())[:, None]
+    design = np.vstack(
+        [
+            np.hstack([root * matrix, root]),
+            *[np.hstack([math.sqrt(smoothness) * d, np.zeros((56, 1))]) for d in (down, right)],
+        ]
+    )
+    best = scipy.linalg.lstsq(design, np.concatenate([root[:, 0] * y, np.zeros(112)]))[0]
+    assert np.abs(best[:-1]).max() < 1  # so that the limits of the range play no part
+    assert solution.image.flatten().numpy() == pytest.approx(best[:-1], abs=1e-3)
+    found = estimate(taken.units, taken.values, taken.operator(), solution.image)
+    assert float(found.offset) == pytest.approx(best[-1], abs=1e-3)
+
+
+def test_the_pseudo_inverse_needs_the_offset() -> None:
+    taken = Measurements.from_array(picture(8).float(), Identity((3, 8, 8)), offset="auto")
+    with pytest.raises(ArgumentError, match="offset"):
+        invprob.restore(taken, method="pinv")
+
+
 def test_a_warning_of_other_units_names_the_option() -> None:
     operator = PartialCirculant(SHAPE, ratio=0.5, seed=1)
     y = operator((picture().float() + 1) * 127.5)

@@ -7,7 +7,7 @@ hands both to the terms of the stage. The objective is the weighted sum of what 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from invprob.contracts import Contract
 from invprob.errors import ArgumentError
@@ -41,15 +41,16 @@ class Term(Contract, ABC):
         weight: weight of the term in the objective, at least 0.
 
     Attributes:
-        by_prediction: whether the bound term may be handed another prediction than that of the
-            operator, such as what a detector makes of it.
+        detector: what may be unknown of a detector that stands between the operator and the bound
+            term (`invprob.losses.Calibrated`): gain and offset; the offset alone, which keeps a
+            linear prediction linear in the image; or nothing.
 
     Raises:
         ArgumentError: the weight is negative or not finite.
     """
 
     called: ClassVar[tuple[str, ...]] = ("bind",)
-    by_prediction: ClassVar[bool] = True
+    detector: ClassVar[Literal["any", "offset", "none"]] = "any"
 
     name: str
     weight: float

@@ -126,7 +126,8 @@ class Calibrated(Term):
     """Another term, of what the detector makes of the prediction.
 
     The gradient goes through g and o as well. For the squared misfit it need not, because they are
-    where its derivatives vanish (envelope theorem); for other terms it must.
+    where its derivatives vanish (envelope theorem); for other terms it must. Where only the offset
+    is unknown, A x + o e - y = P (A x - y) with the projection P away from e, which is linear in x.
 
     Args:
         term: what compares prediction and measurement.
@@ -138,10 +139,10 @@ class Calibrated(Term):
 
     def __init__(self, term: Term, units: Units) -> None:
         super().__init__(term.name, term.weight)
-        if units.unknown and not term.by_prediction:
+        if term.detector != "any" and set(units.unknown) - {term.detector}:
             raise ArgumentError(
                 f"{' and '.join(units.unknown)} cannot be estimated beside the term {term.name!r}, "
-                "which needs them; take a method that descends by gradients, such as "
+                "which needs to know; take a method that descends by gradients, such as "
                 "sphinx-adapted, sphinx or ilo"
             )
         self.term, self.units = term, units

@@ -115,7 +115,7 @@ class DataDual(Term):
         ArgumentError: λ is negative; by `bind`, the operator is not linear.
     """
 
-    by_prediction = False
+    detector = "offset"
 
     def __init__(self, fidelity: float, sigma: float) -> None:
         super().__init__("data-dual", 1.0)

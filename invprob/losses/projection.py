@@ -27,7 +27,7 @@ class ProjectedGradient(Term):
         ArgumentError: the step is not positive and finite, or `inner` is below 1.
     """
 
-    by_prediction = False
+    detector = "none"
 
     def __init__(self, step: float, inner: int, weight: float = 1.0) -> None:
         super().__init__("projection", weight)

@@ -111,7 +111,7 @@ def make(
         data_term,
         observed,
         smooth,
-        linear and not unknown,  # what the detector makes of it is not
+        linear and "gain" not in unknown,  # else what the detector makes of it is not
     )
     if data_term == "stochastic":
         check_stochastic(problem.measurement_shape)
@@ -306,8 +306,12 @@ def restore(
 
 
 def _check_unknown(name: str, unknown: Sequence[str]) -> None:
-    """Refuse methods without a generator where the brightness of the image is not known."""
-    if unknown and (name == "auto" or not needs_generator(name)):
+    """Refuse methods that cannot tell the image from what is not known of the detector."""
+    if list(unknown) == ["offset"] and name == "pinv":
+        raise ArgumentError(
+            "the pseudo-inverse needs to know the offset; take tv, or give the offset as a number"
+        )
+    if "gain" in unknown and (name == "auto" or not needs_generator(name)):
         tries = "tries methods that have" if name == "auto" else "has"
         raise ArgumentError(
             f"the method {name} {tries} no generator, and without one nothing tells the brightness "

@@ -88,9 +88,11 @@ class Views:
 
 
 def view(measurements: Measurements, operator: Operator, mean: Images | None) -> Views:
-    """Compute A⁺y where the operator is linear, and see whether the measurement is an image."""
+    """Compute A⁺y where operator and detector allow it, and see whether y is an image."""
     values = measurements.values
-    pinv = operator.pinv(values) if isinstance(operator, LinearOperator) else None
+    pinv = None
+    if isinstance(operator, LinearOperator) and not measurements.units.unknown:
+        pinv = operator.pinv(values)
     shape = operator.measurement_shape
     looks = len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) >= 8
     if mean is not None:
