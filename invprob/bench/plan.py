@@ -253,7 +253,7 @@ def _files(path: str) -> list[Path]:
         raise FileError(f"there is no file or folder {path!r}")
     pattern = Path(path).absolute()
     found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-    files = sorted(file.resolve() for file in found if file.suffix.lower() in SUFFIXES)
+    files = sorted(file.resolve() for file in found if file.name.lower().endswith(SUFFIXES))
     if not files:
         raise FileError(f"no picture ({', '.join(SUFFIXES)}) is named like {path!r}")
     return files

@@ -46,7 +46,7 @@ def read_numpy(path: Path, selection: Selection) -> Scan:
     """
     try:
         with path.open("rb"):  # so that a missing file is told as such
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
     except (ValueError, EOFError) as error:

@@ -6,7 +6,7 @@ The frame is as it is stored: the first row is at the top. Rescale slope and int
 
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,8 @@ _GROUPS = {
     "ImagePositionPatient": "PlanePositionSequence",
     "ImageOrientationPatient": "PlaneOrientationSequence",
 }
+# Modalities whose images often bear names and dates: ultrasound, captures, photographs.
+_WRITTEN_UPON = ("US", "OT", "SC", "ES", "XC", "GM", "DOC", "IVUS")
 # Words in patients' names that say that there is no name.
 _NOBODY = frozenset(
     [
@@ -152,7 +154,8 @@ def read_dicom(path: Path, selection: Selection) -> Scan:
             part=f"frame {frame.number} of 0 to {count - 1}" if count > 1 else "",
             series=str(dataset.get("SeriesInstanceUID") or ""),
             identity=_identity(dataset),
-            notes=_notes(Path(path).name, frame),
+            notes=_notes(path.name, frame),
+            words=_words(path.name, frame),
         )
 
 
@@ -327,14 +330,20 @@ def words_of(text: str) -> list[str]:
     return "".join(c if c.isalnum() else " " for c in text.lower()).split()
 
 
+def _words(name: str, frame: Frame) -> str:
+    """What a user should know of words in the pixels; "" where there is nothing to know."""
+    burned = frame.get("BurnedInAnnotation")
+    if burned != "YES" and (burned == "NO" or frame.get("Modality", "OT") not in _WRITTEN_UPON):
+        return ""
+    says = "says" if burned == "YES" else "does not deny"
+    return f"{name} {says} that words are burned into its pixels; see whether they name the patient"
+
+
 def _notes(name: str, frame: Frame) -> tuple[str, ...]:
-    notes: Mapping[str, bool] = {
-        f"{name} says that words are burned into its pixels; they may name the patient": frame.get(
-            "BurnedInAnnotation"
+    """What is odd about the values of a file."""
+    if frame.get("VOILUTSequence") or frame.get("VOILUTFunction", "LINEAR") == "SIGMOID":
+        return (
+            f"the display of {name} is a table or a curve, in place of which a straight window is "
+            "taken",
         )
-        == "YES",
-        f"the display of {name} is a table or a curve, in place of which a straight window is "
-        "taken": bool(frame.get("VOILUTSequence"))
-        or frame.get("VOILUTFunction", "LINEAR") == "SIGMOID",
-    }
-    return tuple(note for note, holds in notes.items() if holds)
+    return ()

@@ -144,7 +144,8 @@ class Scan:
         part: which part of the file this is, such as "frame 3 of 0 to 29"; "" if all of it.
         series: what is equal for the files of one series; "" where it is not known.
         identity: words by which the patient could be known, in lower case.
-        notes: what is odd about the file, in sentences.
+        notes: what is odd about the values, in sentences.
+        words: that words may be burned into the pixels, in a sentence; "" where there are none.
     """
 
     kind: str
@@ -158,6 +159,7 @@ class Scan:
     series: str = field(default="", repr=False)
     identity: frozenset[str] = field(default=frozenset(), repr=False)
     notes: tuple[str, ...] = ()
+    words: str = ""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -216,8 +218,12 @@ def pick(name: str, what: str, option: str, count: int, asked: int | None) -> in
     """
     if count < 1:
         raise FileError(f"{name} holds no {what}")
-    if asked is None and count == 1:
+    if count == 1 and asked in (None, 0):
         return 0
+    if count == 1:
+        raise FileError(
+            f"{name} holds a single one of {what}, and none numbered {asked}; leave --{option} out"
+        )
     if asked is None or not 0 <= asked < count:
         wrong = "" if asked is None else f", and none numbered {asked}"
         raise FileError(

@@ -159,6 +159,7 @@ def _white(picture: Picture, most: float, white: float | None) -> float:
         raise FileError(
             f"{name} holds {kind} up to {most:.10g}, and does not say which one is white; say it, "
             f"for example --white {guess:.10g} (in Python white={guess:.10g})"
+            + ("; or take all values: --window percentiles" if picture.white is None else "")
         )
     return picture.white
 

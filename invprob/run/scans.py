@@ -147,13 +147,16 @@ def check_scans(paths: Sequence[Path], scans: Sequence[WindowedScan | None], *, 
 
 
 def window_notes(scans: Sequence[WindowedScan | None]) -> list[str]:
-    """The windows of scans, in one line where they are alike or many."""
+    """The windows of scans, in one line, and in another whether words may lie in the pixels."""
     found = [one for one in scans if one is not None]
     if not found:
         return []
     alike = len({one.window for one in found}) == 1
     more = f"; {len(found) - 1} more " + ("likewise" if alike else "with windows of their own")
-    return [found[0].describe() + (more if len(found) > 1 else "")]
+    words = [one.scan.words for one in found if one.scan.words]
+    likewise = f"; {len(words) - 1} more likewise" if len(words) > 1 else ""
+    windows = found[0].describe() + (more if len(found) > 1 else "")
+    return [windows, words[0] + likewise] if words else [windows]
 
 
 def window_records(scans: Sequence[tuple[int, WindowedScan | None]]) -> dict[str, Any]:

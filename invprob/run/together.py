@@ -92,6 +92,8 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
             "or give measurements (--measurements FILE)"
         )
     read_units(config)
+    if not (config.images or config.measured):
+        _check_no_scan(config, settings)
     if config.measured:
         _check_no_truth(config, settings)
         return
@@ -104,6 +106,15 @@ def check_together(config: "RunConfig", settings: Mapping[str, RunSetting]) -> N
             )
     if not (config.images or config.samples):
         raise ArgumentError("there is no image: name a file, or a sample (--sample NAME)")
+
+
+def _check_no_scan(config: "RunConfig", settings: Mapping[str, RunSetting]) -> None:
+    """What picks a part of a file needs a file."""
+    for name in ("window", "frame", "plane", "index", "volume", "dataset"):
+        if getattr(config, name) is not None:
+            raise ArgumentError(
+                f"{_given(settings[name])} picks a part of a file, and none is named; leave it out"
+            )
 
 
 def _check_window(config: "RunConfig", window: str) -> None:

@@ -237,7 +237,10 @@ def test_pictures_take_no_window_and_samples_stay_as_they_are(
 ) -> None:
     said = refuse("solve", "../grey.png", *IDENTITY, *QUICK, *WIDE)
     assert "--window is not for" in said and "a picture takes none" in said
+    said = refuse("solve", "--sample", "cat", *IDENTITY, *QUICK, *WIDE)
+    assert "--window picks a part of a file, and none is named" in said
     source = shipped("MR_small.dcm")
+    assert "holds a single one of frames" in refuse("solve", source, *IDENTITY, "--frame", 3)
     done = call("solve", source, "--sample", "cat", *IDENTITY, *QUICK, "--out", "run")
     assert done.status == 0, done
     assert Path("run/MR_small/restored.dcm").exists()
@@ -245,6 +248,15 @@ def test_pictures_take_no_window_and_samples_stay_as_they_are(
     assert "window must be two numbers" in refuse("solve", source, *IDENTITY, "--window", "soft")
     said = refuse("solve", source, *IDENTITY, "--stop", "plateau", "--window", 25)
     assert "--stop plateau:window=25" in said
+
+
+def test_words_in_the_pixels_are_spoken_of(call, place: Path) -> None:
+    source = shipped("examples_rgb_color.dcm")
+    done = call("solve", source, *IDENTITY, *QUICK, "--out", "run")
+    assert done.status == 0, done
+    assert "examples_rgb_color.dcm does not deny that words are burned into" in done.err
+    dataset = pydicom.dcmread("run/restored.dcm")
+    assert (dataset.Rows, dataset.SamplesPerPixel) == (32, 3)
 
 
 def test_measurements_carry_the_window(call, place: Path) -> None:

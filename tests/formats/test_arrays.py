@@ -3,6 +3,7 @@
 import gzip
 import json
 import tracemalloc
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ def test_bad_arrays_are_refused_in_one_line(tmp_path: Path) -> None:
     saved(tmp_path / "line.npy", STACK[0, 0])
     saved(tmp_path / "empty.npy", STACK[0, :0])
     stored(tmp_path / "complex.h5", a=STACK[0] * 1j)
+    with zipfile.ZipFile(tmp_path / "zip.npy", "w") as archive:
+        archive.writestr("a", "b")
     cases = {
+        "zip.npy": "no array of NumPy",
         "pickle.npy": "no array of NumPy",
         "text.npy": "no array of NumPy",
         "cut.npy": "no array of NumPy, or a part of one",

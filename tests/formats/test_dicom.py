@@ -290,3 +290,21 @@ def test_files_are_known_by_their_first_bytes(tmp_path: Path) -> None:
     missing = tmp_path / "missing.dcm"
     with pytest.raises(FileError, match=re.escape(f"{str(missing)!r} cannot be read: no such")):
         load_image(missing)
+
+
+@pytest.mark.parametrize(
+    ("modality", "burned", "said"),
+    [
+        ("CT", None, None),
+        ("CT", "YES", "says that words"),
+        ("US", None, "does not deny that words"),
+        ("US", "NO", None),
+    ],
+)
+def test_words_in_the_pixels_are_warned_of(
+    modality: str, burned: str | None, said: str | None, tmp_path: Path
+) -> None:
+    more = {"Modality": modality, **({} if burned is None else {"BurnedInAnnotation": burned})}
+    words = read_scan(made(tmp_path / "a.dcm", np.eye(8, dtype=np.uint8), **more)).words
+    assert bool(words) is (said is not None)
+    assert said is None or said in words
