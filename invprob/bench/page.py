@@ -54,7 +54,8 @@ def write_sweep_report(path: Path, out: Path) -> None:
 
 
 def _records(path: Path) -> list[Record]:
-    """The records of all runs that were begun."""
+    """The records of all runs that were begun, in the order of the sweep where that is known."""
+    order = {row["id"]: at for at, row in enumerate(_csv(path / "runs.csv"))}
     try:
         names = sorted(file.stem for file in (path / "records").glob("*.json"))
     except OSError as error:
@@ -62,7 +63,7 @@ def _records(path: Path) -> list[Record]:
     found = [record for name in names if (record := load_record(path, name)) is not None]
     if not found:
         raise RunError(f"no run of the sweep in {str(path)!r} has begun, so there is no report")
-    return found
+    return sorted(found, key=lambda record: order.get(record.id, len(order)))
 
 
 def _content(path: Path, records: Sequence[Record], *, linked: bool) -> tuple[str, Html]:
@@ -124,7 +125,7 @@ def _notices(path: Path, records: Sequence[Record]) -> list[str]:
 
 def _runs(path: Path, records: Sequence[Record], *, linked: bool) -> Html:
     """A row for each run that was begun; axes on which all runs agree are left out."""
-    varied = [axis for axis in AXES if len({record.at[axis] for record in records}) > 1]
+    varied = _varied([record.at for record in records])
     known = [one for one in COLUMNS if any(one.read(record) is not None for record in records)]
     headers = [Header("result", "picture")]
     headers += [
@@ -141,6 +142,15 @@ def _runs(path: Path, records: Sequence[Record], *, linked: bool) -> Html:
         cells += [_score(one, record) for one in known]
         rows.append(cells)
     return sortable("runs-table", headers, rows, caption="All runs; a header sorts the table")
+
+
+def _varied(labels: Sequence[Mapping[str, str]]) -> list[str]:
+    """The axes on which labels differ; a set of one image says no more than the image."""
+    counts = {axis: len({at[axis] for at in labels}) for axis in AXES}
+    varied = [axis for axis in AXES if counts[axis] > 1]
+    if counts["set"] == counts["image"]:
+        varied = [axis for axis in varied if axis != "set"]
+    return varied
 
 
 def _thumbnail(path: Path, record: Record, *, pictured: bool, linked: bool) -> str:

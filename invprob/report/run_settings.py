@@ -19,6 +19,7 @@ from invprob.run.record import RunRecord
 from invprob.run.settings import Named
 
 SCAN = "the result in the format of its scan"
+MOST = 24  # folders of images that are listed
 FILES: Mapping[str, str] = {
     files.IMAGE: "the result",
     files.COMPARISON: "truth, measurement or its pseudo-inverse, result, error",
@@ -127,6 +128,10 @@ def files_part(path: Path) -> Html:
     scans = sorted(file.name for file in path.glob("*.*") if file.stem in (RESTORED, PASTED))
     found += [(name, SCAN) for name in scans if name not in FILES]
     rows = [[name, _size((path / name).stat().st_size), marked(said)] for name, said in found]
+    inside = sorted(file.parent.name for file in path.glob(f"*/{files.COMPARISON}"))
+    rows += [[f"{name}/", "", "its picture, comparison and scores"] for name in inside[:MOST]]
+    if len(inside) > MOST:
+        rows.append([f"and {len(inside) - MOST} more", "", "folders of an image each"])
     where = tag("p", "The folder is ", tag("code", str(path.resolve())), ".")
     return joined([where, table(["file", "size", "what it holds"], rows, caption="Files")])
 
