@@ -33,8 +33,13 @@ def read_fastmri(file: "h5py.File", path: Path, wanted: Wanted) -> KSpace:
         FileError: k-space contradicts the header.
         ArgumentError: there is no such slice.
     """
-    stored = Dataset(file["kspace"])
     name = path.name
+    if wanted.dataset not in (None, "kspace"):
+        raise FileError(
+            f"{name} is a file of fastMRI, of which kspace is read; leave --dataset out, got "
+            f"{wanted.dataset!r}"
+        )
+    stored = Dataset(file["kspace"])
     if stored.dtype.kind != "c" or len(stored.shape) not in (3, 4):
         raise FileError(
             f"{name}: kspace must be complex (slices, rows, columns) or (slices, coils, rows, "

@@ -82,6 +82,30 @@ class KSpace:
             self, values=values, lines=self.lines[kept] - left, width=side, seen=seen, pixel=pixel
         )
 
+    def only(self, lines: NDArray[np.int64]) -> "KSpace":
+        """Keep some of the measured lines, as if no others had been measured.
+
+        Args:
+            lines: their columns.
+
+        Raises:
+            ArgumentError: one of them was not measured.
+        """
+        absent = np.setdiff1d(lines, self.lines)
+        if len(absent):
+            raise ArgumentError(
+                f"lines names column {absent[0]}, which the file does not hold; it holds "
+                f"{len(self.lines)} of {self.width} columns"
+            )
+        kept = np.isin(self.lines, lines)
+        seen = None if self.seen is None else self.seen[:, kept]
+        return replace(
+            self.say(f"{int(kept.sum())} of them kept"),
+            values=self.values[:, :, kept],
+            lines=self.lines[kept],
+            seen=seen,
+        )
+
     def zero_filled(self) -> NDArray[np.complex64]:
         """The coils' images with zeros where nothing was measured, (coils, rows, width)."""
         return _images(self._whole(self.values))

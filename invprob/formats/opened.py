@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import h5py
 
 # Endings of files that hold arrays, beside pictures.
-SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".hdf", ".mat", ".cfl", ".hdr")
+SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".hdf", ".mrd", ".mat", ".cfl", ".hdr")
 
 _STARTS = (0, 512, 1024, 2048)  # where HDF5 may begin; MATLAB's own header comes before
 

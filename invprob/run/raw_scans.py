@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from invprob.errors import ArgumentError, InvprobError
+from invprob.formats.ismrmrd_raw import is_raw
 from invprob.formats.opened import SUFFIXES, Held, open_arrays
 from invprob.formats.stored import Array
 from invprob.formats.wanted import Wanted, choose
@@ -27,7 +28,7 @@ Reader: TypeAlias = Callable[[Held, Path, Named, Wanted, int | None], RawScan]
 
 READERS: dict[str, Reader] = {"ct": read_ct, "mri": read_mri, "multicoil-mri": read_mri}
 TIFF = (".tif", ".tiff")  # pictures, unless a sinogram is asked for
-HDF5 = (".h5", ".hdf5", ".hdf")
+HDF5 = (".h5", ".hdf5", ".hdf", ".mrd")
 
 
 def wanted_of(config: RunConfig) -> Wanted:
@@ -68,6 +69,11 @@ def read_array_file(path: Path, config: RunConfig) -> Array:
     """
     wanted = _checked(path, config)
     with open_arrays(path) as held:
+        if held.file is not None and is_raw(held.file):
+            raise ArgumentError(
+                f"{path.name} holds raw data of a scanner, which mri and multicoil-mri measure: "
+                "--operator multicoil-mri"
+            )
         return choose(held.arrays, wanted, path.name).part()
 
 

@@ -15,7 +15,7 @@ from invprob.formats.ismrmrd_raw import is_raw, read_raw
 from invprob.formats.kspace import CALIBRATION, KSpace
 from invprob.formats.opened import Held, kind_of, open_arrays
 from invprob.formats.wanted import Wanted, choose
-from invprob.operators.kspace import read_lines
+from invprob.operators.kspace import ACCELERATION, CENTRE_FRACTION, read_lines
 from invprob.run.config import Named
 from invprob.run.taken import RawScan, check_size
 
@@ -37,6 +37,12 @@ def read_mri(held: Held, path: Path, named: Named, wanted: Wanted, size: int | N
         FileError: the file is damaged or contradicts itself.
         ArgumentError: what is asked for is not there, or an option does not fit the file.
     """
+    drawn = (named.settings.get("acceleration"), named.settings.get("centre_fraction"))
+    if drawn not in ((None, None), (ACCELERATION, CENTRE_FRACTION)):
+        raise ArgumentError(
+            f"{path.name} says which lines were measured: leave --acceleration and "
+            "--centre-fraction out, or keep some of the lines, --lines"
+        )
     found = _read(held, path, named, wanted)
     coils = len(found.values)
     if named.name == "mri" and coils > 1:
@@ -73,10 +79,11 @@ def read_mri(held: Held, path: Path, named: Named, wanted: Wanted, size: int | N
 
 
 def _read(held: Held, path: Path, named: Named, wanted: Wanted) -> KSpace:
-    if held.file is not None and is_raw(held.file):
-        return read_raw(held.file, path, wanted)
-    if held.file is not None and is_fastmri(held.file):
-        return read_fastmri(held.file, path, wanted)
+    given = named.settings.get("lines")
+    if held.file is not None and (is_raw(held.file) or is_fastmri(held.file)):
+        read = read_raw if is_raw(held.file) else read_fastmri
+        found = read(held.file, path, wanted)
+        return found if given is None else found.only(read_lines(found.width, given).numpy())
     stored = choose(held.arrays, wanted, path.name)
     usual = {
         ("bart", "mri"): kspace_arrays.BART,
@@ -87,7 +94,6 @@ def _read(held: Held, path: Path, named: Named, wanted: Wanted) -> KSpace:
         (held.kind, named.name),
         kspace_arrays.SINGLE if named.name == "mri" else kspace_arrays.COILS,
     )
-    given = named.settings.get("lines")
     lines = None if given is None else (lambda columns: _lines(given, columns))
     return kspace_arrays.read_kspace(stored, wanted, usual, lines)
 

@@ -85,6 +85,20 @@ def test_a_generator_sees_the_middle_of_k_space(call, refuse, place: Path) -> No
     )
 
 
+def test_lines_of_a_file_are_thinned_out_and_not_drawn(call, refuse, place: Path) -> None:
+    words = ("import-measurements", raw_file("raw.h5"), *MULTI, "--out", "y.st")
+    assert "leave --acceleration and --centre-fraction out" in refuse(*words, "--acceleration", 2)
+    assert "lines names column 1, which the file does not hold" in refuse(*words, "--lines", "1 2")
+    assert call(*words, "--lines", "8 9 10 11 12 13 14 15 16 2").status == 0
+    lines = Measurements.load("y.st").operator_spec["operators"][0]["lines"]
+    assert lines == [2, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+    write_fastmri(Path("f.h5"), transformed(COILS)[None], header(ROWS, COLUMNS, ROWS))
+    fast = ("import-measurements", "f.h5", *MULTI, "--out", "z.st")
+    assert "of which kspace is read" in refuse(*fast, "--dataset", "kspce")
+    other = ("--operator", "circulant", "--ratio", 0.1, "--out", "z.st")
+    assert "raw data of a scanner" in refuse("import-measurements", "raw.h5", *other)
+
+
 def test_the_same_k_space_in_other_formats(call, place: Path) -> None:
     kspace = transformed(COILS)
     kspace[:, :, [column for column in range(COLUMNS) if column not in LINES]] = 0
