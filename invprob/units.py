@@ -32,6 +32,7 @@ from invprob.types import Images, Measured
 
 Known: TypeAlias = float | Literal["auto"]
 KEY = "physical_units"  # in the record of measurements
+_ALIKE = 0.999  # correlation above which an offset looks like a brighter image
 _NEAR = (1 / 20, 4.0)  # sizes, as a share of those of images in [-1, 1], that need no other scale
 
 
@@ -49,6 +50,8 @@ class Units:
         grey: from the values, the operator's measurement of an image of this grey value was
             subtracted.
         way: how the operator was brought to images in [-1, 1].
+        alike: the correlation, from 0 to 1, of what a brighter image and what an offset add to the
+            measurement; 0 where the offset is known.
 
     Raises:
         ArgumentError: a number makes no sense.
@@ -61,6 +64,7 @@ class Units:
     divided_by: float = 1.0
     grey: float = 0.0
     way: Literal["exactly", "as a picture", "by composition"] = "exactly"
+    alike: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -153,6 +157,11 @@ class Units:
                 "a darker image and a larger gain measure the same: nothing but what the generator "
                 "draws tells them apart, so check the gain, and give it as a number if you can"
             )
+        if self.alike > _ALIKE:
+            lines.append(
+                "a brighter image and a larger offset measure the same with this operator: nothing "
+                "but the prior tells them apart, so give the offset as a number if you can"
+            )
         return lines
 
     def __str__(self) -> str:
@@ -228,7 +237,8 @@ def in_units(values: Measured, operator: Operator, noise: Noise | None, units: U
     values = values / factor
     if grey:
         values = values - own(values.new_full((len(values), *own.image_shape), grey))
-    done = dataclasses.replace(units, divided_by=scale * factor, grey=grey, way=way)
+    alike = _alike(own) if units.offset == "auto" else 0.0
+    done = dataclasses.replace(units, divided_by=scale * factor, grey=grey, way=way, alike=alike)
     if noise is not None:
         noise = _noise_in_units(noise, done, own)
     return InUnits(values, operator, noise, done)
@@ -263,6 +273,16 @@ def keeps_constants(operator: Operator) -> bool:
     with torch.no_grad():
         error = Observed(operator).shown(_in_double(operator)(white) - 1)
     return bool(error.abs().max() < 1e-6)
+
+
+def _alike(operator: Operator) -> float:
+    """The correlation of a constant and of how a measurement changes from black to white."""
+    own = operator.for_images(slice(0, 1))
+    white = torch.ones(1, *own.image_shape, dtype=torch.float64, device="cpu")
+    change = own(white) - own(-white)
+    observed = Observed(own)
+    mean, square = observed.mean(change), observed.mean(change.square())
+    return float(mean.abs() / square.clamp_min(1e-300).sqrt())
 
 
 def _leaves(operator: Operator) -> Iterator[Operator]:

@@ -505,6 +505,18 @@ def test_an_unknown_offset_leaves_linear_methods_their_minimum(weigh: bool) -> N
     assert float(found.offset) == pytest.approx(best[-1], abs=1e-3)
 
 
+def test_a_line_says_where_an_offset_looks_like_a_brighter_image() -> None:
+    for operator, expected in (
+        (GaussianBlur(SHAPE, sigma=1.0), 1),
+        (CT(SHAPE, views=12), 0),
+        (PartialCirculant(SHAPE, ratio=0.3, seed=1), 0),
+    ):
+        y = operator(picture().float())
+        taken = Measurements.from_array(y, operator, offset="auto")
+        lines = [line for line in taken.units.notes() if "brighter image" in line]
+        assert len(lines) == expected
+
+
 def test_the_pseudo_inverse_needs_the_offset() -> None:
     taken = Measurements.from_array(picture(8).float(), Identity((3, 8, 8)), offset="auto")
     with pytest.raises(ArgumentError, match="offset"):
