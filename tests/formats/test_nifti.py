@@ -101,8 +101,9 @@ def test_every_orientation_is_drawn_and_written_alike(
     np.testing.assert_allclose(back.get_fdata()[tuple(where.T)], values)
 
 
-def test_resized_pixels_lie_where_they_should(tmp_path: Path) -> None:
-    image = made(tmp_path / "a.nii", "LPI")
+@pytest.mark.parametrize("axes", ["LPI", "RAS"])
+def test_resized_pixels_lie_where_they_should(axes: str, tmp_path: Path) -> None:
+    image = made(tmp_path / "a.nii", axes)
     scan = read_scan(tmp_path / "a.nii", Selection(plane="coronal", index=3))
     place = Placement(top=1, left=2, row_step=0.5, column_step=0.25)
     planes = np.zeros((1, 10, 12))
@@ -113,9 +114,10 @@ def test_resized_pixels_lie_where_they_should(tmp_path: Path) -> None:
     (voxel,) = np.argwhere(back.get_fdata() == 1)
     world = nibabel.affines.apply_affine(back.affine, voxel)
     row, column = 1 + 3.5 * 0.5 - 0.5, 2 + 8.5 * 0.25 - 0.5
-    # LPI is RAS with all axes reversed, and so is what is drawn: the rows of the picture are the
-    # file's third axis, its columns the first.
-    expected = nibabel.affines.apply_affine(image.affine, [column, SIDES[1] - 1 - 3, row])
+    # Coronal: rows go down, against S, and columns to the left, against R. Slice 3 is from behind.
+    seen = np.array([SIDES[0] - 1 - column, 3, SIDES[2] - 1 - row])
+    where = seen if axes == "RAS" else np.array(SIDES) - 1 - seen
+    expected = nibabel.affines.apply_affine(image.affine, where)
     np.testing.assert_allclose(world, expected, atol=1e-4)
 
 
