@@ -6,7 +6,7 @@ The maps of a scanner's coils are rarely known, and its images have a phase. Bot
 the lines around frequency zero, by ESPIRiT and from an image of low resolution. The table compares
 them with the maps and the phase that the scan was simulated with, and with maps alone.
 
-`python examples/coil_maps.py` takes a few minutes.
+`python examples/coil_maps.py` takes a minute.
 """
 
 import sys
@@ -27,7 +27,7 @@ from invprob.run.samples import load_sample
 
 SMOKE = "--smoke" in sys.argv
 SIZE = 64 if SMOKE else 128
-METHODS = {"tv": 8} if SMOKE else {"tv": 60, "sphinx": 300}
+METHODS = {"tv": 8} if SMOKE else {"tv": 60}
 LINES = (25,) if SMOKE else (25, 13)  # around frequency zero; of the others every fourth
 COILS, NOISE = 8, 0.003
 

@@ -16,6 +16,7 @@ from invprob.formats.kspace import CALIBRATION, KSpace
 from invprob.formats.opened import Held, kind_of, open_arrays
 from invprob.formats.wanted import Wanted, choose
 from invprob.operators.kspace import ACCELERATION, CENTRE_FRACTION, read_lines
+from invprob.run.coil_maps import asks_for_espirit, espirit_maps
 from invprob.run.config import Named
 from invprob.run.taken import RawScan, check_size
 
@@ -51,7 +52,8 @@ def read_mri(held: Held, path: Path, named: Named, wanted: Wanted, size: int | N
         )
     check_size(path.name, found.height, found.width)
     notes = [f"{path.name}: {', '.join(found.words)}"]
-    maps = None if named.name == "mri" else _given_maps(named, found)
+    espirit = named.name != "mri" and asks_for_espirit(named)
+    maps = None if named.name == "mri" or espirit else _given_maps(named, found)
     full = (found.height, found.width)
     if size is not None and full != (size, size):
         found, maps = _resized(found, maps, size, path.name)
@@ -61,10 +63,11 @@ def read_mri(held: Held, path: Path, named: Named, wanted: Wanted, size: int | N
     if named.name == "mri":
         notes += _phase_note(found)
     elif maps is None:
-        maps = found.maps()
+        maps = espirit_maps(found) if espirit else found.maps()
         notes.append(
-            f"coil maps are estimated from the {found.calibration()} middle lines, with the phase "
-            "of the image in them (--sensitivities FILE gives others)"
+            f"coil maps are estimated {'by ESPIRiT ' if espirit else ''}from the "
+            f"{found.calibration()} middle lines, with the phase of the image in them "
+            "(--sensitivities FILE gives others)"
         )
         white = _MARGIN * _brightest(found, maps)  # with these maps the image is not negative
     if maps is not None:

@@ -11,7 +11,7 @@ from skimage.transform import radon
 from invprob.errors import MeasurementWarning
 from invprob.measurements import Measurements
 from invprob.metrics import psnr
-from invprob.operators import CT, MRI
+from invprob.operators import CT, MRI, MulticoilMRI
 from invprob.run.samples import load_sample
 
 SIZE, VIEWS = 32, 45
@@ -85,3 +85,45 @@ def test_k_space_with_its_own_lines_and_maps(call, place: Path) -> None:
     operator = Measurements.load("n.st").operator()
     assert isinstance(operator, MRI)
     assert operator.lines.tolist() == [16, 15, 17, 3]
+
+
+def _head() -> tuple[np.ndarray, np.ndarray]:
+    """A grey cat within a disc, and the k-space of its coils with a phase, some columns missing."""
+    y, x = np.mgrid[:SIZE, :SIZE] / (SIZE / 2) - 1
+    grey = (load_sample("cat", size=SIZE)[0].double().numpy().mean(0) + 1) / 2
+    image = grey * (np.hypot(x, y) < 0.9)
+    parts = MulticoilMRI((1, SIZE, SIZE), coils=5).sensitivities.numpy()
+    coils = (parts[..., 0] + 1j * parts[..., 1]) * image * np.exp(1j * np.sin(2 * x + y))
+    axes = (-2, -1)
+    kspace = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(coils, axes), norm="ortho"), axes)
+    columns = np.arange(SIZE)
+    return image, kspace * ((columns % 3 == 1) | (abs(columns - SIZE // 2) < 8))
+
+
+def test_coil_maps_are_estimated_by_espirit(call, place: Path) -> None:
+    image, kspace = _head()
+    np.save("scan.npy", kspace)
+    words = ("--operator", "multicoil-mri", "--sensitivities", "espirit", "--operator", "luminance")
+    done = call("import-measurements", "scan.npy", *words, "--out", "scan.st")
+    assert done.status == 0, done
+    assert "coil maps are estimated by ESPIRiT from the 15 middle lines" in done.err
+    measurements = Measurements.load("scan.st")
+    scanner = measurements.operator().leaves()[0]
+    assert isinstance(scanner, MulticoilMRI)
+    maps = torch.view_as_complex(scanner.sensitivities)
+    np.testing.assert_allclose(maps.abs().square().sum(0), 1, atol=1e-5)
+    # With these maps the image that explains the scan is the real one.
+    columns = scanner.lines.numpy()
+    values = torch.view_as_real(torch.from_numpy(kspace[:, None, :, columns]))
+    predicted = scanner(torch.from_numpy(image)[None, None])[0]
+    assert float((predicted - values).norm() / values.norm()) < 0.05
+
+
+def test_espirit_needs_lines_in_the_middle(call, place: Path) -> None:
+    _, kspace = _head()
+    columns = np.arange(SIZE)
+    np.save("few.npy", kspace * ((columns % 3 == 1) | (abs(columns - SIZE // 2) < 2)))
+    words = ("--operator", "multicoil-mri", "--sensitivities", "ESPIRiT")
+    done = call("import-measurements", "few.npy", *words, "--out", "few.st")
+    assert done.status == 2 and "coil maps need at least 6 x 6" in done.err, done
+    assert not Path("few.st").exists()
