@@ -28,6 +28,7 @@ from invprob.operators import (
 )
 from invprob.priors import load_generator
 from invprob.priors.encoder_files import load_encoder
+from invprob.priors.encoders import ToolkitEncoder
 from invprob.run.samples import load_sample
 from invprob.streams import stream
 
@@ -46,6 +47,7 @@ def main() -> None:
     torch.set_num_threads(1)
     generator = load_generator("faces-128")
     encoder = load_encoder(generator, "toolkit")
+    assert isinstance(encoder, ToolkitEncoder)
     shape = generator.image_shape
     rows = {
         "every pixel": (Identity(shape), None),
@@ -62,7 +64,9 @@ def main() -> None:
     drawn = samples(generator, count)
     truth = torch.cat([load_sample(name, size=generator.resolution) for name in PICTURES])
 
-    print(f"# What the encoder of faces-128 makes of pictures\n\n```\n{__doc__.strip()}\n```\n")
+    print(
+        f"# What the encoder of faces-128 makes of pictures\n\n```\n{(__doc__ or '').strip()}\n```\n"
+    )
     print(f"{count} images of the generator's own. FOUND is {FOUND}, UNLIKE is {UNLIKE}.\n")
     print(f"| operator | median | 99 % | largest | {' | '.join(PICTURES)} | warned of |")
     print("| --- " * (5 + len(PICTURES)) + "|")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import ismrmrd
@@ -90,7 +91,7 @@ class RawFile:
 
     def add(
         self,
-        samples: NDArray[np.complexfloating],
+        samples: NDArray[np.inexact],
         line: int = 0,
         *,
         flags: Sequence[int] = (),
@@ -98,7 +99,7 @@ class RawFile:
         **counters: int,
     ) -> None:
         """Append an acquisition (coils, samples); counters are slice, average, ..."""
-        taken = ismrmrd.Acquisition.from_array(np.ascontiguousarray(samples, np.complex64))
+        taken: Any = ismrmrd.Acquisition.from_array(np.ascontiguousarray(samples, np.complex64))
         taken.idx.kspace_encode_step_1 = line
         taken.center_sample = centre
         for name, value in counters.items():
@@ -114,7 +115,7 @@ class RawFile:
 
 def write_fastmri(
     path: Path,
-    kspace: NDArray[np.complexfloating],
+    kspace: NDArray[np.inexact],
     text: str,
     mask: NDArray[np.generic] | None = None,
 ) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from invprob.errors import FileError
-from invprob.formats.hdf5 import Dataset
+from invprob.formats.hdf5 import Dataset, dataset_of
 from invprob.formats.kspace import KSpace, measured_lines
 from invprob.formats.mr_header import Encoding, read_header
 from invprob.formats.wanted import Wanted
@@ -39,13 +39,13 @@ def read_fastmri(file: "h5py.File", path: Path, wanted: Wanted) -> KSpace:
             f"{name} is a file of fastMRI, of which kspace is read; leave --dataset out, got "
             f"{wanted.dataset!r}"
         )
-    stored = Dataset(file["kspace"])
+    stored = Dataset(dataset_of(file, "kspace"))
     if stored.dtype.kind != "c" or len(stored.shape) not in (3, 4):
         raise FileError(
             f"{name}: kspace must be complex (slices, rows, columns) or (slices, coils, rows, "
             f"columns), got {stored.dtype} {stored.shape}"
         )
-    header = read_header(file["ismrmrd_header"][()], name)
+    header = read_header(dataset_of(file, "ismrmrd_header")[()], name)
     check_matrix(name, header, stored.shape[-2:])
     place, slice_words = wanted.place("slices", stored.shape[0])
     values = stored.part({0: place})
@@ -80,7 +80,7 @@ def _mask(file: "h5py.File", name: str, width: int) -> NDArray[np.int64] | None:
     """The columns of the file's mask, where it has one."""
     if "mask" not in file:
         return None
-    mask = np.squeeze(Dataset(file["mask"]).part())
+    mask = np.squeeze(Dataset(dataset_of(file, "mask")).part())
     if mask.shape != (width,):
         raise FileError(f"{name}: mask has the shape {mask.shape}, but k-space has {width} columns")
     return np.flatnonzero(mask)

@@ -42,6 +42,20 @@ class Dataset(Stored):
         return pairs
 
 
+def dataset_of(place: "h5py.File | h5py.Group", name: str) -> "h5py.Dataset":
+    """The dataset of a name.
+
+    Raises:
+        FileError: what has that name is no dataset.
+    """
+    import h5py
+
+    found = place[name]
+    if not isinstance(found, h5py.Dataset):
+        raise FileError(f"{name!r} is no dataset of the HDF5 file, but a {type(found).__name__}")
+    return found
+
+
 def _read_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Pairs of numbers, as MATLAB stores complex ones, become complex."""
     if dtype.names not in _PAIRS:

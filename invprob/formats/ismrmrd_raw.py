@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from invprob.errors import FileError
 from invprob.formats.fastmri import row_words
+from invprob.formats.hdf5 import dataset_of
 from invprob.formats.kspace import KSpace, measured_lines
 from invprob.formats.mr_header import Encoding, read_header
 from invprob.formats.stored import check_bytes
@@ -68,9 +69,9 @@ def read_raw(file: "h5py.File", path: Path, wanted: Wanted) -> KSpace:
     """
     name = path.name
     group = _group(file, wanted, name)
-    header = read_header(np.ravel(group["xml"][()])[0], name)
+    header = read_header(np.ravel(dataset_of(group, "xml")[()])[0], name)
     _check_supported(header, name)
-    acquisitions = group["data"]
+    acquisitions = dataset_of(group, "data")
     heads = _heads(acquisitions)
     kept, words = _imaging(heads, name)
     for frames in ("slices", "repetitions", "contrasts"):
@@ -98,14 +99,15 @@ def read_raw(file: "h5py.File", path: Path, wanted: Wanted) -> KSpace:
     )
 
 
-def _groups(file: "h5py.File") -> list[str]:
+def _groups(file: "h5py.File") -> "dict[str, h5py.Group]":
     import h5py
 
-    found = []
+    found = {}
     for name, item in file.items():
         if isinstance(item, h5py.Group) and "xml" in item and "data" in item:
             names = getattr(item["data"], "dtype", np.dtype(float)).names or ()
-            found += [name] if {"head", "data"} <= set(names) else []
+            if {"head", "data"} <= set(names):
+                found[name] = item
     return found
 
 
@@ -118,7 +120,7 @@ def _group(file: "h5py.File", wanted: Wanted, name: str) -> "h5py.Group":
         raise FileError(
             f"{name} holds several scans; choose one, --dataset NAME: {', '.join(groups)}"
         )
-    return file[asked.strip("/") if asked else groups[0]]
+    return groups[asked.strip("/")] if asked else next(iter(groups.values()))
 
 
 def _check_supported(header: Encoding, name: str) -> None:

@@ -84,11 +84,11 @@ def open_npz(path: Path) -> Iterator[Mapping[str, Stored]]:
             yield {one.name: one for one in (_Zipped(archive, entry) for entry in entries)}
     except InvprobError:
         raise
+    except NotImplementedError as error:  # which is a RuntimeError
+        raise FileError(f"{str(path)!r} is packed by an unknown method: {error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         # RuntimeError: it is encrypted.
         raise FileError(f"{str(path)!r} is no archive of arrays (.npz): {error}") from error
-    except NotImplementedError as error:
-        raise FileError(f"{str(path)!r} is packed by an unknown method: {error}") from error
     except OSError as error:
         raise file_error(path, error, "read") from error
 

@@ -180,7 +180,7 @@ def _read(path: Path, config: RunConfig, shape: Shape) -> _File:
 def _rows(path: Path, held: NDArray[Any], shape: Shape) -> Measured:
     """An array with a batch axis, of complex numbers their parts; its values are never fitted."""
     if held.dtype.kind == "c" and shape[-1] == 2:
-        held = np.stack([held.real, held.imag], -1)
+        held = np.stack([np.real(held), np.imag(held)], -1)
     try:
         found = real_numbers(held)
     except MeasurementError as error:
