@@ -64,9 +64,8 @@ def main() -> None:
     drawn = samples(generator, count)
     truth = torch.cat([load_sample(name, size=generator.resolution) for name in PICTURES])
 
-    print(
-        f"# What the encoder of faces-128 makes of pictures\n\n```\n{(__doc__ or '').strip()}\n```\n"
-    )
+    about = (__doc__ or "").strip()
+    print(f"# What the encoder of faces-128 makes of pictures\n\n```\n{about}\n```\n")
     print(f"{count} images of the generator's own. FOUND is {FOUND}, UNLIKE is {UNLIKE}.\n")
     print(f"| operator | median | 99 % | largest | {' | '.join(PICTURES)} | warned of |")
     print("| --- " * (5 + len(PICTURES)) + "|")
