@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
+from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
 
 from invprob.types import Images, Measured, PerImage
@@ -44,15 +45,32 @@ def least_squares(
 
 
 def largest_singular_value(normal: Map, start: Images, iterations: int, tolerance: float) -> float:
-    """The largest singular value of A, by power iteration on A'A from a given image."""
-    image, value = start, 0.0
+    """The largest singular value of A, by the Lanczos process on A'A from a given image.
+
+    Source: Golub and Van Loan, Matrix Computations, 2013, section 10.1, with its names. The vectors
+    are not made orthogonal again, which the largest eigenvalue does not need. The process ends once
+    the value has changed by less than `tolerance` of itself in two steps, or nothing is left.
+    """
+    alphas: list[float] = []
+    betas: list[float] = []
+    beta, values = 0.0, [0.0, 0.0]
     with torch.no_grad():
+        q, before = start / start.norm(), torch.zeros_like(start)
         for _ in range(iterations):
-            image = normal(image / image.norm())
-            previous, value = value, math.sqrt(float(image.norm()))
-            if abs(value - previous) <= tolerance * value:
+            r = normal(q)
+            alphas.append(float((q * r).sum()))
+            r = r - alphas[-1] * q - beta * before
+            last = len(alphas) - 1
+            (largest,) = eigvalsh_tridiagonal(alphas, betas, select="i", select_range=(last, last))
+            values.append(math.sqrt(max(0.0, float(largest))))
+            beta = float(r.norm())
+            if max(abs(values[-1] - one) for one in values[-3:-1]) <= tolerance * values[-1]:
                 break
-    return value
+            if beta <= torch.finfo(r.dtype).eps * max(alphas):
+                break
+            betas.append(beta)
+            q, before = r / beta, q
+    return values[-1]
 
 
 def _any_at_work(active: Tensor) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from invprob.arrays import Contents, carry, read_array
 from invprob.errors import ArgumentError
 from invprob.operators.base import LinearOperator
-from invprob.operators.units import pixels
+from invprob.operators.units import NEVER, pixels
 from invprob.registry import register
 from invprob.types import Images, Measured, Shape
 
@@ -65,8 +65,8 @@ class Weigh(LinearOperator):
         return (self.weights != 0).cpu()[None]
 
     def units(self) -> Tensor:
-        """Pixels, all channels together."""
-        return pixels(self.measurement_shape)
+        """Pixels, all channels together; a number whose weight is 0 is never left out."""
+        return torch.where(self.observed()[0], pixels(self.measurement_shape), NEVER)
 
     def forward(self, image: Images) -> Measured:
         """The product."""

@@ -108,8 +108,8 @@ class Whiten(LinearOperator):
 
     @classmethod
     def illustration(cls, image_shape: Shape) -> "Whiten":
-        """Channels whose noise is correlated."""
-        return cls(image_shape, _neighbours(image_shape[0]))
+        """Channels whose noise is correlated, of standard deviation 2."""
+        return cls(image_shape, 4 * _neighbours(image_shape[0]))
 
     @classmethod
     def example(cls) -> "Whiten":

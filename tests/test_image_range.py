@@ -28,7 +28,7 @@ from invprob.testing import dense
 
 SHAPE = (3, 32, 32)
 # What cannot leave the range, whatever comes in.
-BOUNDED = ("clip", "jpeg", "quantise", "saturate")
+BOUNDED = ("beer-lambert", "clip", "jpeg", "quantise", "saturate")
 
 
 def face(size: int = 32) -> Tensor:

@@ -19,6 +19,7 @@ from invprob.measurements import Measurements
 from invprob.operators import (
     CT,
     AreaDownsample,
+    BeerLambert,
     DenseGaussian,
     Gamma,
     GaussianBlur,
@@ -38,7 +39,6 @@ from invprob.operators import (
     hold_out,
 )
 from invprob.priors.pixels import Pixels
-from invprob.registry import register
 from invprob.run.samples import load_sample
 from invprob.solver.optimisers import Adam
 from invprob.solver.split import Split
@@ -65,21 +65,6 @@ LINEAR: list[tuple[type[invprob.LinearOperator], dict[str, Any]]] = [
     (SubsampledDCT, {"ratio": 0.3, "seed": 3}),
     (MulticoilMRI, {"coils": 3}),
 ]
-
-
-@register.operator("test-transmission")
-class Transmission(invprob.Operator):
-    """Beer-Lambert along rows: exp(-Σ u) of attenuations u, in units of 1 / pixel."""
-
-    def __init__(self, image_shape: tuple[int, ...]) -> None:
-        super().__init__(image_shape, image_shape[:2])
-
-    def forward(self, image: Tensor) -> Tensor:
-        return torch.exp(-image.sum(3))
-
-    @classmethod
-    def example(cls) -> "Transmission":
-        return cls((3, 4, 4))
 
 
 def picture(size: int = 16, batch: int = 1) -> Tensor:
@@ -131,12 +116,12 @@ def test_the_restored_image_is_that_of_measurements_in_the_range() -> None:
 
 
 def test_an_operator_that_is_not_linear_measures_the_physical_image() -> None:
-    operator = Transmission((1, 8, 8))
+    operator = BeerLambert((1, 8, 8))
     x = picture(8)[:, :1]
-    y = 3 * np.exp(-((x.numpy() + 1) / 2 * 0.05).sum(3)) + 0.1
+    y = 3 * (2 * np.exp(-(x.numpy() + 1) / 2 * 0.05) - 1) + 0.1
     taken = Measurements.from_array(y, operator, image_range=(0, 0.05), gain=3.0, offset=0.1)
     chain = taken.operator()
-    assert chain.names() == ("test-transmission", "image-range")
+    assert chain.names() == ("beer-lambert", "image-range")
     assert taken.values.double() == pytest.approx(chain(x), abs=1e-6)
 
 

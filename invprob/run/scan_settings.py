@@ -8,6 +8,7 @@ from invprob.run.together import MEASURED
 
 _FROM_ZERO = Range("at least 0", least=0)
 _scanned = partial(Setting, heading=MEASURED, scope="sweep")
+_measured = partial(Setting, heading=MEASURED, scope="run")  # of raw data, which no sweep reads
 
 Window: TypeAlias = Annotated[
     str | None,
@@ -58,7 +59,7 @@ Dataset: TypeAlias = Annotated[
 ]
 Slice: TypeAlias = Annotated[
     int | None,
-    _scanned(
+    _measured(
         "The slice of raw data or of a sinogram, from 0.",
         metavar="N",
         unset="the middle one",
@@ -67,13 +68,13 @@ Slice: TypeAlias = Annotated[
 ]
 Repetition: TypeAlias = Annotated[
     int | None,
-    _scanned(
+    _measured(
         "The repetition of raw data, from 0.", metavar="N", unset="the first", within=_FROM_ZERO
     ),
 ]
 Contrast: TypeAlias = Annotated[
     int | None,
-    _scanned(
+    _measured(
         "The contrast or echo of raw data, from 0.",
         metavar="N",
         unset="the first",
@@ -82,7 +83,7 @@ Contrast: TypeAlias = Annotated[
 ]
 Angles: TypeAlias = Annotated[
     str | None,
-    _scanned(
+    _measured(
         "The angles of a sinogram in degrees: a file, or the name of an array in its own.",
         metavar="FILE|NAME",
         unset="those that the file holds as theta or angles",
@@ -92,7 +93,7 @@ Angles: TypeAlias = Annotated[
 ]
 Axes: TypeAlias = Annotated[
     str | None,
-    _scanned(
+    _measured(
         "What the axes of k-space or of a sinogram mean, such as 'rows columns coils'.",
         metavar="NAMES",
         unset="what is usual in the format",
