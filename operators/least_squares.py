@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor
@@ -61,8 +62,10 @@ def largest_singular_value(normal: Map, start: Images, iterations: int, toleranc
             alphas.append(float((q * r).sum()))
             r = r - alphas[-1] * q - beta * before
             last = len(alphas) - 1
-            (largest,) = eigvalsh_tridiagonal(alphas, betas, select="i", select_range=(last, last))
-            values.append(math.sqrt(max(0.0, float(largest))))
+            ends = np.asarray(
+                eigvalsh_tridiagonal(alphas, betas, select="i", select_range=(last, last))
+            )
+            values.append(math.sqrt(max(0.0, float(ends[0]))))
             beta = float(r.norm())
             if max(abs(values[-1] - one) for one in values[-3:-1]) <= tolerance * values[-1]:
                 break
