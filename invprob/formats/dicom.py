@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from invprob.errors import FileError
 from invprob.formats.arrays import inflates_beyond
-from invprob.formats.scan import Planes, Scan, Selection, check_size, in_a_line, missing, pick
+from invprob.formats.scan import Planes, Scan, Selection, check_size, missing, pick, told
 from invprob.formats.window import Window
 
 if TYPE_CHECKING:
@@ -164,22 +164,13 @@ def _told(name: str, verb: str) -> Iterator[None]:
     """Turn what pydicom raises into one line; its warnings, which may hold values, are dropped."""
     from pydicom import config
 
+    unread = f"{name} cannot be {verb}"
     mode = config.settings.reading_validation_mode
     try:
-        with warnings.catch_warnings():
+        with told(unread, f"{unread}, it may be truncated or damaged"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             config.settings.reading_validation_mode = config.IGNORE
             yield
-    except (FileError, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise FileError(f"{name} cannot be {verb}: {in_a_line(error)}") from None
-    except Exception as error:  # damaged files make pydicom and decoders raise nearly anything
-        raise FileError(
-            f"{name} cannot be {verb}, it may be truncated or damaged: {in_a_line(error)}"
-        ) from None
     finally:
         config.settings.reading_validation_mode = mode
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from invprob.errors import FileError, InvprobError
 from invprob.files import file_error
+from invprob.formats.scan import in_a_line
 from invprob.formats.stored import MOST_BYTES, Array, Index, Stored, check_bytes
 
 MAGIC = b"MATLAB 5.0 MAT-file"
@@ -62,9 +63,8 @@ def open_matlab(path: Path) -> Iterator[Mapping[str, Stored]]:
         raise
     except OSError as error:
         raise file_error(path, error, "read") from error
-    except Exception as error:  # a damaged file makes SciPy raise nearly anything
-        reason = " ".join(str(error).split())[:200]
-        raise FileError(f"{str(path)!r} is a damaged MATLAB file: {reason}") from error
+    except Exception as error:  # SciPy reads variables within; a damaged one raises nearly anything
+        raise FileError(f"{str(path)!r} is a damaged MATLAB file: {in_a_line(error)}") from error
 
 
 def _dtype(kind: str, pairs: bool) -> np.dtype[Any]:

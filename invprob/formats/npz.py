@@ -27,15 +27,15 @@ class _Zipped(Stored):
         self._archive, self._entry = archive, entry
 
     def _read(self, index: Index) -> Array:
-        first, rest = index[:1], index[1:]
-        parts = bool(first) and isinstance(first[0], int) and not self._columns_first
-        shape = self.shape[1:] if parts else self.shape
+        place = index[0] if index and not self._columns_first else None
+        alone = isinstance(place, int)  # then what comes before it is passed over
+        shape = self.shape[1:] if alone else self.shape
         check_bytes(self.name, shape, self.dtype)
         size = math.prod(shape) * self.dtype.itemsize
         with self._archive.open(self._entry) as file:
             _header(file)
-            if parts:
-                _skip(file, int(first[0]) * size)  # type: ignore[arg-type]
+            if isinstance(place, int):
+                _skip(file, place * size)
             raw = file.read(size)
         if len(raw) < size:
             raise FileError(
@@ -44,7 +44,7 @@ class _Zipped(Stored):
             )
         flat: Array = np.frombuffer(raw, self.dtype)
         values: Array = flat.reshape(shape[::-1]).T if self._columns_first else flat.reshape(shape)
-        part: Array = values[rest if parts else index]
+        part: Array = values[index[1:] if alone else index]
         return part
 
 

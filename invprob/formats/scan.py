@@ -1,7 +1,8 @@
 """What the readers of all formats yield: one slice of physical values, and how to write one."""
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,32 @@ def in_a_line(error: BaseException, most: int = 200) -> str:
     """What an error of a library says, in one line."""
     lines = [line.strip() for line in str(error).splitlines()]
     return " ".join(line for line in lines if line)[:most] or type(error).__name__
+
+
+@contextmanager
+def told(unread: str, damaged: str) -> Iterator[None]:
+    """Turn what a library raises about a file into one line.
+
+    A damaged file makes readers and decoders raise nearly anything, so that any error of theirs is
+    one of the file. Errors of this package, of memory and of the system pass.
+
+    Args:
+        unread: what is said where the library could not read the file.
+        damaged: what is said for every other error.
+
+    Raises:
+        FileError: the library raised something.
+    """
+    try:
+        yield
+    except (FileError, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise FileError(f"{unread}: {in_a_line(error)}") from None
+    except Exception as error:
+        raise FileError(f"{damaged}: {in_a_line(error)}") from None
 
 
 def missing(name: str, kind: str, library: str, extra: str, error: ImportError) -> FileError:

@@ -19,10 +19,10 @@ from invprob.formats.scan import (
     Selection,
     Writer,
     check_size,
-    in_a_line,
     missing,
     pick,
     real_values,
+    told,
 )
 from invprob.formats.window import Window
 from invprob.pictures import Picture
@@ -49,29 +49,23 @@ def read_tiff(path: Path, selection: Selection) -> Scan:
         raise missing(
             name, "a TIFF with a window or a frame", "tifffile", "medical", error
         ) from None
-    try:
-        with tifffile.TiffFile(path) as file:
-            count = len(file.pages)
-            number = pick(name, "pages", "frame", count, selection.frame or 0)
-            page = file.pages[number]
-            if not isinstance(page, tifffile.TiffPage):
-                raise FileError(f"{name} has pages that are described together; save them anew")
-            _check(name, page)
-            pixels = page.asarray()
-            axes = page.axes
-            writer = TiffWriter(
-                tuple(float(one) for one in page.resolution),
-                int(page.resolutionunit),
-            )
-            white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    except (FileError, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise FileError(f"{name} cannot be read: {in_a_line(error)}") from None
-    except Exception as error:  # damaged files make tifffile and decoders raise nearly anything
-        raise FileError(f"{name} cannot be decoded: {in_a_line(error)}") from None
+    with (
+        told(f"{name} cannot be read", f"{name} cannot be decoded"),
+        tifffile.TiffFile(path) as file,
+    ):
+        count = len(file.pages)
+        number = pick(name, "pages", "frame", count, selection.frame or 0)
+        page = file.pages[number]
+        if not isinstance(page, tifffile.TiffPage):
+            raise FileError(f"{name} has pages that are described together; save them anew")
+        _check(name, page)
+        pixels = page.asarray()
+        axes = page.axes
+        writer = TiffWriter(
+            tuple(float(one) for one in page.resolution),
+            int(page.resolutionunit),
+        )
+        white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     if axes.endswith("S") and pixels.ndim == 3:
         pixels = np.moveaxis(pixels, -1, 0)
     planes = real_values(name, pixels)
@@ -112,7 +106,7 @@ def read_wide_colour(path: Path) -> Picture | None:
             planes = np.moveaxis(pixels, -1, 0) if page.axes.endswith("S") else pixels
     except (FileError, MemoryError):
         raise
-    except Exception:  # Pillow says what is wrong with it
+    except Exception:  # a damaged file, of which Pillow says in one line what is wrong
         return None
     return Picture(str(path), tuple(planes), 65535, False, None, "", "RGB")
 

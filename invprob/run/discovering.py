@@ -18,8 +18,7 @@ from invprob.priors.stylegan.prior import StyleGANPrior
 from invprob.run.build import build_device, build_noise, build_recipe, make_generator, make_operator
 from invprob.run.config import Named, RunConfig
 from invprob.run.fitted import fit_notes
-from invprob.run.inputs import load_inputs
-from invprob.run.scans import selection_of
+from invprob.run.inputs import read_inputs
 from invprob.run.variants import Varied, make_variants
 from invprob.run.watch import Display, Watcher
 from invprob.streams import derive
@@ -116,15 +115,7 @@ def build_discovery(
     network = find_perceptual(config.perceptual, config.lpips_weights)
     size = generator.resolution
     paths = [Path(path) for path in config.images]
-    inputs = load_inputs(
-        config.images,
-        config.samples,
-        size,
-        config.fit,
-        config.white,
-        selection=selection_of(config),
-        keep_patient=config.keep_patient,
-    )
+    inputs = read_inputs(config, size)
     own = inputs.sizes[len(config.samples) :]
     notes = [*fit_notes(paths, own, size, config.fit), *inputs.notes]
     pictures, names = inputs.images, inputs.names

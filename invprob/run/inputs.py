@@ -192,15 +192,9 @@ def measure_inputs(config: RunConfig, size: int) -> tuple[Measurements, Inputs]:
     return measure(inputs.images, operator, noise, seed=config.seed, record=record), inputs
 
 
-def load_truth(config: RunConfig, size: int) -> Inputs:
-    """Read the pictures of a configuration, fit them to a size, and transform them as it says.
-
-    Raises:
-        FileError: a file is missing, or no picture.
-        UnknownNameError: a name is not registered.
-        ShapeError: the transforms change the shape of an image.
-    """
-    inputs = load_inputs(
+def read_inputs(config: RunConfig, size: int) -> Inputs:
+    """Read the pictures of a configuration, and fit them to a size; raises as `load_inputs`."""
+    return load_inputs(
         config.images,
         config.samples,
         size,
@@ -210,6 +204,17 @@ def load_truth(config: RunConfig, size: int) -> Inputs:
         keep_patient=config.keep_patient,
         aligner=aligner_of(config),
     )
+
+
+def load_truth(config: RunConfig, size: int) -> Inputs:
+    """Read the pictures of a configuration, fit them to a size, and transform them as it says.
+
+    Raises:
+        FileError: a file is missing, or no picture.
+        UnknownNameError: a name is not registered.
+        ShapeError: the transforms change the shape of an image.
+    """
+    inputs = read_inputs(config, size)
     if not config.transforms:
         return inputs
     transform = make_transform(config, tuple(inputs.images.shape[1:]))

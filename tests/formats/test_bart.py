@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from invprob.formats.opened import open_arrays
 from invprob.formats.wanted import Wanted, choose
 
 
-def read(path: Path, **wanted: object) -> KSpace:
+def read(path: Path, **wanted: Any) -> KSpace:
     with open_arrays(path) as held:
-        return read_kspace(choose(held.arrays, Wanted(), path.name), Wanted(**wanted), BART)  # type: ignore[arg-type]
+        return read_kspace(choose(held.arrays, Wanted(), path.name), Wanted(**wanted), BART)
 
 
 def test_the_published_layout(tmp_path: Path) -> None:

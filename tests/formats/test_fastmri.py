@@ -1,6 +1,7 @@
 """Files with the keys that fastMRI documents, against NumPy's transform."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +20,10 @@ SLICES = np.stack([FULL, 2 * FULL, 3 * FULL])
 TEXT = header(2 * ROWS, COLUMNS, ROWS)
 
 
-def read(path: Path, **wanted: object) -> KSpace:
+def read(path: Path, **wanted: Any) -> KSpace:
     with open_arrays(path) as held:
         assert held.file is not None and is_fastmri(held.file)
-        return read_fastmri(held.file, path, Wanted(**wanted))  # type: ignore[arg-type]
+        return read_fastmri(held.file, path, Wanted(**wanted))
 
 
 def test_slices_of_several_coils_and_of_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Raw data that the package `ismrmrd` writes, against NumPy's transform of a known image."""
 
 from pathlib import Path
+from typing import Any
 
 import ismrmrd
 import numpy as np
@@ -18,16 +19,16 @@ IMAGE = coil_maps(COILS, ROWS, COLUMNS) * phantom(ROWS, COLUMNS)
 LINES = [0, 3, 5, 6, 7, 8, 9, 10, 11, 14, 17]
 
 
-def read(path: Path, **wanted: object) -> KSpace:
+def read(path: Path, **wanted: Any) -> KSpace:
     with open_arrays(path) as held:
         assert held.file is not None
-        return read_raw(held.file, path, Wanted(**wanted))  # type: ignore[arg-type]
+        return read_raw(held.file, path, Wanted(**wanted))
 
 
-def write(path: Path, text: str, samples: np.ndarray, lines: list[int], **more: object) -> None:
+def write(path: Path, text: str, samples: np.ndarray, lines: list[int], **more: Any) -> None:
     file = RawFile(path, text)
     for line in lines:
-        file.add(samples[:, :, line], line, **more)  # type: ignore[arg-type]
+        file.add(samples[:, :, line], line, **more)
     file.close()
 
 
@@ -114,7 +115,7 @@ def test_what_contradicts_the_header_is_refused(tmp_path: Path) -> None:
     full = transformed(IMAGE)
     lines = list(range(COLUMNS))
 
-    def refused(text: str, samples: np.ndarray = full, **wanted: object) -> str:
+    def refused(text: str, samples: np.ndarray = full, **wanted: Any) -> str:
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
         write(path, text, samples, lines)
         with pytest.raises(FileError) as error:
