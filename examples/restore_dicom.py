@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=60)
     parser.add_argument("--white", type=float, default=1000, help="Hounsfield units; black is air")
     parser.add_argument("--method", default="tv")
+    parser.add_argument("--fidelity", type=float, help="λ of the method; default: its choice")
     parser.add_argument("--steps", type=int, help="default: the method's own")
     parser.add_argument("--out", type=Path, default=Path("restored.dcm"))
     parser.add_argument("--figure", type=Path, help="a picture of the comparison")
@@ -66,7 +67,8 @@ def main() -> None:
     measurements = scan(truth, operator, white, given.photons)
     start = time.process_time()
     steps = 3 if given.smoke else given.steps
-    solution = invprob.restore(measurements, given.method, steps=steps)
+    options = {} if given.fidelity is None else {"fidelity": given.fidelity}
+    solution = invprob.restore(measurements, given.method, steps=steps, options=options)
     seconds = time.process_time() - start
     how = f"Restored by {given.method} from a simulated scan of {given.views} views."
     write_restored(solution.image, source, given.out, how=how)
